@@ -1,0 +1,186 @@
+"""The exception tree: every error pyllm raises on purpose, each saying what to do next.
+
+    PyLLMError
+     ├─ ModelFileError          a model file is malformed (file, offset, field, value, limit)
+     │   └─ UnsupportedModelError   well formed, but a kind of model pyllm does not run
+     ├─ TokenizerError          the vocabulary cannot be built or cannot encode
+     ├─ TemplateError           the chat template is refused or fails
+     ├─ RequestError            a request field has an unusable value
+     │   └─ ContextLengthError      the prompt is longer than the context
+     ├─ DeviceError             the machine cannot do what was asked (instruction set, threads)
+     └─ MemoryBudgetError       more memory is needed than there is
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ContextLengthError",
+    "DeviceError",
+    "MemoryBudgetError",
+    "ModelFileError",
+    "PyLLMError",
+    "RequestError",
+    "TemplateError",
+    "TokenizerError",
+    "UnsupportedModelError",
+    "printable",
+]
+
+# A hostile file may put a megabyte or an escape sequence into a name; one terminal line is enough.
+_MAX_SHOWN_CHARS = 80
+
+
+def printable(value: object, max_chars: int = _MAX_SHOWN_CHARS) -> str:
+    """Text of `value` that is safe in a terminal and a log: one line, escaped, at most `max_chars`.
+
+    Strings and bytes are quoted; control characters, surrogates and non-printable code points
+    are escaped. Objects other than text, numbers and None show their type name only, because a
+    default repr carries a memory address.
+    """
+    if isinstance(value, bytes | bytearray | memoryview):
+        shown = repr(bytes(value[: max_chars + 1]))
+        return _shortened(shown, max_chars, longer=len(value) > max_chars)
+    if isinstance(value, str):
+        shown = repr(value[: max_chars + 1])
+        return _shortened(shown, max_chars, longer=len(value) > max_chars)
+    if value is None or isinstance(value, bool | int | float):
+        return _shortened(_number_text(value), max_chars)
+    if isinstance(value, list | tuple):
+        inside = ", ".join(printable(item, 24) for item in value[:8])
+        return _shortened(f"[{inside}{', …' if len(value) > 8 else ''}]", max_chars)
+    return type(value).__name__
+
+
+def _number_text(value: bool | int | float | None) -> str:
+    # str() of an int beyond 4300 digits raises in CPython; such a number is never needed in full.
+    if isinstance(value, int) and value.bit_length() > 256:
+        return f"a {value.bit_length()}-bit integer"
+    return str(value)
+
+
+def _shortened(text: str, max_chars: int, *, longer: bool = False) -> str:
+    if not longer and len(text) <= max_chars:
+        return text
+    return text[:max_chars] + "…"
+
+
+def _escaped_path(path: object) -> str:
+    """A path as one printable line; bytes that are not UTF-8 appear as \\xNN, never cut short."""
+    raw = str(path).encode("utf-8", "surrogateescape")
+    text = raw.decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+class PyLLMError(Exception):
+    """Base class of every error pyllm raises on purpose."""
+
+
+class ModelFileError(PyLLMError):
+    """A model file holds something it must not: `file:offset: field: read X, allowed Y; next step`.
+
+    path    file as the user named it
+    offset  byte offset of the offending field in that file, None when there is no single place
+    field   name of the field ("version", a metadata key, "tensor 'x': dimensions")
+    value   what was read; None when nothing could be read (shown escaped and shortened)
+    limit   what is allowed, as a phrase ("2 or 3", "at most 65536 keys")
+    message what to do next ("download the file again"), may be empty
+    """
+
+    def __init__(
+        self,
+        path: object,
+        offset: int | None,
+        field: str,
+        value: object,
+        limit: str,
+        message: str = "",
+    ) -> None:
+        super().__init__(path, offset, field, value, limit, message)
+        self.path = path
+        self.offset = offset
+        self.field = field
+        self.value = value
+        self.limit = limit
+        self.message = message
+
+    def __str__(self) -> str:
+        place = _escaped_path(self.path)
+        if self.offset is not None:
+            place += f":{self.offset}"
+        parts = []
+        if self.value is not None:
+            parts.append(f"read {printable(self.value)}")
+        if self.limit:
+            parts.append(f"allowed: {self.limit}" if parts else self.limit)
+        text = f"{place}: {self.field}: {', '.join(parts)}"
+        return f"{text}; {self.message}" if self.message else text
+
+
+class UnsupportedModelError(ModelFileError):
+    """A well-formed file of a kind pyllm does not run: architecture, tensor type, rope scaling, …"""
+
+
+class TokenizerError(PyLLMError):
+    """The vocabulary in the file cannot be built, or the text cannot be encoded."""
+
+
+class TemplateError(PyLLMError):
+    """The chat template is refused (size, syntax, sandbox) or failed while rendering."""
+
+
+class RequestError(PyLLMError):
+    """A request field has a value that cannot be honoured.
+
+    field    name of the field as the caller wrote it ("temperature", "messages[2].role")
+    value    the offending value
+    message  what is allowed
+    """
+
+    def __init__(self, field: str, value: object, message: str) -> None:
+        super().__init__(field, value, message)
+        self.field = field
+        self.value = value
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"{self.field}: {printable(self.value)}: {self.message}"
+
+
+class ContextLengthError(RequestError):
+    """The prompt does not fit: `prompt_tokens` tokens for a context of `max_model_len` tokens."""
+
+    def __init__(self, prompt_tokens: int, max_model_len: int) -> None:
+        super().__init__(
+            "prompt",
+            prompt_tokens,
+            f"the prompt has {prompt_tokens} tokens, the context holds {max_model_len}; "
+            "shorten the prompt or raise max_model_len",
+        )
+        self.args = (prompt_tokens, max_model_len)  # what pickle passes to __init__
+        self.prompt_tokens = prompt_tokens
+        self.max_model_len = max_model_len
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class DeviceError(PyLLMError):
+    """The machine cannot do what was asked, for example PYLLM_ISA names a set it lacks."""
+
+
+class MemoryBudgetError(PyLLMError):
+    """`needed` bytes of memory are required and `available` bytes are there."""
+
+    def __init__(self, needed: int, available: int, message: str = "") -> None:
+        super().__init__(needed, available, message)
+        self.needed = needed
+        self.available = available
+        self.message = message
+
+    def __str__(self) -> str:
+        text = f"needs {_gib(self.needed)}, {_gib(self.available)} are available"
+        return f"{text}; {self.message}" if self.message else text
+
+
+def _gib(num_bytes: int) -> str:
+    return f"{num_bytes / 2**30:.1f} GiB"
