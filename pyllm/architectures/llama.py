@@ -1,0 +1,68 @@
+"""Llama 1-3, Mistral, TinyLlama, SmolLM2: pre-norm blocks, grouped queries, RoPE, SwiGLU.
+
+GGUF stores q and k of this family with their rows reordered for interleaved rotation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from pyllm.config import ModelConfig
+from pyllm.graph.graph import Graph, RopeMode, Value
+from pyllm.graph.rope import rope_frequencies
+from pyllm.graph.weights import Weight, Weights, constant
+
+ARCHITECTURES = ("llama",)
+
+# (graph, config, block, x) -> q, k, v before rotation
+Project = Callable[[Graph, ModelConfig, Weights, Value], tuple[Value, Value, Value]]
+
+
+def project(g: Graph, c: ModelConfig, b: Weights, x: Value) -> tuple[Value, Value, Value]:
+    q = g.linear(x, b["attn_q.weight"], c.n_heads * c.head_dim, b.get("attn_q.bias"))
+    k = g.linear(x, b["attn_k.weight"], c.n_kv_heads * c.head_dim, b.get("attn_k.bias"))
+    v = g.linear(x, b["attn_v.weight"], c.n_kv_heads * c.v_dim, b.get("attn_v.bias"))
+    return q, k, v
+
+
+def build(
+    g: Graph, c: ModelConfig, w: Weights, project: Project = project,
+    rope_mode: RopeMode = "interleaved",
+) -> None:  # fmt: skip
+    inv_freq = frequencies(c, w)
+    x = g.embed(w["token_embd.weight"], c.n_vocab, c.n_embd)
+    for layer in range(c.n_layers):
+        b = w.block(layer)
+        q, k, v = project(g, c, b, g.rms_norm(x, b["attn_norm.weight"], c.rms_eps))
+        q, k = (g.rope(heads, inv_freq, c.head_dim, rope_mode) for heads in (q, k))
+        h = attention(g, c, q, k, v, layer)
+        x = g.add(x, g.linear(h, b["attn_output.weight"], c.n_embd, b.get("attn_output.bias")))
+        x = g.add(x, mlp(g, c, b, g.rms_norm(x, b["ffn_norm.weight"], c.rms_eps)))
+    x = g.rms_norm(g.take_rows(x), w["output_norm.weight"], c.rms_eps)
+    g.linear(x, w.get("output.weight") or w["token_embd.weight"], c.n_vocab)  # tied when absent
+
+
+def attention(g: Graph, c: ModelConfig, q: Value, k: Value, v: Value, layer: int) -> Value:
+    scale = c.head_dim**-0.5
+    return g.attention(
+        q, k, v, layer=layer, n_heads=c.n_heads, n_kv_heads=c.n_kv_heads, scale=scale
+    )
+
+
+def mlp(g: Graph, c: ModelConfig, b: Weights, x: Value) -> Value:
+    gate = g.linear(x, b["ffn_gate.weight"], c.n_ff, b.get("ffn_gate.bias"))
+    up = g.linear(x, b["ffn_up.weight"], c.n_ff, b.get("ffn_up.bias"))
+    return g.linear(g.silu_mul(gate, up), b["ffn_down.weight"], c.n_embd, b.get("ffn_down.bias"))
+
+
+def frequencies(c: ModelConfig, w: Weights) -> Weight:
+    factors = None
+    stored = w.get("rope_freqs.weight")  # Llama 3.1: one divisor per pair of dimensions
+    if stored is not None:
+        factors = w.vector(stored.require_vector(c.rope_dim // 2))
+        if not (np.isfinite(factors).all() and (factors > 0).all()):
+            raise stored.error("zero, negative or not finite", "positive divisors", "")
+    values = rope_frequencies(c.rope_dim, c.rope_base, c.rope_scale_factor, factors)
+    return constant("inv_freq", values)

@@ -1,0 +1,120 @@
+"""Turn a plan into a program of the C++ core; nothing else in the package imports `pyllm._core`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pyllm import _core
+from pyllm.graph.graph import Op, Value
+from pyllm.graph.plan import Plan
+from pyllm.graph.weights import Weight
+
+PackedTensor = _core.PackedTensor
+KVPool = _core.KVPool
+Operand = PackedTensor | npt.NDArray[np.float32]  # a matrix or a vector, ready for the core
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much one step may hold; the core allocates for these once and never again."""
+
+    max_seqs: int  # sequences in a step
+    max_blocks: int  # KV blocks of one sequence
+
+
+class CompiledProgram:
+    """A model ready to run: fill `columns`, call `step`, read `columns`."""
+
+    def __init__(self, program: _core.Program, kv_pool: KVPool | None, plan: Plan) -> None:
+        self._program: _core.Program | None = program
+        self.kv_pool = kv_pool
+        self.plan = plan
+
+    @property
+    def core(self) -> _core.Program:
+        """The core's own object; RuntimeError once the program is closed."""
+        if self._program is None:
+            raise RuntimeError("the model is closed")
+        return self._program
+
+    @property
+    def columns(self) -> Mapping[str, npt.NDArray[Any]]:
+        """Views into the core's memory: what a step reads and what it writes."""
+        return self.core.columns
+
+    def step(
+        self, n_tokens: int, n_seqs: int, n_rows: int, history: Any = None, bias: Any = None,
+        profile: bool = False,
+    ) -> None:  # fmt: skip
+        """Run the first `n_tokens`, `n_seqs` and `n_rows` entries of the columns; GIL released.
+
+        history  (offsets int32 [n_rows + 1], tokens int32 [n], output_counts int32 [n])
+        bias     (offsets int32 [n_rows + 1], tokens int32 [n], values float32 [n])
+        Raises ValueError naming the column that holds an impossible value.
+        """
+        self.core.step(n_tokens, n_seqs, n_rows, history, bias, profile)
+
+    def profile(self) -> list[tuple[int, str, int, int, int]]:
+        """Return (op index, name, nanoseconds, bytes, multiply-adds) of the last profiled step."""
+        return self.core.profile()
+
+    def read(self, value: Value, n_rows: int) -> npt.NDArray[np.float32]:
+        """Return a copy of a value's first rows, as the last step left them (for tests)."""
+        return self.core.read(_place(self.plan, value), n_rows)
+
+    @property
+    def threads(self) -> int:
+        return self.core.threads
+
+    def set_threads(self, n: int) -> None:
+        self.core.set_threads(n)
+
+    def close(self) -> None:
+        """Give the memory back; a second call does nothing."""
+        self._program = None
+        self.kv_pool = None
+
+
+def compile_program(
+    plan: Plan,
+    operand: Callable[[Weight], Operand],
+    kv_pool: KVPool | None,
+    limits: Limits,
+    threads: int,
+) -> CompiledProgram:
+    """Build the core's program; `operand` gives each weight in the form the core reads."""
+    ops = [_op_dict(plan, op, operand) for op in plan.ops]
+    sizes = {
+        "max_tokens": plan.max_tokens,
+        "max_rows": plan.max_rows,
+        "max_seqs": limits.max_seqs,
+        "max_blocks": limits.max_blocks,
+        "arena_floats": plan.arena_floats,
+        "n_vocab": plan.result.width,
+    }
+    return CompiledProgram(_core.Program(ops, kv_pool, sizes, threads), kv_pool, plan)
+
+
+def pack(weight: Weight, raw: memoryview, threads: int) -> PackedTensor:
+    """Permute a matrix (rows, cols) from the file's layout into the core's; GIL released."""
+    rows, cols = weight.shape
+    return PackedTensor.pack(weight.type, rows, cols, raw, threads)
+
+
+def _op_dict(plan: Plan, op: Op, operand: Callable[[Weight], Operand]) -> dict[str, Any]:
+    return {
+        "op": op.name,
+        "inputs": [_place(plan, value) for value in op.inputs],
+        "outputs": [_place(plan, value) for value in op.outputs],
+        "weights": [None if weight is None else operand(weight) for weight in op.weights],
+        "attrs": dict(op.attrs),
+    }
+
+
+def _place(plan: Plan, value: Value) -> tuple[int, int, str]:
+    return plan.offsets[value], value.width, value.rows

@@ -1,0 +1,148 @@
+"""Named handles to a model file's tensors; every access is recorded, so leftovers can be named."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from pyllm.errors import ModelFileError, printable
+
+VECTOR_TYPES = {0: "F32", 1: "F16", 30: "BF16"}  # how a norm or a bias may be stored
+LISTED_NAMES = 8  # an error names this many tensors, then only counts
+
+
+class TensorInfo(Protocol):
+    """What a handle needs to know about a tensor of the file (`pyllm.gguf` provides it)."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def type(self) -> int: ...
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def offset(self) -> int: ...
+
+
+class TensorFile(Protocol):
+    """An open model file: names, places and raw bytes of its tensors."""
+
+    @property
+    def path(self) -> Path: ...
+    @property
+    def tensors(self) -> Mapping[str, TensorInfo]: ...
+    def data(self, name: str) -> memoryview: ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Weight:
+    """A tensor of the file, or a constant vector computed while recording (then `values` holds it).
+
+    `shape` is in row-major order, the reverse of GGUF's: a matrix is (outputs, inputs).
+    """
+
+    name: str
+    type: int
+    shape: tuple[int, ...]
+    path: Path | None = None
+    offset: int = 0
+    values: npt.NDArray[np.float32] | None = None
+
+    def require(self, *shape: int) -> Weight:
+        """Return this handle, or raise ModelFileError when the stored shape is another one."""
+        if self.shape != shape:
+            raise self.error(
+                f"shape {_dims(self.shape)}", f"shape {_dims(shape)}",
+                "the tensor does not match the file's own hyper-parameters",
+            )  # fmt: skip
+        return self
+
+    def require_vector(self, length: int) -> Weight:
+        """Return this handle, or raise ModelFileError unless it is a float vector of `length`."""
+        self.require(length)
+        if self.values is None and self.type not in VECTOR_TYPES:
+            kinds = " or ".join(VECTOR_TYPES.values())
+            raise self.error(f"type {self.type}", kinds, "norms and biases are never quantised")
+        return self
+
+    def error(self, value: str, limit: str, message: str) -> ModelFileError:
+        """Build the error that names this tensor."""
+        field = f"tensor {printable(self.name)}"
+        return ModelFileError(self.path, self.offset, field, value, limit, message)
+
+
+def constant(name: str, values: npt.NDArray[np.float32]) -> Weight:
+    """Make a vector that is computed from the configuration instead of read from the file."""
+    return Weight(name, type=0, shape=values.shape, values=values)
+
+
+class Weights:
+    """`w["blk.0.attn_q.weight"]`, or `w.block(0)["attn_q.weight"]`, is a handle to that tensor."""
+
+    def __init__(self, file: TensorFile, prefix: str = "") -> None:
+        self._file = file
+        self._prefix = prefix
+        self._used: dict[str, Weight] = {}
+
+    def block(self, index: int) -> Weights:
+        """Return the view on layer `index`; it records into the same account."""
+        view = Weights(self._file, f"blk.{index}.")
+        view._used = self._used
+        return view
+
+    def __getitem__(self, name: str) -> Weight:
+        full = self._prefix + name
+        if full not in self._used:
+            self._used[full] = self._handle(full)
+        return self._used[full]
+
+    def get(self, name: str) -> Weight | None:
+        """Return the handle of an optional tensor, None when the file has none."""
+        return self[name] if self._prefix + name in self._file.tensors else None
+
+    def vector(self, weight: Weight) -> npt.NDArray[np.float32]:
+        """Return the numbers of a norm, a bias or a table of factors as float32 [n]."""
+        if weight.values is not None:
+            return weight.values
+        weight.require_vector(*weight.shape)
+        return _floats(self._file.data(weight.name), weight.type)
+
+    def require_all_used(self) -> None:
+        """Raise ModelFileError naming the tensors that no op reads: their model is another one."""
+        leftovers = sorted(set(self._file.tensors) - set(self._used))
+        if leftovers:
+            offset = self._file.tensors[leftovers[0]].offset
+            limit = "every tensor must be used by the architecture"
+            message = "running without them would answer wrongly"
+            field = f"tensors {_listed(leftovers)}"
+            raise ModelFileError(self._file.path, offset, field, None, limit, message)
+
+    def _handle(self, full: str) -> Weight:
+        info = self._file.tensors.get(full)
+        if info is None:
+            field, limit = f"tensor {printable(full)}", "is missing from the file"
+            message = "download the file again, or convert the model again"
+            raise ModelFileError(self._file.path, None, field, None, limit, message)
+        return Weight(full, info.type, tuple(reversed(info.shape)), self._file.path, info.offset)
+
+
+def _floats(raw: memoryview, ggml_type: int) -> npt.NDArray[np.float32]:
+    if VECTOR_TYPES[ggml_type] == "BF16":  # the upper half of a float32
+        return (np.frombuffer(raw, "<u2").astype("<u4") << 16).view("<f4").astype(np.float32)
+    stored = "<f2" if VECTOR_TYPES[ggml_type] == "F16" else "<f4"
+    return np.frombuffer(raw, stored).astype(np.float32)
+
+
+def _dims(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))
+
+
+def _listed(names: list[str]) -> str:
+    more = len(names) - LISTED_NAMES
+    shown = ", ".join(printable(name) for name in names[:LISTED_NAMES])
+    return shown + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,50 @@
+"""A model file in memory: what `Weights` needs, made of NumPy arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pyllm.graph.weights import Weight
+
+F32, F16 = 0, 1
+
+
+@dataclass(frozen=True)
+class ToyTensor:
+    name: str
+    type: int
+    shape: tuple[int, ...]  # GGUF order: inputs first
+    offset: int = 64
+
+
+@dataclass
+class ToyFile:
+    """Arrays in row-major order, as `Weight.shape` has them."""
+
+    arrays: dict[str, npt.NDArray[Any]]
+    types: dict[str, int] = field(default_factory=dict)  # ggml type when it is not the array's own
+    path: Path = Path("toy.gguf")
+
+    @property
+    def tensors(self) -> Mapping[str, ToyTensor]:
+        return {
+            name: ToyTensor(name, self.types.get(name, self._type(a)), tuple(reversed(a.shape)))
+            for name, a in self.arrays.items()
+        }
+
+    def data(self, name: str) -> memoryview:
+        return memoryview(np.ascontiguousarray(self.arrays[name]).reshape(-1).view(np.uint8))
+
+    def values(self, weight: Weight) -> npt.NDArray[np.float32]:
+        """What the reference interpreter reads for a handle."""
+        return self.arrays[weight.name].astype(np.float32)
+
+    @staticmethod
+    def _type(array: npt.NDArray[Any]) -> int:
+        return {np.dtype(np.float32): F32, np.dtype(np.float16): F16}[array.dtype]
