@@ -1,0 +1,42 @@
+"""`pyllm.__all__` is sorted, complete, and documented."""
+
+from __future__ import annotations
+
+import pyllm
+
+
+def test_all_is_sorted_and_resolves() -> None:
+    names = pyllm.__all__
+    assert list(names) == sorted(set(names))
+    assert all(getattr(pyllm, name) is not None for name in names)
+
+
+def test_dir_shows_every_export() -> None:
+    assert set(pyllm.__all__) <= set(dir(pyllm))
+
+
+def test_no_public_name_is_left_out() -> None:
+    """A class or function in the namespace without a leading underscore is an export."""
+    public = {
+        name
+        for name, value in vars(pyllm).items()
+        if not name.startswith("_")
+        and callable(value)
+        and str(getattr(value, "__module__", "")).startswith("pyllm")
+    }
+    assert public <= set(pyllm.__all__)
+
+
+def test_exports_are_documented() -> None:
+    for name in pyllm.__all__:
+        value = getattr(pyllm, name)
+        if callable(value):
+            assert (value.__doc__ or "").strip(), f"{name} has no docstring"
+
+
+def test_package_is_typed_and_versioned() -> None:
+    from importlib.metadata import version
+    from importlib.resources import files
+
+    assert files("pyllm").joinpath("py.typed").is_file()
+    assert pyllm.__version__ == version("pyllm")
