@@ -61,8 +61,9 @@ def frequencies(c: ModelConfig, w: Weights) -> Weight:
     factors = None
     stored = w.get("rope_freqs.weight")  # Llama 3.1: one divisor per pair of dimensions
     if stored is not None:
-        factors = w.vector(stored.require_vector(c.rope_dim // 2))
+        factors = stored.require_vector(c.rope_dim // 2).vector()
         if not (np.isfinite(factors).all() and (factors > 0).all()):
-            raise stored.error("zero, negative or not finite", "positive divisors", "")
+            worst = float(factors[np.argmin(np.nan_to_num(factors, nan=-1, posinf=-1))])
+            raise stored.error("values", worst, "positive divisors", "convert the model again")
     values = rope_frequencies(c.rope_dim, c.rope_base, c.rope_scale_factor, factors)
     return constant("inv_freq", values)

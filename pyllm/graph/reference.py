@@ -175,12 +175,14 @@ OPS: dict[str, Callable[[Call], list[Array]]] = {
 
 def _norm(x: Array, w: Array, eps: Any) -> Array:
     mean_square = (x * x).mean(-1, keepdims=True)
-    return x * (1 / np.sqrt(mean_square + x.dtype.type(eps))) * w
+    normed: Array = x * (1 / np.sqrt(mean_square + x.dtype.type(eps))) * w
+    return normed
 
 
 def _silu(x: Array) -> Array:
     with np.errstate(over="ignore"):  # exp(-x) = inf gives the right limit, -0
-        return x / (1 + np.exp(-x))
+        activated: Array = x / (1 + np.exp(-x))
+    return activated
 
 
 def _rotate(c: Call, heads: Array, inv_freq: Array, mscale: Any = 1.0) -> Array:
@@ -207,14 +209,11 @@ def _sequences(batch: Batch) -> Iterator[tuple[int, slice]]:
 def _extend(c: Call, seq: int, k: Array, v: Array, rows: slice) -> tuple[Array, Array]:
     """Append rows to a sequence's cache; a position below its end discards what follows it."""
     key = (c.number("layer"), seq)
-    if key in c.cache and len(k):
-        old_k, old_v = c.cache[key]
-        start = c.batch.positions[rows.start]
-        assert start <= len(old_k), "positions must continue the sequence"
-        k, v = np.concatenate([old_k[:start], k]), np.concatenate([old_v[:start], v])
-    if len(k):
-        c.cache[key] = (k, v)
-    return k, v
+    old_k, old_v = c.cache.get(key, (k[:0], v[:0]))
+    start = c.batch.positions[rows.start] if len(k) else len(old_k)
+    assert start <= len(old_k), "positions must continue the sequence"
+    c.cache[key] = np.concatenate([old_k[:start], k]), np.concatenate([old_v[:start], v])
+    return c.cache[key]
 
 
 def _attend(q: Array, keys: Array, values: Array, scale: float) -> Array:

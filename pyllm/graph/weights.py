@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -17,31 +16,28 @@ LISTED_NAMES = 8  # an error names this many tensors, then only counts
 
 
 class TensorInfo(Protocol):
-    """What a handle needs to know about a tensor of the file (`pyllm.gguf` provides it)."""
+    """What a handle needs to know about a tensor of the file; `shape` is GGUF's, inputs first."""
 
-    @property
-    def name(self) -> str: ...
     @property
     def type(self) -> int: ...
     @property
     def shape(self) -> tuple[int, ...]: ...
-    @property
-    def offset(self) -> int: ...
 
 
 class TensorFile(Protocol):
-    """An open model file: names, places and raw bytes of its tensors."""
+    """An open model file: its tensors, their bytes, and errors that name them (GGUFFile is one)."""
 
-    @property
-    def path(self) -> Path: ...
     @property
     def tensors(self) -> Mapping[str, TensorInfo]: ...
     def data(self, name: str) -> memoryview: ...
+    def tensor_error(
+        self, name: str, field: str, value: object, limit: str, message: str = ""
+    ) -> ModelFileError: ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Weight:
-    """A tensor of the file, or a constant vector computed while recording (then `values` holds it).
+    """A tensor of `file`, or a constant vector computed while recording (then `values` holds it).
 
     `shape` is in row-major order, the reverse of GGUF's: a matrix is (outputs, inputs).
     """
@@ -49,31 +45,40 @@ class Weight:
     name: str
     type: int
     shape: tuple[int, ...]
-    path: Path | None = None
-    offset: int = 0
+    file: TensorFile | None = None
     values: npt.NDArray[np.float32] | None = None
 
     def require(self, *shape: int) -> Weight:
         """Return this handle, or raise ModelFileError when the stored shape is another one."""
         if self.shape != shape:
-            raise self.error(
-                f"shape {_dims(self.shape)}", f"shape {_dims(shape)}",
-                "the tensor does not match the file's own hyper-parameters",
-            )  # fmt: skip
+            message = "it does not match the file's own hyper-parameters"
+            raise self.error("shape", _dims(self.shape), _dims(shape), message)
         return self
 
     def require_vector(self, length: int) -> Weight:
         """Return this handle, or raise ModelFileError unless it is a float vector of `length`."""
         self.require(length)
-        if self.values is None and self.type not in VECTOR_TYPES:
-            kinds = " or ".join(VECTOR_TYPES.values())
-            raise self.error(f"type {self.type}", kinds, "norms and biases are never quantised")
+        if self.type not in VECTOR_TYPES:
+            kinds = " or ".join(f"{number} ({name})" for number, name in VECTOR_TYPES.items())
+            raise self.error("type", self.type, kinds, "norms and biases are never quantised")
         return self
 
-    def error(self, value: str, limit: str, message: str) -> ModelFileError:
+    def vector(self) -> npt.NDArray[np.float32]:
+        """Return the numbers of a norm, a bias or a table of factors as float32 [n]."""
+        if self.values is not None:
+            return self.values
+        self.require_vector(*self.shape)
+        return _floats(self.raw(), self.type)
+
+    def raw(self) -> memoryview:
+        """Return the tensor's bytes as the file stores them."""
+        assert self.file is not None, f"{self.name} is not in a file"
+        return self.file.data(self.name)
+
+    def error(self, field: str, value: object, limit: str, message: str) -> ModelFileError:
         """Build the error that names this tensor."""
-        field = f"tensor {printable(self.name)}"
-        return ModelFileError(self.path, self.offset, field, value, limit, message)
+        assert self.file is not None, f"{self.name} is not in a file"
+        return self.file.tensor_error(self.name, field, value, limit, message)
 
 
 def constant(name: str, values: npt.NDArray[np.float32]) -> Weight:
@@ -105,30 +110,21 @@ class Weights:
         """Return the handle of an optional tensor, None when the file has none."""
         return self[name] if self._prefix + name in self._file.tensors else None
 
-    def vector(self, weight: Weight) -> npt.NDArray[np.float32]:
-        """Return the numbers of a norm, a bias or a table of factors as float32 [n]."""
-        if weight.values is not None:
-            return weight.values
-        weight.require_vector(*weight.shape)
-        return _floats(self._file.data(weight.name), weight.type)
-
     def require_all_used(self) -> None:
         """Raise ModelFileError naming the tensors that no op reads: their model is another one."""
-        leftovers = sorted(set(self._file.tensors) - set(self._used))
+        leftovers = [name for name in self._file.tensors if name not in self._used]
         if leftovers:
-            offset = self._file.tensors[leftovers[0]].offset
-            limit = "every tensor must be used by the architecture"
             message = "running without them would answer wrongly"
-            field = f"tensors {_listed(leftovers)}"
-            raise ModelFileError(self._file.path, offset, field, None, limit, message)
+            limit = "tensors this architecture uses"
+            field = f"no op reads it ({len(leftovers)} such: {_listed(leftovers)})"
+            raise self._file.tensor_error(leftovers[0], field, None, limit, message)
 
     def _handle(self, full: str) -> Weight:
         info = self._file.tensors.get(full)
         if info is None:
-            field, limit = f"tensor {printable(full)}", "is missing from the file"
             message = "download the file again, or convert the model again"
-            raise ModelFileError(self._file.path, None, field, None, limit, message)
-        return Weight(full, info.type, tuple(reversed(info.shape)), self._file.path, info.offset)
+            raise self._file.tensor_error(full, "missing", None, "a file that has it", message)
+        return Weight(full, info.type, tuple(reversed(info.shape)), self._file)
 
 
 def _floats(raw: memoryview, ggml_type: int) -> npt.NDArray[np.float32]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from pyllm.errors import ModelFileError
 from pyllm.graph.weights import Weight
 
 F32, F16 = 0, 1
@@ -17,10 +17,8 @@ F32, F16 = 0, 1
 
 @dataclass(frozen=True)
 class ToyTensor:
-    name: str
     type: int
     shape: tuple[int, ...]  # GGUF order: inputs first
-    offset: int = 64
 
 
 @dataclass
@@ -29,17 +27,22 @@ class ToyFile:
 
     arrays: dict[str, npt.NDArray[Any]]
     types: dict[str, int] = field(default_factory=dict)  # ggml type when it is not the array's own
-    path: Path = Path("toy.gguf")
+    path: str = "toy.gguf"
 
     @property
     def tensors(self) -> Mapping[str, ToyTensor]:
         return {
-            name: ToyTensor(name, self.types.get(name, self._type(a)), tuple(reversed(a.shape)))
+            name: ToyTensor(self.types.get(name, self._type(a)), tuple(reversed(a.shape)))
             for name, a in self.arrays.items()
         }
 
     def data(self, name: str) -> memoryview:
         return memoryview(np.ascontiguousarray(self.arrays[name]).reshape(-1).view(np.uint8))
+
+    def tensor_error(
+        self, name: str, field: str, value: object, limit: str, message: str = ""
+    ) -> ModelFileError:
+        return ModelFileError(self.path, 64, f"tensor '{name}': {field}", value, limit, message)
 
     def values(self, weight: Weight) -> npt.NDArray[np.float32]:
         """What the reference interpreter reads for a handle."""
