@@ -8,8 +8,6 @@
 
 namespace pyllm {
 
-class ThreadPool;
-
 // Bytes of one packed tile / of the whole packed tensor; -1 when the shape does not fit the type or overflows.
 int64_t packed_tile_bytes(int type, int64_t cols);
 int64_t packed_bytes(int type, int64_t rows, int64_t cols);

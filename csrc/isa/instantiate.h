@@ -1,0 +1,65 @@
+// Compiles every kernel for one instruction set and exports its function table, nothing else.
+// Included once by each csrc/isa/<name>.cpp, which names the set, its vocabulary and its register tile
+// (and PYLLM_ISA_UNROLL where loops over that tile are to be unrolled).
+
+#include <stdint.h>
+#include <string.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#include "formats/half.h"
+#include "kernels/r16.h"
+#include "kernels/table.h"
+
+#define PYLLM_CONCAT_(a, b) a##b
+#define PYLLM_CONCAT(a, b) PYLLM_CONCAT_(a, b)
+#define PYLLM_STRING_(a) #a
+#define PYLLM_STRING(a) PYLLM_STRING_(a)
+
+namespace pyllm {
+namespace PYLLM_CONCAT(isa_, PYLLM_ISA_NAME) {
+namespace {
+
+#include PYLLM_ISA_SIMD
+
+constexpr int64_t kTileGroup = PYLLM_ISA_TILE_GROUP;
+constexpr int64_t kTokenGroup = PYLLM_ISA_TOKEN_GROUP;
+
+#include "kernels/matmul.h"
+#include "kernels/pack.h"
+#include "kernels/quantize_act.h"
+// Program kernels; exp.h first, the others call it.
+#include "kernels/exp.h"
+#include "kernels/activation.h"
+#include "kernels/attention.h"
+#include "kernels/kv_store.h"
+#include "kernels/norm.h"
+#include "kernels/rope.h"
+#include "kernels/vocabulary.h"
+
+constexpr KernelTable kTable = {
+    .name = PYLLM_STRING(PYLLM_ISA_NAME),
+    .matmul = matmul,
+    .quantize_act = quantize_act,
+    .pack_tile = pack_tile,
+    .rms_norm = rms_norm,
+    .rope = rope,
+    .silu_mul = silu_mul,
+    .kv_store = kv_store,
+    .attention_chunk = attention_chunk,
+    .attention_merge = attention_merge,
+    .attention_finish = attention_finish,
+    .row_max = row_max,
+    .exp_sum = exp_sum,
+    .block_max = block_max,
+};
+
+}  // namespace
+}  // namespace PYLLM_CONCAT(isa_, PYLLM_ISA_NAME)
+
+extern "C" const KernelTable* PYLLM_CONCAT(pyllm_table_, PYLLM_ISA_NAME)() {
+  return &PYLLM_CONCAT(isa_, PYLLM_ISA_NAME)::kTable;
+}
+
+}  // namespace pyllm

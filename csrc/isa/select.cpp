@@ -1,0 +1,141 @@
+#include "isa/select.h"
+
+#include <atomic>
+#include <cstdlib>
+#include <stdexcept>
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
+namespace pyllm {
+
+extern "C" {
+#define PYLLM_ISA_ROW(name) const KernelTable* pyllm_table_##name();
+#include "isa/isa.def"
+#undef PYLLM_ISA_ROW
+}
+
+namespace {
+
+struct Isa {
+  const char* name;
+  const KernelTable* (*table)();
+};
+constexpr Isa kIsas[] = {
+#define PYLLM_ISA_ROW(name) {#name, pyllm_table_##name},
+#include "isa/isa.def"
+#undef PYLLM_ISA_ROW
+};
+
+#if defined(__x86_64__)
+// What CPUID reports and the operating system saves on a context switch (XGETBV): both are needed.
+struct Cpu {
+  unsigned leaf1_ecx = 0, leaf7_ebx = 0, leaf7_ecx = 0, leaf7_1_eax = 0;
+  unsigned long long saved_state = 0;
+
+  Cpu() {
+    unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+    if (__get_cpuid(1, &eax, &ebx, &ecx, &edx)) leaf1_ecx = ecx;
+    if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx)) leaf7_ebx = ebx, leaf7_ecx = ecx;
+    const unsigned subleaves = eax;
+    if (subleaves >= 1 && __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx)) leaf7_1_eax = eax;
+    if (has(leaf1_ecx, 27)) {
+      unsigned low = 0, high = 0;
+      __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+      saved_state = (static_cast<unsigned long long>(high) << 32) | low;
+    }
+  }
+  static bool has(unsigned bits, int bit) { return (bits >> bit & 1u) != 0; }
+};
+
+struct Requirement {
+  bool present;
+  const char* feature;
+};
+
+std::string first_missing(std::initializer_list<Requirement> requirements) {
+  for (const Requirement& r : requirements)
+    if (!r.present) return r.feature;
+  return "";
+}
+
+std::string missing_for(const std::string& name) {
+  static const Cpu cpu;
+  const auto has = Cpu::has;
+  const bool ymm = (cpu.saved_state & 0x06) == 0x06, zmm = (cpu.saved_state & 0xe6) == 0xe6;
+  if (name == "scalar") return "";
+  const std::string avx2 = first_missing({{has(cpu.leaf7_ebx, 5), "AVX2"},
+                                          {has(cpu.leaf1_ecx, 12), "FMA"},
+                                          {has(cpu.leaf1_ecx, 29), "F16C"},
+                                          {ymm, "operating system support for 256-bit registers"}});
+  if (!avx2.empty() || name == "avx2") return avx2;
+  if (name == "avxvnni") return first_missing({{has(cpu.leaf7_1_eax, 4), "AVX-VNNI"}});
+  const std::string avx512 = first_missing({{has(cpu.leaf7_ebx, 16), "AVX512F"},
+                                            {has(cpu.leaf7_ebx, 17), "AVX512DQ"},
+                                            {has(cpu.leaf7_ebx, 28), "AVX512CD"},
+                                            {has(cpu.leaf7_ebx, 30), "AVX512BW"},
+                                            {has(cpu.leaf7_ebx, 31), "AVX512VL"},
+                                            {zmm, "operating system support for 512-bit registers"}});
+  if (!avx512.empty() || name == "avx512") return avx512;
+  return first_missing({{has(cpu.leaf7_ecx, 11), "AVX512_VNNI"},
+                        {has(cpu.leaf7_ecx, 1), "AVX512_VBMI"},
+                        {has(cpu.leaf7_1_eax, 5), "AVX512_BF16"}});
+}
+#else
+std::string missing_for(const std::string&) { return ""; }
+#endif
+
+std::string known_names() {
+  std::string names;
+  for (const Isa& isa : kIsas) names += (names.empty() ? "" : ", ") + std::string(isa.name);
+  return names;
+}
+
+const KernelTable* find_table(const std::string& name) {
+  const std::string missing = missing_feature(name);
+  if (!missing.empty()) throw std::invalid_argument("instruction set '" + name + "': " + missing);
+  for (const Isa& isa : kIsas)
+    if (name == isa.name) return isa.table();
+  return nullptr;
+}
+
+const KernelTable* initial_table() {
+  if (const char* wanted = std::getenv("PYLLM_ISA"); wanted != nullptr && *wanted != '\0') {
+    try {
+      return find_table(wanted);
+    } catch (const std::invalid_argument& error) {
+      throw std::runtime_error("PYLLM_ISA: " + std::string(error.what()));
+    }
+  }
+  return find_table(supported_isas().front());
+}
+
+std::atomic<const KernelTable*>& active() {
+  static std::atomic<const KernelTable*> table{initial_table()};
+  return table;
+}
+
+}  // namespace
+
+std::string missing_feature(const std::string& name) {
+  for (const Isa& isa : kIsas) {
+    if (name != isa.name) continue;
+    const std::string missing = missing_for(name);
+    return missing.empty() ? "" : "this machine has no " + missing;
+  }
+  return "not one of " + known_names();
+}
+
+std::vector<std::string> supported_isas() {
+  std::vector<std::string> names;
+  for (const Isa& isa : kIsas)
+    if (missing_for(isa.name).empty()) names.emplace_back(isa.name);
+  return names;
+}
+
+const KernelTable& kernels() { return *active().load(std::memory_order_acquire); }
+
+void set_isa(const std::string& name) { active().store(find_table(name), std::memory_order_release); }
+
+}  // namespace pyllm

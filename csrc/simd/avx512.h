@@ -1,0 +1,135 @@
+// The 16-lane vocabulary on AVX-512: one register each. With __AVX512VNNI__ the dot products are one instruction.
+// Included inside a namespace of its own by csrc/isa/avx512*.cpp.
+
+struct F32 {
+  __m512 v;
+};
+struct I32 {
+  __m512i v;
+};
+struct U8 {  // lane r of a line = bytes 4r .. 4r+3
+  __m512i v;
+};
+
+static inline __mmask16 first_lanes(int64_t n) { return static_cast<__mmask16>((1u << n) - 1u); }
+
+// ---- float ----
+static inline F32 f32_set1(float x) { return {_mm512_set1_ps(x)}; }
+static inline F32 f32_zero() { return {_mm512_setzero_ps()}; }
+static inline F32 f32_load(const float* p) { return {_mm512_loadu_ps(p)}; }
+static inline void f32_store(float* p, F32 a) { _mm512_storeu_ps(p, a.v); }
+static inline F32 f32_load_n(const float* p, int64_t n) { return {_mm512_maskz_loadu_ps(first_lanes(n), p)}; }
+static inline void f32_store_n(float* p, F32 a, int64_t n) { _mm512_mask_storeu_ps(p, first_lanes(n), a.v); }
+static inline F32 f32_add(F32 a, F32 b) { return {_mm512_add_ps(a.v, b.v)}; }
+static inline F32 f32_sub(F32 a, F32 b) { return {_mm512_sub_ps(a.v, b.v)}; }
+static inline F32 f32_mul(F32 a, F32 b) { return {_mm512_mul_ps(a.v, b.v)}; }
+static inline F32 f32_div(F32 a, F32 b) { return {_mm512_div_ps(a.v, b.v)}; }
+static inline F32 f32_max(F32 a, F32 b) { return {_mm512_max_ps(a.v, b.v)}; }
+static inline F32 f32_min(F32 a, F32 b) { return {_mm512_min_ps(a.v, b.v)}; }
+static inline F32 f32_fma(F32 a, F32 b, F32 c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
+static inline F32 f32_fnma(F32 a, F32 b, F32 c) { return {_mm512_fnmadd_ps(a.v, b.v, c.v)}; }
+static inline F32 f32_abs(F32 a) { return {_mm512_abs_ps(a.v)}; }
+static inline F32 f32_sqrt(F32 a) { return {_mm512_sqrt_ps(a.v)}; }
+static inline F32 f32_load_f16(const uint16_t* p) {
+  return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};
+}
+static inline void f32_store_f16(uint16_t* p, F32 a) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
+                      _mm512_cvtps_ph(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+}
+static inline F32 f32_load_bf16(const uint16_t* p) {
+  const __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+  return {_mm512_castsi512_ps(_mm512_slli_epi32(wide, 16))};
+}
+static inline F32 f32_from_i32(I32 a) { return {_mm512_cvtepi32_ps(a.v)}; }
+static inline I32 f32_round_to_i32(F32 a) { return {_mm512_cvtps_epi32(a.v)}; }
+static inline F32 f32_scale_pow2(F32 a, I32 n) {
+  const __m512i exponent = _mm512_slli_epi32(_mm512_add_epi32(n.v, _mm512_set1_epi32(127)), 23);
+  return {_mm512_mul_ps(a.v, _mm512_castsi512_ps(exponent))};
+}
+static inline float f32_reduce_add(F32 a) {
+  const __m256 s8 = _mm256_add_ps(_mm512_castps512_ps256(a.v), _mm512_extractf32x8_ps(a.v, 1));
+  const __m128 s4 = _mm_add_ps(_mm256_castps256_ps128(s8), _mm256_extractf128_ps(s8, 1));
+  const __m128 s2 = _mm_add_ps(s4, _mm_movehl_ps(s4, s4));
+  return _mm_cvtss_f32(_mm_add_ss(s2, _mm_movehdup_ps(s2)));
+}
+static inline float f32_reduce_max(F32 a) {
+  const __m256 s8 = _mm256_max_ps(_mm512_castps512_ps256(a.v), _mm512_extractf32x8_ps(a.v, 1));
+  const __m128 s4 = _mm_max_ps(_mm256_castps256_ps128(s8), _mm256_extractf128_ps(s8, 1));
+  const __m128 s2 = _mm_max_ps(s4, _mm_movehl_ps(s4, s4));
+  return _mm_cvtss_f32(_mm_max_ss(s2, _mm_movehdup_ps(s2)));
+}
+
+// ---- int32 ----
+static inline I32 i32_set1(int32_t x) { return {_mm512_set1_epi32(x)}; }
+static inline I32 i32_zero() { return {_mm512_setzero_si512()}; }
+static inline I32 i32_load(const void* p) { return {_mm512_loadu_si512(p)}; }
+static inline void i32_store(void* p, I32 a) { _mm512_storeu_si512(p, a.v); }
+static inline I32 i32_add(I32 a, I32 b) { return {_mm512_add_epi32(a.v, b.v)}; }
+static inline I32 i32_sub(I32 a, I32 b) { return {_mm512_sub_epi32(a.v, b.v)}; }
+static inline I32 i32_mul(I32 a, I32 b) { return {_mm512_mullo_epi32(a.v, b.v)}; }
+static inline I32 i32_and(I32 a, I32 b) { return {_mm512_and_si512(a.v, b.v)}; }
+static inline I32 i32_or(I32 a, I32 b) { return {_mm512_or_si512(a.v, b.v)}; }
+template <int kBits>
+static inline I32 i32_shl(I32 a) {
+  return {_mm512_slli_epi32(a.v, kBits)};
+}
+template <int kBits>
+static inline I32 i32_shr(I32 a) {
+  return {_mm512_srli_epi32(a.v, kBits)};
+}
+template <int kBits>
+static inline I32 i32_sar(I32 a) {
+  return {_mm512_srai_epi32(a.v, kBits)};
+}
+
+static inline int32_t i32_reduce_add(I32 a) { return _mm512_reduce_add_epi32(a.v); }
+static inline void i32_store_s8(int8_t* p, I32 a) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(a.v));
+}
+static inline void i32_store_u16(uint16_t* p, I32 a) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(a.v));
+}
+// Lane i = the 4 bytes at base + i * stride.
+static inline I32 i32_gather(const uint8_t* base, int32_t stride) {
+  const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  return {_mm512_i32gather_epi32(_mm512_mullo_epi32(lanes, _mm512_set1_epi32(stride)), base, 1)};
+}
+static inline I32 i32_xor(I32 a, I32 b) { return {_mm512_xor_si512(a.v, b.v)}; }
+
+// ---- lines of 64 bytes ----
+static inline U8 u8_load(const void* p) { return {_mm512_loadu_si512(p)}; }
+static inline U8 u8_set1(uint8_t x) { return {_mm512_set1_epi8(static_cast<char>(x))}; }
+static inline U8 u8_and(U8 a, U8 b) { return {_mm512_and_si512(a.v, b.v)}; }
+static inline U8 u8_or(U8 a, U8 b) { return {_mm512_or_si512(a.v, b.v)}; }
+static inline U8 u8_shr(U8 a, int bits) { return {_mm512_srli_epi16(a.v, static_cast<unsigned>(bits))}; }
+static inline U8 u8_shl(U8 a, int bits) { return {_mm512_slli_epi16(a.v, static_cast<unsigned>(bits))}; }
+
+// ---- dot products: exact, lane r += sum of 4 byte (or 2 word) products ----
+#ifdef __AVX512VNNI__
+static inline I32 dot_u8s8(I32 acc, U8 w, int32_t a4) {
+  return {_mm512_dpbusd_epi32(acc.v, w.v, _mm512_set1_epi32(a4))};
+}
+static inline I32 dot_u7s8(I32 acc, U8 w, int32_t a4) { return dot_u8s8(acc, w, a4); }
+static inline I32 dot_i16(I32 acc, I32 w_pairs, int32_t a_pair) {
+  return {_mm512_dpwssd_epi32(acc.v, w_pairs.v, _mm512_set1_epi32(a_pair))};
+}
+#else
+// Pairs reach at most 2 * 127 * 127 = 32,258: no saturation below 128.
+static inline I32 dot_u7s8(I32 acc, U8 w, int32_t a4) {
+  const __m512i pairs = _mm512_maddubs_epi16(w.v, _mm512_set1_epi32(a4));
+  return {_mm512_add_epi32(acc.v, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)))};
+}
+// A full byte would saturate, so it goes as two nibbles: w = low + 16 * high.
+static inline I32 dot_u8s8(I32 acc, U8 w, int32_t a4) {
+  const __m512i nibble = _mm512_set1_epi8(15), a = _mm512_set1_epi32(a4);
+  const __m512i low = _mm512_maddubs_epi16(_mm512_and_si512(w.v, nibble), a);
+  const __m512i high = _mm512_maddubs_epi16(_mm512_and_si512(_mm512_srli_epi16(w.v, 4), nibble), a);
+  const __m512i sum = _mm512_add_epi32(_mm512_madd_epi16(low, _mm512_set1_epi16(1)),
+                                       _mm512_madd_epi16(high, _mm512_set1_epi16(16)));
+  return {_mm512_add_epi32(acc.v, sum)};
+}
+static inline I32 dot_i16(I32 acc, I32 w_pairs, int32_t a_pair) {
+  return {_mm512_add_epi32(acc.v, _mm512_madd_epi16(w_pairs.v, _mm512_set1_epi32(a_pair)))};
+}
+#endif
