@@ -51,7 +51,7 @@ def printable(value: object, max_chars: int = _MAX_SHOWN_CHARS) -> str:
     return type(value).__name__
 
 
-def _number_text(value: float | None) -> str:
+def _number_text(value: object) -> str:
     # str() of an int beyond 4300 digits raises in CPython; such a number is never needed in full.
     if isinstance(value, int) and value.bit_length() > 256:
         return f"a {value.bit_length()}-bit integer"

@@ -30,7 +30,7 @@ class _ArrayField(NamedTuple):
     """Where an array lies: its elements fill bytes [start, end)."""
 
     element_type: int
-    count: int
+    length: int
     start: int
     end: int
 
@@ -62,12 +62,12 @@ class Metadata(Mapping[str, Value]):
 
     def _array(self, field: _ArrayField) -> StringArray | npt.NDArray[np.generic]:
         if field.element_type == STRING:
-            return StringArray(self._data, field.start, field.count, field.end)
+            return StringArray(self._data, field.start, field.length, field.end)
         dtype = np.dtype(DTYPES[field.element_type])
-        if field.count == 0:
+        if field.length == 0:
             array = np.empty(0, dtype)
         else:
-            array = np.frombuffer(self._data, dtype, field.count, field.start).copy()
+            array = np.frombuffer(self._data, dtype, field.length, field.start).copy()
         return array.astype(np.bool_) if field.element_type == BOOL else array
 
     def __iter__(self) -> Iterator[str]:
@@ -94,7 +94,7 @@ class Metadata(Mapping[str, Value]):
     def length(self, key: str) -> int | None:
         """Number of elements of an array, without reading it; None for a scalar."""
         value = self._entries[key].value
-        return value.count if isinstance(value, _ArrayField) else None
+        return value.length if isinstance(value, _ArrayField) else None
 
     def without_arrays(self) -> Metadata:
         """The scalars alone, which need no open file."""

@@ -30,7 +30,7 @@ _DEFAULT_ALIGNMENT: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One mapped file. Tensor offsets count from byte `data_start`; warnings are for the user."""
+    """One mapped file; `warnings` are lines for the user."""
 
     path: str
     data: mmap.mmap
@@ -38,7 +38,6 @@ class Part:
     alignment: int
     metadata: Metadata
     tensors: dict[str, TensorInfo]
-    data_start: int
     warnings: tuple[str, ...]
 
 
@@ -65,7 +64,16 @@ def _read_part(data: mmap.mmap, path: str, index: int) -> Part:
     tensors = read_tensors(cursor, num_tensors, alignment, index)
     data_start = padded(cursor.position, alignment)
     warnings = _check_data(cursor, tensors, data_start, alignment)
-    return Part(path, data, version, alignment, metadata, tensors, data_start, warnings)
+    placed = _placed(tensors, data_start)
+    return Part(path, data, version, alignment, metadata, placed, warnings)
+
+
+def _placed(tensors: dict[str, TensorInfo], data_start: int) -> dict[str, TensorInfo]:
+    """The table with offsets from the start of the file instead of the data section."""
+    return {
+        name: TensorInfo(name, kind, shape, data_start + offset, nbytes, part)
+        for name, kind, shape, offset, nbytes, part in tensors.values()
+    }
 
 
 def _read_version(cursor: Cursor) -> int:

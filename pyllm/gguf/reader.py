@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
+from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeVar, overload
 
@@ -40,7 +41,7 @@ class GGUFFile:
     def __init__(self, parts: list[Part]) -> None:
         """Use GGUFFile.open."""
         first = parts[0]
-        self.path = first.path
+        self.path = Path(first.path)
         self.version = first.version
         self.alignment = first.alignment
         self.metadata: Metadata = first.metadata
@@ -69,9 +70,9 @@ class GGUFFile:
         return cls(parts)
 
     @property
-    def part_paths(self) -> list[str]:
+    def part_paths(self) -> list[Path]:
         """The path of each part, indexed by TensorInfo.part."""
-        return [part.path for part in self._parts]
+        return [Path(part.path) for part in self._parts]
 
     def data(self, name: str) -> memoryview:
         """The bytes of a tensor, read-only, without copying. KeyError for an unknown name.
@@ -85,16 +86,15 @@ class GGUFFile:
             path = self._parts[info.part].path
             raise ModelFileError(path, None, field, info.shape, "sizes of at least 1")
         part = self._parts[info.part]
-        start = part.data_start + info.offset
-        return memoryview(part.data)[start : start + info.nbytes]
+        return memoryview(part.data)[info.offset : info.offset + info.nbytes]
 
     def release(self, name: str) -> None:
         """Tells the system that a tensor's pages are not needed again soon; they stay readable."""
         info = self.tensors[name]
         part = self._parts[info.part]
         # Whole pages inside the tensor only: the pages at its edges belong to its neighbours too.
-        start = -(-(part.data_start + info.offset) // mmap.PAGESIZE) * mmap.PAGESIZE
-        end = (part.data_start + info.offset + info.nbytes) // mmap.PAGESIZE * mmap.PAGESIZE
+        start = -(-info.offset // mmap.PAGESIZE) * mmap.PAGESIZE
+        end = (info.offset + info.nbytes) // mmap.PAGESIZE * mmap.PAGESIZE
         if end > start:
             part.data.madvise(mmap.MADV_DONTNEED, start, end - start)
 
@@ -142,7 +142,7 @@ class GGUFFile:
         """The error for a tensor that cannot be used, placed at its data."""
         info = self.tensors.get(name)
         part = self._parts[info.part] if info else self._parts[0]
-        offset = part.data_start + info.offset if info else None
+        offset = info.offset if info else None
         return kind(part.path, offset, f"tensor {printable(name)}: {field}", value, limit, message)
 
     def close(self) -> None:
@@ -167,7 +167,7 @@ class GGUFFile:
         self.close()
 
     def __repr__(self) -> str:
-        return f"GGUFFile({printable(self.path)}, {len(self.tensors)} tensors)"
+        return f"GGUFFile({printable(str(self.path))}, {len(self.tensors)} tensors)"
 
 
 _REMAKE: Final = "convert the model again"

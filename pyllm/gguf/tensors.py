@@ -20,7 +20,7 @@ class TensorInfo(NamedTuple):
     """Where one tensor lies.
 
     shape   GGUF order: shape[0] (ne0) is the row, contiguous in the file; () for a scalar
-    offset  bytes from the start of the data section of its part
+    offset  bytes from the start of the file of its part
     nbytes  bytes of data, without padding
     part    index of the file among the parts of a split model, 0 for a single file
     """
@@ -58,7 +58,8 @@ def padded(size: int, alignment: int) -> int:
 def read_tensors(cursor: Cursor, count: int, alignment: int, part: int) -> dict[str, TensorInfo]:
     """Reads `count` tensor entries at the cursor, in file order.
 
-    Data offsets must follow one another, each padded to `alignment`, without gap or overlap.
+    Their offsets count from the start of the data section here, as in the file, and must follow
+    one another, each padded to `alignment`, without gap or overlap.
     """
     tensors: dict[str, TensorInfo] = {}
     expected = 0
