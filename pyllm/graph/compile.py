@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyllm import _core
+from pyllm.config import ModelConfig
 from pyllm.graph.graph import Op, Value
 from pyllm.graph.plan import Plan
 from pyllm.graph.weights import Weight
@@ -98,6 +99,12 @@ def compile_program(
         "n_vocab": plan.result.width,
     }
     return CompiledProgram(_core.Program(ops, kv_pool, sizes, threads), kv_pool, plan)
+
+
+def make_kv_pool(config: ModelConfig, num_blocks: int, block_size: int) -> KVPool:
+    """Reserve keys and values of all layers, f16; memory is taken block by block on first use."""
+    heads = config.n_kv_heads, config.head_dim, config.v_dim
+    return KVPool(config.n_layers, *heads, block_size, num_blocks)
 
 
 def pack(weight: Weight, raw: memoryview, threads: int) -> PackedTensor:

@@ -32,7 +32,7 @@ class ToyFile:
     @property
     def tensors(self) -> Mapping[str, ToyTensor]:
         return {
-            name: ToyTensor(self.types.get(name, self._type(a)), tuple(reversed(a.shape)))
+            name: ToyTensor(self._type(name), tuple(reversed(a.shape)))
             for name, a in self.arrays.items()
         }
 
@@ -48,6 +48,6 @@ class ToyFile:
         """What the reference interpreter reads for a handle."""
         return self.arrays[weight.name].astype(np.float32)
 
-    @staticmethod
-    def _type(array: npt.NDArray[Any]) -> int:
-        return {np.dtype(np.float32): F32, np.dtype(np.float16): F16}[array.dtype]
+    def _type(self, name: str) -> int:
+        own = {np.dtype(np.float32): F32, np.dtype(np.float16): F16}
+        return self.types[name] if name in self.types else own[self.arrays[name].dtype]

@@ -1,0 +1,70 @@
+"""How long a context and how many KV blocks fit into memory; Python integers, nothing can wrap."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pyllm.config import ModelConfig
+from pyllm.errors import MemoryBudgetError, RequestError
+
+__all__ = ["KVSize", "block_bytes", "choose_kv_size"]
+
+F16_BYTES = 2
+VALUE_ALIGN = 16  # the pool pads the values of a head to a vector
+DEFAULT_SHARE = 4  # without a wish, the cache takes at most a quarter of the available memory
+
+
+@dataclass(frozen=True, slots=True)
+class KVSize:
+    max_model_len: int  # tokens of one sequence, prompt and answer together
+    num_blocks: int
+    nbytes: int
+
+
+def block_bytes(config: ModelConfig, block_size: int) -> int:
+    """Bytes of one block: keys and values of `block_size` tokens in every layer, f16."""
+    v_stride = -(-config.v_dim // VALUE_ALIGN) * VALUE_ALIGN
+    per_token = config.n_layers * config.n_kv_heads * (config.head_dim + v_stride) * F16_BYTES
+    return block_size * per_token
+
+
+def choose_kv_size(
+    config: ModelConfig,
+    *,
+    block_size: int,
+    max_num_seqs: int,
+    max_model_len: int | None,
+    kv_cache_bytes: int | None,
+    available: int | None,
+) -> KVSize:
+    """Enough blocks for `max_num_seqs` full sequences if they fit the budget, for one at least.
+
+    max_model_len   None: the model's context, shortened to what fits
+    kv_cache_bytes  None: a quarter of `available`, more only for a max_model_len that asks for it
+    available       bytes left beside the weights, None when unknown
+    Raises RequestError for a length beyond the model's, MemoryBudgetError when it does not fit.
+    """
+    if max_model_len is not None and max_model_len > config.context_length:
+        limit = f"at most {config.context_length}, the context this model was made for"
+        raise RequestError("max_model_len", max_model_len, limit)
+    per_block = block_bytes(config, block_size)
+    sequence = _blocks(max_model_len or config.context_length, block_size)
+    budget = kv_cache_bytes
+    if budget is None:
+        everything = sequence * max_num_seqs * per_block
+        budget = everything if available is None else available // DEFAULT_SHARE
+        if max_model_len is not None and available is not None:
+            budget = max(budget, min(available, sequence * per_block))
+    if max_model_len is None:
+        sequence = max(1, min(sequence, budget // per_block))
+        max_model_len = min(config.context_length, sequence * block_size)
+    if sequence * per_block > budget:
+        option = "lower max_model_len" if kv_cache_bytes is None else "raise kv_cache_bytes"
+        message = f"for the keys and values of {max_model_len} tokens; {option}"
+        raise MemoryBudgetError(sequence * per_block, budget, message)
+    num_blocks = min(sequence * max_num_seqs, budget // per_block)
+    return KVSize(max_model_len, num_blocks, num_blocks * per_block)
+
+
+def _blocks(tokens: int, block_size: int) -> int:
+    return -(-tokens // block_size)

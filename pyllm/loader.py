@@ -1,0 +1,150 @@
+"""From a path to a model that runs: open, record, fuse, plan, pack, compile."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from pyllm.architectures import builders
+from pyllm.config import ModelConfig, read_config
+from pyllm.errors import MemoryBudgetError, RequestError
+from pyllm.gguf import GGUFFile
+from pyllm.graph.compile import (
+    CompiledProgram,
+    Limits,
+    Operand,
+    compile_program,
+    make_kv_pool,
+    pack,
+)
+from pyllm.graph.fuse import fuse
+from pyllm.graph.graph import Graph, Op
+from pyllm.graph.plan import Plan, plan
+from pyllm.graph.weights import Weight, Weights
+from pyllm.kernels import prepare
+from pyllm.kv_budget import choose_kv_size
+from pyllm.memory import available_memory
+from pyllm.threads import default_num_threads
+from pyllm.tokenizer import Tokenizer
+
+__all__ = ["Model", "load_model"]
+
+Progress = Callable[[int, int], None]  # (bytes of weights done, bytes of weights in all)
+FLOAT_BYTES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model in memory, ready for an engine."""
+
+    path: str
+    config: ModelConfig
+    tokenizer: Tokenizer
+    program: CompiledProgram
+    max_model_len: int  # tokens of one sequence, prompt and answer together
+    num_kv_blocks: int
+    block_size: int  # tokens of a KV block
+
+    def close(self) -> None:
+        """Give the memory back; a second call does nothing."""
+        self.program.close()
+
+
+def load_model(
+    path: str | os.PathLike[str],
+    *,
+    num_threads: int | None = None,
+    max_model_len: int | None = None,
+    max_num_seqs: int = 16,
+    max_num_batched_tokens: int = 512,
+    kv_cache_bytes: int | None = None,
+    block_size: int = 32,
+    progress: Progress | None = None,
+) -> Model:
+    """Load a GGUF file (the first part of a split one) for inference.
+
+    num_threads             None: physical cores within the affinity mask and the CPU quota
+    max_model_len           tokens of one sequence; None: the model's context, or what fits
+    max_num_seqs            sequences of one step
+    max_num_batched_tokens  tokens of one step; longer prompts run in several
+    kv_cache_bytes          None: up to a quarter of the memory the weights leave
+    progress                called with (bytes done, bytes in all) after each weight
+
+    Raises ModelFileError, UnsupportedModelError, TokenizerError, MemoryBudgetError, RequestError.
+    Beside the cache, memory stays within 1.15 x the file: a weight's file pages are dropped as
+    soon as it is packed.
+    """
+    _require_positive(
+        num_threads=num_threads, max_model_len=max_model_len, max_num_seqs=max_num_seqs,
+        max_num_batched_tokens=max_num_batched_tokens, kv_cache_bytes=kv_cache_bytes,
+        block_size=block_size,
+    )  # fmt: skip
+    threads = default_num_threads() if num_threads is None else num_threads
+    with GGUFFile.open(path) as file:
+        config = read_config(file, builders())
+        program = plan(record(file, config), max_num_batched_tokens, max_num_seqs)
+        weights = _weights_of(program.ops)
+        tokenizer = Tokenizer.from_gguf(file)
+        kv = choose_kv_size(
+            config, block_size=block_size, max_num_seqs=max_num_seqs, max_model_len=max_model_len,
+            kv_cache_bytes=kv_cache_bytes, available=_left_beside(file, program),
+        )  # fmt: skip
+        operands = _pack_all(file, weights, threads, progress)
+    limits = Limits(max_num_seqs, -(-kv.max_model_len // block_size))
+    pool = make_kv_pool(config, kv.num_blocks, block_size)
+    compiled = compile_program(program, operands.__getitem__, pool, limits, threads)
+    return Model(
+        os.fspath(path), config, tokenizer, compiled, kv.max_model_len, kv.num_blocks, block_size
+    )
+
+
+def record(file: GGUFFile, config: ModelConfig) -> list[Op]:
+    """Record and fuse the model of a file; every tensor of the file must have a use."""
+    graph, weights = Graph(), Weights(file)
+    builders()[config.architecture](graph, config, weights)
+    weights.require_all_used()
+    return fuse(graph.ops)
+
+
+def _weights_of(ops: Sequence[Op]) -> list[Weight]:
+    """The weights of a program in the order they are first read, each once."""
+    return list(dict.fromkeys(w for op in ops for w in op.weights if w is not None))
+
+
+def _left_beside(file: GGUFFile, program: Plan) -> int | None:
+    """Bytes of memory that weights and activations leave; None when the system does not say."""
+    available = available_memory()
+    if available is None:
+        return None
+    needed = sum(info.nbytes for info in file.tensors.values())
+    needed += program.arena_floats * FLOAT_BYTES
+    if needed > available:
+        message = "for weights and activations; use a smaller model or quantization"
+        raise MemoryBudgetError(needed, available, message)
+    return available - needed
+
+
+def _pack_all(
+    file: GGUFFile, weights: Sequence[Weight], threads: int, progress: Progress | None
+) -> dict[Weight, Operand]:
+    sizes = {w: file.tensors[w.name].nbytes if w.file else 0 for w in weights}
+    done, total = 0, sum(sizes.values())
+    operands: dict[Weight, Operand] = {}
+    for weight in weights:
+        if len(weight.shape) == 1:
+            operands[weight] = weight.vector()
+        else:
+            prepare(weight.type)  # i-quants decode through a codebook
+            operands[weight] = pack(weight, weight.raw(), threads)
+            file.release(weight.name)
+        done += sizes[weight]
+        if progress is not None:
+            progress(done, total)
+    return operands
+
+
+def _require_positive(**values: int | None) -> None:
+    for name, value in values.items():
+        if value is not None and value < 1:
+            raise RequestError(name, value, "must be at least 1")

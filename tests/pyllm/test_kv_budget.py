@@ -1,0 +1,116 @@
+"""The KV cache is sized by memory: it fits or it is refused with both numbers."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pyllm.errors import MemoryBudgetError, RequestError
+from pyllm.kv_budget import KVSize, block_bytes, choose_kv_size
+
+GIB = 2**30
+
+
+def config(context_length: int = 8192, **changes: Any) -> Any:
+    """Llama 3.1 8B: 128 KiB of keys and values per token."""
+    fields = {
+        "n_layers": 32, "n_kv_heads": 8, "head_dim": 128, "v_dim": 128,
+        "context_length": context_length,
+    }  # fmt: skip
+    return SimpleNamespace(**{**fields, **changes})
+
+
+def size(model: Any = None, **changes: Any) -> KVSize:
+    options: dict[str, Any] = {
+        "block_size": 32, "max_num_seqs": 16, "max_model_len": None, "kv_cache_bytes": None,
+        "available": 16 * GIB,
+    }  # fmt: skip
+    return choose_kv_size(model or config(), **{**options, **changes})
+
+
+def test_bytes_of_a_block() -> None:
+    assert block_bytes(config(), 32) == 32 * 128 * 1024
+    # The pool pads the values of a head to 16: 7 takes as much as 16.
+    assert block_bytes(config(v_dim=7), 16) == block_bytes(config(v_dim=16), 16)
+
+
+def test_quarter_of_the_memory_without_a_wish() -> None:
+    chosen = size()
+    assert chosen == KVSize(max_model_len=8192, num_blocks=1024, nbytes=4 * GIB)
+
+
+def test_no_more_than_all_sequences_need() -> None:
+    chosen = size(max_num_seqs=2, available=100 * GIB)
+    assert chosen == KVSize(8192, num_blocks=512, nbytes=2 * GIB)
+
+
+def test_context_is_shortened_to_what_fits() -> None:
+    chosen = size(config(context_length=131072))
+    assert chosen == KVSize(max_model_len=32768, num_blocks=1024, nbytes=4 * GIB)
+
+
+def test_a_wanted_length_may_take_more_than_a_quarter() -> None:
+    chosen = size(config(context_length=131072), max_model_len=100_000)
+    assert chosen.max_model_len == 100_000
+    assert chosen.num_blocks == 3125
+
+
+def test_a_wanted_length_that_does_not_fit_names_both_numbers() -> None:
+    with pytest.raises(MemoryBudgetError, match=r"needs 16.0 GiB, 8.0 GiB are available") as e:
+        size(config(context_length=131072), max_model_len=131072, available=8 * GIB)
+    assert (e.value.needed, e.value.available) == (16 * GIB, 8 * GIB)
+    assert "lower max_model_len" in str(e.value)
+
+
+def test_explicit_budget_is_not_exceeded() -> None:
+    assert size(kv_cache_bytes=GIB).nbytes == GIB
+    with pytest.raises(MemoryBudgetError, match="raise kv_cache_bytes"):
+        size(kv_cache_bytes=GIB - 1, max_model_len=8192)
+    with pytest.raises(MemoryBudgetError, match="raise kv_cache_bytes"):
+        size(kv_cache_bytes=1)
+
+
+def test_longer_than_the_models_context_is_refused() -> None:
+    with pytest.raises(RequestError, match="max_model_len"):
+        size(max_model_len=8193)
+
+
+def test_context_is_not_rounded_up_to_blocks() -> None:
+    chosen = size(config(context_length=100))
+    assert chosen.max_model_len == 100
+    assert chosen.num_blocks == 16 * 4
+
+
+def test_unknown_memory_gives_all_that_is_useful() -> None:
+    assert size(available=None, max_num_seqs=3).num_blocks == 3 * 256
+
+
+def test_hostile_sizes_do_not_wrap() -> None:
+    huge = config(2**31 - 1, n_layers=1024, n_kv_heads=4096, head_dim=1024, v_dim=1024)
+    with pytest.raises(MemoryBudgetError):
+        size(huge, max_model_len=2**31 - 1)
+    with pytest.raises(MemoryBudgetError):  # one block alone is 512 GiB
+        size(huge)
+
+
+@given(
+    context=st.integers(1, 200_000), seqs=st.integers(1, 64), memory=st.integers(0, 2**36),
+    block=st.sampled_from([16, 32, 64]), wish=st.none() | st.integers(1, 200_000),
+)  # fmt: skip
+def test_one_full_sequence_always_fits(
+    context: int, seqs: int, memory: int, block: int, wish: int | None
+) -> None:
+    model = config(context)
+    try:
+        chosen = size(
+            model, max_num_seqs=seqs, available=memory, block_size=block, max_model_len=wish
+        )
+    except (MemoryBudgetError, RequestError):
+        return
+    assert chosen.nbytes == chosen.num_blocks * block_bytes(model, block) <= memory
+    assert 1 <= chosen.max_model_len <= min(context, chosen.num_blocks * block)
+    assert wish is None or chosen.max_model_len == wish
