@@ -117,12 +117,12 @@ extern "C" int32_t pyllm_set_codebook(int32_t type, const int8_t* values, int64_
 extern "C" int32_t pyllm_quantize(int32_t type, const float* x, int64_t rows, int64_t cols,
                                   void* out, int64_t out_bytes, int32_t threads) {
   return guarded([&]() -> int32_t {
-    int64_t bytes;
-    if (const int32_t status = pyllm::check_matrix(type, rows, cols, &bytes)) return status;
     const FormatInfo* format = pyllm::format_info(type);
-    if (!format->quantize_row) {
+    if (format && !format->quantize_row) {
       return fail(PYLLM_NO_ENCODER, std::string(format->name) + " can be read but not written");
     }
+    int64_t bytes;
+    if (const int32_t status = pyllm::check_matrix(type, rows, cols, &bytes)) return status;
     if (const int32_t status = pyllm::check_threads(threads)) return status;
     if (const int32_t status = pyllm::check_buffer("out", out, out_bytes, bytes)) return status;
     if (!x && rows * cols > 0) return fail(PYLLM_BAD_ARGUMENT, "x is null");

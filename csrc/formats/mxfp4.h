@@ -42,7 +42,7 @@ static inline void quantize(const float* x, BlockMXFP4* block) {
   // With the peak in [4, 8) units it is at most clipped to 6; a scale twice as large never clips.
   const int exponent = static_cast<int>(float_bits(peak) >> 23) - 2;
   const uint8_t tight = static_cast<uint8_t>(exponent < 252 ? exponent : 252);
-  const uint8_t wide = static_cast<uint8_t>(tight + 1);
+  const uint8_t wide = static_cast<uint8_t>(tight < 252 ? tight + 1 : tight);  // 253: 8 is Inf
   block->e = mxfp4_error(x, wide) < mxfp4_error(x, tight) ? wide : tight;
   const float inverse = 1.0f / e8m0_half(block->e);
   for (int j = 0; j < 16; ++j) {
