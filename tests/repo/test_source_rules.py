@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -62,11 +63,10 @@ def test_nothing_evaluates_text() -> None:
 
 
 def test_intrinsics_live_in_simd_only() -> None:
+    vector = re.compile(r"\b(_mm\d*_\w+|__m\d+\w*|v\w+q_[fsu]\d+)\b")
     for path in (ROOT / "csrc").rglob("*.[hc]*"):
         if path.parent.name != "simd":
-            text = path.read_text("utf-8")
-            assert "immintrin.h" not in text, path
-            assert "arm_neon.h" not in text, path
+            assert not vector.findall(path.read_text("utf-8")), path
 
 
 def test_python_headers_stay_in_the_bindings() -> None:
