@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
-
 from pyllm.config import ModelConfig
 from pyllm.graph.graph import Graph, RopeMode, Value
 from pyllm.graph.rope import rope_frequencies
 from pyllm.graph.weights import Weight, Weights, constant
 
 ARCHITECTURES = ("llama",)
+SMALLEST_FACTOR = 1e-3  # real ones are 1 to 32; a tiny one would overflow its frequency
 
 # (graph, config, block, x) -> q, k, v before rotation
 Project = Callable[[Graph, ModelConfig, Weights, Value], tuple[Value, Value, Value]]
@@ -62,8 +61,8 @@ def frequencies(c: ModelConfig, w: Weights) -> Weight:
     stored = w.get("rope_freqs.weight")  # Llama 3.1: one divisor per pair of dimensions
     if stored is not None:
         factors = stored.require_vector(c.rope_dim // 2).vector()
-        if not (np.isfinite(factors).all() and (factors > 0).all()):
-            worst = float(factors[np.argmin(np.nan_to_num(factors, nan=-1, posinf=-1))])
-            raise stored.error("values", worst, "positive divisors", "convert the model again")
+        if factors.min() < SMALLEST_FACTOR:
+            limit = f"divisors of at least {SMALLEST_FACTOR}"
+            raise stored.error("values", float(factors.min()), limit, "convert the model again")
     values = rope_frequencies(c.rope_dim, c.rope_base, c.rope_scale_factor, factors)
     return constant("inv_freq", values)

@@ -64,11 +64,16 @@ class Weight:
         return self
 
     def vector(self) -> npt.NDArray[np.float32]:
-        """Return the numbers of a norm, a bias or a table of factors as float32 [n]."""
+        """Return the numbers of a norm, a bias or a table of factors as float32 [n], all finite."""
         if self.values is not None:
             return self.values
         self.require_vector(*self.shape)
-        return _floats(self.raw(), self.type)
+        numbers = _floats(self.raw(), self.type)
+        if not np.isfinite(numbers).all():
+            at = int(np.argmin(np.isfinite(numbers)))
+            message = "download the file again, or convert the model again"
+            raise self.error(f"value {at}", float(numbers[at]), "finite numbers", message)
+        return numbers
 
     def raw(self) -> memoryview:
         """Return the tensor's bytes as the file stores them."""

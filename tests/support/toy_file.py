@@ -27,12 +27,13 @@ class ToyFile:
 
     arrays: dict[str, npt.NDArray[Any]]
     types: dict[str, int] = field(default_factory=dict)  # ggml type when it is not the array's own
+    shapes: dict[str, tuple[int, int]] = field(default_factory=dict)  # of arrays that hold blocks
     path: str = "toy.gguf"
 
     @property
     def tensors(self) -> Mapping[str, ToyTensor]:
         return {
-            name: ToyTensor(self._type(name), tuple(reversed(a.shape)))
+            name: ToyTensor(self._type(name), tuple(reversed(self.shapes.get(name, a.shape))))
             for name, a in self.arrays.items()
         }
 

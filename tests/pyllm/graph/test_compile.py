@@ -1,0 +1,183 @@
+"""The C++ program computes what the reference computes, and the same bits however it is run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pyllm import kernels
+from pyllm.graph.compile import CompiledProgram
+from pyllm.graph.fuse import fuse
+from pyllm.graph.graph import Graph
+from pyllm.graph.plan import plan
+from pyllm.graph.reference import Interpreter
+from pyllm.graph.weights import Weights
+from tests.support.blocks import random_blocks
+from tests.support.core_program import batch_of, compile_toy, run, spread
+from tests.support.toy_file import ToyFile
+from tests.support.toy_models import record, toy_arrays, toy_config
+
+MODELS: dict[str, tuple[Any, dict[str, Any]]] = {
+    "llama": (toy_config("llama"), {}),
+    "llama-biases": (toy_config("llama"), {"biases": True}),
+    "llama-partial-rope": (toy_config("llama", rope_dim=6), {"tied": True}),
+    "llama-v-dim": (toy_config("llama", v_dim=7), {}),
+    "llama-wide": (
+        toy_config("llama", n_embd=130, n_ff=301, head_dim=34, v_dim=34, rope_dim=34),
+        {},
+    ),
+    "qwen2": (toy_config("qwen2", n_kv_heads=1), {}),
+    "qwen3": (toy_config("qwen3"), {"tied": True}),
+}
+TOKENS = [int(t) for t in np.random.default_rng(5).integers(0, 43, 100)]
+# Two sequences of different lengths, then more of both.
+STEPS = (
+    batch_of([(0, 0, TOKENS[:23]), (1, 0, TOKENS[40:49])]),
+    batch_of([(1, 9, TOKENS[49:50]), (0, 23, TOKENS[23:40])]),
+)
+F16_KV = 5e-3  # the core stores keys and values as f16, the reference does not
+
+
+def toy_program(name: str, *, fused: bool = True, threads: int = 1) -> CompiledProgram:
+    config, options = MODELS[name]
+    ops, _ = record(config, toy_arrays(config, **options))
+    return compile_toy(plan(fuse(ops) if fused else ops, 64, 64), config, threads)
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("fused", [False, True], ids=["recorded", "fused"])
+def test_every_value_is_close_to_the_reference(name: str, fused: bool) -> None:
+    config, options = MODELS[name]
+    ops, file = record(config, toy_arrays(config, **options))
+    ops = fuse(ops) if fused else ops
+    program = compile_toy(spread(ops, 64, 64), config)
+    interpreter = Interpreter(ops, file.values)
+    for batch in STEPS:
+        run(program, batch)
+        for value, expected in interpreter.step(batch).items():
+            found = program.read(value, len(expected))
+            writer = next(op.name for op in ops if value in op.outputs)
+            np.testing.assert_allclose(
+                found, expected, atol=F16_KV, rtol=F16_KV, err_msg=f"{writer} {value}"
+            )
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_ops_before_the_first_cache_read_are_close_to_float32_rounding(name: str) -> None:
+    config, options = MODELS[name]
+    ops, file = record(config, toy_arrays(config, **options))
+    first = next(i for i, op in enumerate(ops) if op.name == "attention")
+    values = {v for op in ops[:first] for v in op.outputs}
+    assert len(values) >= 7
+    program = compile_toy(spread(ops, 64, 64), config)
+    run(program, STEPS[0])
+    for value, expected in Interpreter(ops, file.values).step(STEPS[0]).items():
+        if value in values:
+            found = program.read(value, len(expected))
+            np.testing.assert_allclose(found, expected, atol=3e-6, rtol=3e-6)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_fused_and_planned_gives_the_bits_of_recorded(name: str) -> None:
+    recorded, fused = toy_program(name, fused=False), toy_program(name, fused=True)
+    for batch in STEPS:
+        np.testing.assert_array_equal(run(fused, batch), run(recorded, batch))
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("chunk", [1, 7, 64])
+def test_same_bits_for_every_chunk_and_thread_count(chunk: int, threads: int) -> None:
+    expected = run(toy_program("qwen3"), batch_of([(0, 0, TOKENS[:64])]))
+    program = toy_program("qwen3", threads=threads)
+    parts = [
+        run(program, batch_of([(0, at, TOKENS[at : min(at + chunk, 64)])]))
+        for at in range(0, 64, chunk)
+    ]
+    np.testing.assert_array_equal(np.concatenate(parts), expected)
+
+
+@pytest.mark.parametrize("n_seqs", [1, 2, 8, 33])
+def test_same_bits_alone_and_in_a_batch(n_seqs: int) -> None:
+    """Prompts of different lengths first, then one token of each sequence per step."""
+    prompts = [TOKENS[i : i + 1 + i % 5] for i in range(n_seqs)]
+    together, alone = toy_program("llama-wide"), toy_program("llama-wide")
+    halves = [range(n_seqs)[: n_seqs // 2], range(n_seqs)[n_seqs // 2 :]]  # at most 64 tokens
+    for half in halves:
+        if half:
+            run(together, batch_of([(s, 0, prompts[s]) for s in half]))
+    for s in range(n_seqs):
+        run(alone, batch_of([(s, 0, prompts[s])]))
+    for step in range(3):
+        parts = [(s, len(prompts[s]) + step, [TOKENS[(7 * s + step) % 100]]) for s in range(n_seqs)]
+        expected = [run(alone, batch_of([part])) for part in parts]
+        np.testing.assert_array_equal(run(together, batch_of(parts)), np.concatenate(expected))
+
+
+def test_same_bits_on_every_instruction_set() -> None:
+    active, results = kernels.isa(), {}
+    try:
+        for isa in kernels.isas():
+            kernels.set_isa(isa)
+            results[isa] = [run(toy_program("llama-wide"), batch) for batch in STEPS[:1]]
+    finally:
+        kernels.set_isa(active)
+    assert "scalar" in results
+    for found in results.values():
+        np.testing.assert_array_equal(found, results["scalar"])
+
+
+@pytest.mark.parametrize("fmt", kernels.formats(), ids=lambda fmt: fmt.name)
+def test_every_weight_type_embeds_and_multiplies_as_the_kernels_do(fmt: kernels.Format) -> None:
+    """One matrix of the type as embedding table and as head."""
+    cols, rows, tokens = 256, 43, [0, 7, 42, 16, 15]
+    raw = random_blocks(fmt, rows, cols, np.random.default_rng(fmt.id))
+    file = ToyFile({"m": raw}, {"m": fmt.id}, shapes={"m": (rows, cols)})
+    graph, w = Graph(), Weights(file)
+    x = graph.take_rows(graph.embed(w["m"], rows, cols))
+    graph.linear(x, w["m"], rows)
+    program = compile_toy(plan(graph.ops, 8, 8), toy_config(), threads=2)
+    logits = run(program, batch_of([(0, 0, tokens)]))
+    embedded = kernels.dequantize(raw, fmt.id, (rows, cols))[tokens]
+    np.testing.assert_array_equal(program.read(x, len(tokens)), embedded)
+    np.testing.assert_array_equal(logits, kernels.matmul(embedded, raw, fmt.id, (rows, cols)))
+
+
+def test_profile_names_every_op() -> None:
+    config, _ = MODELS["llama"]
+    ops = fuse(record(config, toy_arrays(config))[0])
+    program = compile_toy(plan(ops, 64, 64), config)
+    program.columns["tokens"][0] = 1
+    program.columns["seq_starts"][:2] = (0, 1)
+    program.step(1, 1, 1, profile=True)
+    profile = program.profile()
+    assert [name for _, name, *_ in profile] == [op.name for op in ops]
+    macs = sum(row[4] for row in profile if row[1] == "linear")
+    matrices = {
+        w for op in ops if op.name == "linear" for w in op.weights if w and len(w.shape) == 2
+    }
+    assert macs == sum(w.shape[0] * w.shape[1] for w in matrices)
+
+
+def test_a_step_without_rows_only_fills_the_cache() -> None:
+    whole, split = toy_program("llama"), toy_program("llama")
+    expected = run(whole, batch_of([(0, 0, TOKENS[:20])]))[-1:]
+    first = batch_of([(0, 0, TOKENS[:19])])
+    run(split, type(first)(first.tokens, first.positions, first.seq_starts, first.seq_ids, []))
+    np.testing.assert_array_equal(run(split, batch_of([(0, 19, TOKENS[19:20])])), expected)
+
+
+def test_threads_can_change_between_steps() -> None:
+    program = toy_program("llama", threads=1)
+    expected = run(program, STEPS[0])
+    program.set_threads(2)
+    assert program.threads == 2
+    np.testing.assert_array_equal(run(program, STEPS[0]), expected)
+
+
+def test_closed_program_refuses_to_run() -> None:
+    program = toy_program("llama")
+    program.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        program.step(1, 1, 1)
