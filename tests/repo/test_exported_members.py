@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from importlib.metadata import PackageNotFoundError, version
+from importlib.resources import files
+
+import pytest
+
 import pyllm
 
 
@@ -34,9 +39,13 @@ def test_exports_are_documented() -> None:
             assert (value.__doc__ or "").strip(), f"{name} has no docstring"
 
 
-def test_package_is_typed_and_versioned() -> None:
-    from importlib.metadata import version
-    from importlib.resources import files
-
+def test_package_is_typed() -> None:
     assert files("pyllm").joinpath("py.typed").is_file()
-    assert pyllm.__version__ == version("pyllm")
+
+
+def test_version_is_the_installed_one() -> None:
+    try:
+        installed = version("pyllm")
+    except PackageNotFoundError:
+        pytest.skip("pyllm runs from a checkout that is not installed")
+    assert pyllm.__version__ == installed
