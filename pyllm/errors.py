@@ -28,6 +28,7 @@ __all__ = [
 
 # A hostile file may put a megabyte or an escape sequence into a name; one terminal line is enough.
 _MAX_SHOWN_CHARS = 80
+_MAX_PATH_ENDS = 256  # a longer path shows this many characters at either end
 
 
 def printable(value: object, max_chars: int = _MAX_SHOWN_CHARS) -> str:
@@ -65,10 +66,13 @@ def _shortened(text: str, max_chars: int, *, longer: bool = False) -> str:
 
 
 def _escaped_path(path: object) -> str:
-    """A path as one printable line; bytes that are not UTF-8 appear as \\xNN, never cut short."""
+    """A path as one printable line; bytes that are not UTF-8 appear as \\xNN."""
     raw = str(path).encode("utf-8", "surrogateescape")
     text = raw.decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    if len(text) <= 2 * _MAX_PATH_ENDS:
+        return text
+    return f"{text[:_MAX_PATH_ENDS]}…{text[-_MAX_PATH_ENDS:]}"
 
 
 class PyLLMError(Exception):
