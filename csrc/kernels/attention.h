@@ -1,4 +1,5 @@
-// Attention of a few query rows over one chunk of up to 256 tokens of one KV head. Included per instruction set.
+// Attention of a few query rows over one chunk of up to 256 tokens of one KV head. Included per
+// instruction set.
 //
 // Arithmetic, the same for every number of rows, tile shape and instruction set:
 //   score[r][t] = fma over d ascending of q[r][d] * k[t][d]        lanes are tokens
@@ -54,8 +55,8 @@ static inline void score_tile(const float* q, int64_t k_dim, const Element* cons
   }
 }
 
-// Adds p[r][t] * v[t] for tokens [begin, end) to kVectors vectors of out[r]; begin = 0 starts from 0.
-// panels[i] holds the values of tokens 16 i .. 16 i + 15 with v_stride elements between tokens.
+// Adds p[r][t] * v[t] for tokens [begin, end) to kVectors vectors of out[r]; begin = 0 starts from
+// 0. panels[i] holds the values of tokens 16 i .. 16 i + 15 with v_stride elements between tokens.
 template <int kRows, int kVectors, typename Element>
 static inline void value_tile(const float* p, int64_t begin, int64_t end,
                               const Element* const* panels, int64_t panel_offset, int64_t v_stride,
@@ -93,9 +94,8 @@ static inline void value_tile(const float* p, int64_t begin, int64_t end,
 // Covers n_vectors vectors with tiles of 4, 2 and 1 as the number of rows allows.
 template <int kRows, typename Element>
 static inline void value_tiles(const float* p, int64_t begin, int64_t end,
-                               const Element* const* panels, int64_t panel_offset,
-                               int64_t v_stride, int64_t n_vectors, float* out,
-                               int64_t out_stride) {
+                               const Element* const* panels, int64_t panel_offset, int64_t v_stride,
+                               int64_t n_vectors, float* out, int64_t out_stride) {
   constexpr int kWidest = tile_vectors(kRows);
   int64_t j = 0;
   if constexpr (kWidest == 4) {
@@ -130,12 +130,24 @@ static void score_group(const AttentionArgs* a, const RowGroup& g, const Element
   float* scores = a->scores + g.row * kAttentionChunk + 16 * first_panel;
   for (int64_t p = 0; p < n_panels; p += tile_vectors(g.rows)) {
     switch (g.rows) {
-      case 1: score_tile<1>(q, a->k_dim, panels + p, scores + 16 * p); break;
-      case 2: score_tile<2>(q, a->k_dim, panels + p, scores + 16 * p); break;
-      case 3: score_tile<3>(q, a->k_dim, panels + p, scores + 16 * p); break;
-      case 4: score_tile<4>(q, a->k_dim, panels + p, scores + 16 * p); break;
-      case 5: score_tile<5>(q, a->k_dim, panels + p, scores + 16 * p); break;
-      default: score_tile<6>(q, a->k_dim, panels + p, scores + 16 * p); break;
+      case 1:
+        score_tile<1>(q, a->k_dim, panels + p, scores + 16 * p);
+        break;
+      case 2:
+        score_tile<2>(q, a->k_dim, panels + p, scores + 16 * p);
+        break;
+      case 3:
+        score_tile<3>(q, a->k_dim, panels + p, scores + 16 * p);
+        break;
+      case 4:
+        score_tile<4>(q, a->k_dim, panels + p, scores + 16 * p);
+        break;
+      case 5:
+        score_tile<5>(q, a->k_dim, panels + p, scores + 16 * p);
+        break;
+      default:
+        score_tile<6>(q, a->k_dim, panels + p, scores + 16 * p);
+        break;
     }
   }
 }
@@ -151,16 +163,29 @@ static void value_rows(const AttentionArgs* a, int64_t row, int rows, int64_t be
   const Element* const* v = panels;
   const int64_t o = panel_offset, s = panel_stride, n = n_vectors;
   switch (rows) {
-    case 1: value_tiles<1>(p, begin, end, v, o, s, n, out, stride); break;
-    case 2: value_tiles<2>(p, begin, end, v, o, s, n, out, stride); break;
-    case 3: value_tiles<3>(p, begin, end, v, o, s, n, out, stride); break;
-    case 4: value_tiles<4>(p, begin, end, v, o, s, n, out, stride); break;
-    case 5: value_tiles<5>(p, begin, end, v, o, s, n, out, stride); break;
-    default: value_tiles<6>(p, begin, end, v, o, s, n, out, stride); break;
+    case 1:
+      value_tiles<1>(p, begin, end, v, o, s, n, out, stride);
+      break;
+    case 2:
+      value_tiles<2>(p, begin, end, v, o, s, n, out, stride);
+      break;
+    case 3:
+      value_tiles<3>(p, begin, end, v, o, s, n, out, stride);
+      break;
+    case 4:
+      value_tiles<4>(p, begin, end, v, o, s, n, out, stride);
+      break;
+    case 5:
+      value_tiles<5>(p, begin, end, v, o, s, n, out, stride);
+      break;
+    default:
+      value_tiles<6>(p, begin, end, v, o, s, n, out, stride);
+      break;
   }
 }
 
-// Tokens [begin, end) for one group: together while all rows see the token, then each row its own rest.
+// Tokens [begin, end) for one group: together while all rows see the token, then each row its own
+// rest.
 template <typename Element>
 static void value_group(const AttentionArgs* a, const RowGroup& g, int64_t begin, int64_t end,
                         const Element* const* panels, int64_t panel_offset, int64_t panel_stride,
@@ -210,12 +235,13 @@ static int64_t make_groups(const AttentionArgs* a, RowGroup* groups) {
 
 static int64_t most_visible(const RowGroup* groups, int64_t n_groups) {
   int64_t most = 0;
-  for (int64_t i = 0; i < n_groups; ++i) most = groups[i].max_visible > most ? groups[i].max_visible : most;
+  for (int64_t i = 0; i < n_groups; ++i)
+    most = groups[i].max_visible > most ? groups[i].max_visible : most;
   return most;
 }
 
-// Scores of all groups, 4 panels at a time. With several groups the panels are converted to float once;
-// panels past the last visible token stand for the last one, their scores are never read.
+// Scores of all groups, 4 panels at a time. With several groups the panels are converted to float
+// once; panels past the last visible token stand for the last one, their scores are never read.
 static void score_chunk(const AttentionArgs* a, const RowGroup* groups, int64_t n_groups) {
   const int64_t n_panels = (most_visible(groups, n_groups) + 15) / 16;
   for (int64_t first = 0; first < n_panels; first += kMaxTileVectors) {
@@ -226,7 +252,8 @@ static void score_chunk(const AttentionArgs* a, const RowGroup* groups, int64_t 
       float* converted = a->tile + p * 16 * a->k_dim;
       floats[p] = converted;
       if (n_groups == 1) continue;
-      for (int64_t i = 0; i < 16 * a->k_dim; i += 16) f32_store(converted + i, f32_load_f16(halves[p] + i));
+      for (int64_t i = 0; i < 16 * a->k_dim; i += 16)
+        f32_store(converted + i, f32_load_f16(halves[p] + i));
     }
     for (int64_t i = 0; i < n_groups; ++i) {
       const int64_t group_panels = (groups[i].max_visible + 15) / 16 - first;
@@ -240,7 +267,8 @@ static void score_chunk(const AttentionArgs* a, const RowGroup* groups, int64_t 
   }
 }
 
-// Weighted values of all groups. With several groups, 64 tokens x 64 dimensions are converted at a time.
+// Weighted values of all groups. With several groups, 64 tokens x 64 dimensions are converted at a
+// time.
 static void value_chunk(const AttentionArgs* a, const RowGroup* groups, int64_t n_groups) {
   const int64_t n_tokens = most_visible(groups, n_groups), n_vectors = a->v_stride / 16;
   if (n_groups == 1) {
@@ -248,7 +276,8 @@ static void value_chunk(const AttentionArgs* a, const RowGroup* groups, int64_t 
     return;
   }
   for (int64_t vector = 0; vector < n_vectors; vector += kMaxTileVectors) {
-    const int64_t width = n_vectors - vector < kMaxTileVectors ? n_vectors - vector : kMaxTileVectors;
+    const int64_t width =
+        n_vectors - vector < kMaxTileVectors ? n_vectors - vector : kMaxTileVectors;
     for (int64_t begin = 0; begin < n_tokens; begin += 64) {
       const int64_t end = n_tokens - begin < 64 ? n_tokens : begin + 64;
       const float* panels[kAttentionChunk / 16];

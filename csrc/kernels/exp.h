@@ -1,8 +1,8 @@
 // e^x on 16 lanes: one sequence of operations on every instruction set, relative error below 2e-7.
 // Included per instruction set.
 
-// Clamped to [-87.3, 88.3], where the result and its power of two are normal numbers. NaN stays NaN:
-// min and max give their second operand when unordered.
+// Clamped to [-87.3, 88.3], where the result and its power of two are normal numbers. NaN stays
+// NaN: min and max give their second operand when unordered.
 static inline F32 f32_exp(F32 x) {
   x = f32_min(f32_set1(88.3f), f32_max(f32_set1(-87.3f), x));
   const I32 n = f32_round_to_i32(f32_mul(x, f32_set1(1.442695f)));

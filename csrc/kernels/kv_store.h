@@ -1,6 +1,8 @@
-// Writes one token's key and value of one KV head into its block as f16. Included per instruction set.
+// Writes one token's key and value of one KV head into its block as f16. Included per instruction
+// set.
 
-// Keys go to one lane of a panel [k_dim][16]; values to a row whose padding up to 16 is written as 0.
+// Keys go to one lane of a panel [k_dim][16]; values to a row whose padding up to 16 is written as
+// 0.
 static void kv_store(const float* key, int64_t k_dim, uint16_t* panel_lane, const float* value,
                      int64_t v_dim, uint16_t* value_row) {
   uint16_t halves[16];

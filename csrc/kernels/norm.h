@@ -1,6 +1,7 @@
 // RMS normalisation of one row. Included per instruction set.
 
-// Sum of squares in 4 accumulators of 16 lanes: vector v goes to accumulator v % 4, then a fixed tree.
+// Sum of squares in 4 accumulators of 16 lanes: vector v goes to accumulator v % 4, then a fixed
+// tree.
 static inline float sum_of_squares(const float* x, int64_t n) {
   F32 sums[4] = {f32_zero(), f32_zero(), f32_zero(), f32_zero()};
   int64_t i = 0;

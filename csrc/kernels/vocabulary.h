@@ -1,7 +1,8 @@
-// What sampling needs from a row of logits: its maximum, whether it is finite, and sums of exponentials.
-// Included per instruction set.
+// What sampling needs from a row of logits: its maximum, whether it is finite, and sums of
+// exponentials. Included per instruction set.
 
-// Largest element; *finite is false when any element is infinite or NaN (then the maximum means nothing).
+// Largest element; *finite is false when any element is infinite or NaN (then the maximum means
+// nothing).
 static float row_max(const float* x, int64_t n, bool* finite) {
   F32 largest = f32_set1(-3.4028235e38f), poison = f32_zero();
   for (int64_t i = 0; i < n; i += 16) {

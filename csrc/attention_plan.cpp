@@ -1,0 +1,91 @@
+#include "attention_plan.h"
+
+#include <algorithm>
+
+#include "kernels/table.h"
+
+namespace pyllm {
+namespace {
+
+constexpr int64_t kItemsPerWorker = 4;  // enough for an even finish
+constexpr int64_t kSplitSequences = 4;  // long sequences whose chunks may be split in one step
+constexpr int64_t kMaxPartials = int64_t{1} << 20;
+
+int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+}  // namespace
+
+AttentionPlan::AttentionPlan(int64_t n_heads_, int64_t n_kv_heads_, int64_t max_context,
+                             const Limits& limits, int n_workers)
+    : n_heads(n_heads_),
+      n_kv_heads(n_kv_heads_),
+      group(n_heads_ / n_kv_heads_),
+      max_tiles_(ceil_div(limits.max_tokens * group, kAttentionRows) + limits.max_seqs),
+      n_partials_(std::min(kMaxPartials,
+                           kSplitSequences * n_heads * ceil_div(max_context, kAttentionChunk))) {
+  set_workers(n_workers);
+}
+
+// A tile is split only into items above the target cost, of which there are 4 per worker.
+void AttentionPlan::set_workers(int n_workers) {
+  n_workers_ = n_workers;
+  items_.reserve(static_cast<size_t>(max_tiles_ + 2 * kItemsPerWorker * n_workers));
+  splits_.reserve(static_cast<size_t>(max_tiles_));
+}
+
+// Cost is rows x chunks; the rows of a tile are counted as at least 4, as fewer save no memory
+// traffic.
+static int64_t tile_cost(int64_t rows, int64_t n_chunks) {
+  return std::max<int64_t>(rows, 4) * n_chunks;
+}
+
+void AttentionPlan::build(const Columns& c, const StepShape& shape) {
+  items_.clear();
+  splits_.clear();
+  used_partials_ = 0;
+  // Visits the row tiles from the last sequence's last, which see the most tokens, to the first.
+  const auto for_each_tile = [&](auto visit) {
+    for (auto seq = static_cast<int32_t>(shape.n_seqs) - 1; seq >= 0; --seq) {
+      const int32_t start = c.seq_starts[static_cast<size_t>(seq)];
+      const int64_t rows = (c.seq_starts[static_cast<size_t>(seq) + 1] - start) * group;
+      for (int64_t begin = (rows - 1) / kAttentionRows * kAttentionRows; begin >= 0;
+           begin -= kAttentionRows) {
+        const int64_t end = std::min(begin + kAttentionRows, rows);
+        const int64_t last = c.positions[static_cast<size_t>(start + (end - 1) / group)];
+        visit(seq, static_cast<int32_t>(begin), static_cast<int32_t>(end),
+              static_cast<int32_t>(last / kAttentionChunk + 1));
+      }
+    }
+  };
+  int64_t total = 0;
+  for_each_tile([&](int32_t, int32_t begin, int32_t end, int32_t n_chunks) {
+    total += tile_cost(end - begin, n_chunks) * n_kv_heads;
+  });
+  const int64_t target = n_workers_ == 1 ? total : total / (kItemsPerWorker * n_workers_);
+  for_each_tile([&](int32_t seq, int32_t begin, int32_t end, int32_t n_chunks) {
+    add_tile(seq, begin, end, n_chunks, target);
+  });
+}
+
+void AttentionPlan::add_tile(int32_t seq, int32_t row_begin, int32_t row_end, int32_t n_chunks,
+                             int64_t target_cost) {
+  const int64_t rows = row_end - row_begin;
+  const int64_t cost = tile_cost(rows, n_chunks);
+  const int64_t partials = rows * n_kv_heads * n_chunks;
+  const bool split = cost > target_cost && n_chunks > 1 && used_partials_ + partials <= n_partials_;
+  if (!split) {
+    items_.push_back({seq, row_begin, row_end, 0, n_chunks, -1});
+    return;
+  }
+  const int64_t n_items =
+      std::min<int64_t>(n_chunks, ceil_div(cost, std::max<int64_t>(1, target_cost)));
+  for (int64_t i = 0; i < n_items; ++i) {
+    items_.push_back({seq, row_begin, row_end, static_cast<int32_t>(n_chunks * i / n_items),
+                      static_cast<int32_t>(n_chunks * (i + 1) / n_items),
+                      static_cast<int32_t>(splits_.size())});
+  }
+  splits_.push_back({seq, row_begin, row_end, n_chunks, used_partials_});
+  used_partials_ += partials;
+}
+
+}  // namespace pyllm

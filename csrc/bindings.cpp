@@ -1,0 +1,303 @@
+// The whole Python surface of the core: pyllm._core. Everything here converts; nothing computes.
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+#include <pybind11/typing.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "isa/select.h"
+#include "packed_weight.h"
+#include "program.h"
+#include "runtime/kv_pool.h"
+
+namespace py = pybind11;
+
+namespace pyllm {
+namespace {
+
+template <typename T>
+using Array = py::array_t<T, py::array::c_style | py::array::forcecast>;
+using PyValue = std::tuple<int64_t, int64_t, std::string>;  // offset in floats, width, "T" or "R"
+using PyHistory = std::tuple<Array<int32_t>, Array<int32_t>, Array<int32_t>>;
+using PyBias = std::tuple<Array<int32_t>, Array<int32_t>, Array<float>>;
+
+// Any contiguous buffer as bytes, for as long as this lives.
+class Bytes {
+ public:
+  explicit Bytes(const py::buffer& buffer) {
+    if (PyObject_GetBuffer(buffer.ptr(), &view_, PyBUF_SIMPLE) != 0) throw py::error_already_set();
+  }
+  ~Bytes() { PyBuffer_Release(&view_); }
+  Bytes(const Bytes&) = delete;
+  Bytes& operator=(const Bytes&) = delete;
+  const uint8_t* data() const { return static_cast<const uint8_t*>(view_.buf); }
+  int64_t size() const { return view_.len; }
+
+ private:
+  Py_buffer view_{};
+};
+
+// ---- descriptions of ops ----
+
+Value to_value(const PyValue& v) {
+  const auto& [offset, width, rows] = v;
+  if (rows != "T" && rows != "R")
+    throw std::invalid_argument("row class is '" + rows + "', allowed: T, R");
+  return {offset, width, rows == "T" ? RowClass::kTokens : RowClass::kRows};
+}
+
+std::vector<Value> to_values(const py::handle& list) {
+  std::vector<Value> values;
+  for (const auto& item : list) values.push_back(to_value(item.cast<PyValue>()));
+  return values;
+}
+
+Weight to_weight(const py::handle& weight) {
+  if (weight.is_none()) return std::monostate{};
+  if (py::isinstance<PackedWeight>(weight)) {
+    return std::shared_ptr<const PackedWeight>(weight.cast<std::shared_ptr<PackedWeight>>());
+  }
+  const auto vector = weight.cast<Array<float>>();
+  if (vector.ndim() != 1) throw std::invalid_argument("a vector weight must have one dimension");
+  return std::vector<float>(vector.data(), vector.data() + vector.size());
+}
+
+Attr to_attr(const py::handle& attr) {
+  if (py::isinstance<py::str>(attr)) return attr.cast<std::string>();
+  if (py::isinstance<py::float_>(attr)) return attr.cast<double>();
+  return attr.cast<int64_t>();
+}
+
+OpSpec to_op(const py::dict& op) {
+  OpSpec spec;
+  spec.name = op["op"].cast<std::string>();
+  spec.inputs = to_values(op["inputs"]);
+  spec.outputs = to_values(op["outputs"]);
+  for (const auto& weight : op["weights"]) spec.weights.push_back(to_weight(weight));
+  for (const auto& [name, value] : op["attrs"].cast<py::dict>()) {
+    spec.attrs[name.cast<std::string>()] = to_attr(value);
+  }
+  return spec;
+}
+
+Limits to_limits(const py::dict& sizes) {
+  const auto size = [&](const char* name) {
+    if (!sizes.contains(name))
+      throw std::invalid_argument(std::string("limits: ") + name + " is missing");
+    return sizes[name].cast<int64_t>();
+  };
+  return {size("max_tokens"), size("max_rows"),     size("max_seqs"),
+          size("max_blocks"), size("arena_floats"), size("n_vocab")};
+}
+
+// ---- columns ----
+
+// A NumPy view of memory that `owner` keeps alive.
+template <typename T>
+py::array view(T* data, std::vector<py::ssize_t> shape, const py::object& owner) {
+  return py::array_t<T>(std::move(shape), data, owner);
+}
+
+py::typing::Dict<py::str, py::array> columns(const py::object& self) {
+  auto& program = self.cast<Program&>();
+  Columns& c = program.columns();
+  const Limits& limits = program.limits();
+  py::dict views;
+  const auto add = [&](const char* name, auto& vector, py::ssize_t columns_per_row = 0) {
+    const auto size = static_cast<py::ssize_t>(vector.size());
+    if (columns_per_row == 0) {
+      views[name] = view(vector.data(), {size}, self);
+    } else {
+      views[name] = view(vector.data(), {size / columns_per_row, columns_per_row}, self);
+    }
+  };
+  add("tokens", c.tokens);
+  add("positions", c.positions);
+  add("seq_starts", c.seq_starts);
+  views["block_tables"] = view(c.block_tables.data(), {limits.max_seqs, limits.max_blocks}, self);
+  add("logit_rows", c.logit_rows);
+  add("temperature", c.temperature);
+  add("top_k", c.top_k);
+  add("top_p", c.top_p);
+  add("min_p", c.min_p);
+  add("repetition_penalty", c.repetition_penalty);
+  add("presence_penalty", c.presence_penalty);
+  add("frequency_penalty", c.frequency_penalty);
+  add("seed", c.seed);
+  add("rng_position", c.rng_position);
+  add("n_logprobs", c.n_logprobs);
+  add("sampled", c.sampled);
+  add("status", c.status);
+  add("logprob", c.logprob);
+  add("top_ids", c.top_ids, kMaxLogprobs);
+  add("top_logprobs", c.top_logprobs, kMaxLogprobs);
+  if (program.has_logits()) {
+    views["logits"] = view(program.logits(), {limits.max_rows, limits.n_vocab}, self);
+  }
+  return views;
+}
+
+// ---- steps ----
+
+void step(Program& program, int64_t n_tokens, int64_t n_seqs, int64_t n_rows,
+          const std::optional<PyHistory>& history, const std::optional<PyBias>& bias,
+          bool profile) {
+  StepRequest request{{n_tokens, n_seqs, n_rows}, {}, {}, profile};
+  if (history.has_value()) {
+    const auto& [offsets, tokens, counts] = *history;
+    if (tokens.size() != counts.size()) {
+      throw std::invalid_argument("history tokens and output_counts differ in length");
+    }
+    request.history = {offsets.data(), tokens.data(), counts.data(), offsets.size(), tokens.size()};
+  }
+  if (bias.has_value()) {
+    const auto& [offsets, tokens, values] = *bias;
+    if (tokens.size() != values.size()) {
+      throw std::invalid_argument("bias tokens and values differ in length");
+    }
+    request.bias = {offsets.data(), tokens.data(), values.data(), offsets.size(), tokens.size()};
+  }
+  const py::gil_scoped_release unlocked;
+  program.step(request);
+}
+
+std::vector<std::tuple<int64_t, std::string, int64_t, int64_t, int64_t>> profile(Program& program) {
+  std::vector<std::tuple<int64_t, std::string, int64_t, int64_t, int64_t>> rows;
+  for (const OpProfile& op : program.profile()) {
+    rows.emplace_back(op.index, op.name, op.nanoseconds, op.bytes, op.macs);
+  }
+  return rows;
+}
+
+py::array_t<float> read(Program& program, const PyValue& value, int64_t n_rows) {
+  const Value v = to_value(value);
+  const std::vector<float> rows = program.read(v, n_rows);
+  return py::array_t<float>({n_rows, v.width}, rows.data());
+}
+
+// ---- KV blocks, for tests ----
+
+// f16 [block_size][dim] of one layer, block and head; `at` gives a token's element.
+template <typename At>
+py::array half_array(int64_t block_size, int64_t dim, At at) {
+  py::array result(py::dtype("e"), {block_size, dim});
+  auto* out = static_cast<uint16_t*>(result.mutable_data());
+  for (int64_t t = 0; t < block_size; ++t) {
+    for (int64_t d = 0; d < dim; ++d) *out++ = at(t, d);
+  }
+  return result;
+}
+
+void check_block(const KVPool& kv, int64_t layer, int64_t block, int64_t head) {
+  const bool inside = layer >= 0 && layer < kv.n_layers && block >= 0 && block < kv.n_blocks &&
+                      head >= 0 && head < kv.n_kv_heads;
+  if (!inside) throw std::invalid_argument("no such layer, block or head");
+}
+
+py::array keys(const KVPool& kv, int64_t layer, int64_t block, int64_t head) {
+  check_block(kv, layer, block, head);
+  return half_array(kv.block_size, kv.k_dim, [&](int64_t t, int64_t d) {
+    return kv.keys(layer, block, head, t / kPanelTokens)[d * kPanelTokens + t % kPanelTokens];
+  });
+}
+
+py::array values(const KVPool& kv, int64_t layer, int64_t block, int64_t head) {
+  check_block(kv, layer, block, head);
+  return half_array(kv.block_size, kv.v_dim, [&](int64_t t, int64_t d) {
+    return kv.values(layer, block, head, t / kPanelTokens)[t % kPanelTokens * kv.v_stride + d];
+  });
+}
+
+// ---- weights ----
+
+std::shared_ptr<PackedWeight> pack(int type, int64_t rows, int64_t cols, const py::buffer& raw,
+                                   int threads) {
+  const Bytes bytes(raw);
+  const py::gil_scoped_release unlocked;
+  return std::const_pointer_cast<PackedWeight>(
+      PackedWeight::pack(type, rows, cols, bytes.data(), bytes.size(), threads));
+}
+
+py::array_t<uint8_t> unpack(const PackedWeight& weight) {
+  py::array_t<uint8_t> raw(weight.file_bytes());
+  weight.unpack(raw.mutable_data());
+  return raw;
+}
+
+}  // namespace
+
+PYBIND11_MODULE(_core, m) {
+  m.doc() = "The C++ core: packed weights, the KV pool and programs.";
+  m.def("isa", [] { return std::string(kernels().name); }, "Name of the active instruction set.");
+  m.def("isas", &supported_isas, "Instruction sets usable on this machine, best first.");
+  m.def(
+      "set_isa", &set_isa, py::arg("name"),
+      "Switch the instruction set (for tests); ValueError with the reason when it cannot be used.");
+
+  py::class_<PackedWeight, std::shared_ptr<PackedWeight>>(m, "PackedTensor",
+                                                          "A 2-D weight in 16-row tiles.")
+      .def_static(
+          "pack", &pack, py::arg("type"), py::arg("rows"), py::arg("cols"), py::arg("raw"),
+          py::arg("threads"),
+          "Pack the file's row-major blocks (rows, cols) of a ggml type; GIL released.\n\n"
+          "ValueError when the type is unknown or the shape or the number of bytes does not fit.")
+      .def("unpack", &unpack, "The bytes that were packed, uint8 [file bytes].")
+      .def_property_readonly(
+          "type", [](const PackedWeight& w) { return w.tensor().type; }, "ggml type id")
+      .def_property_readonly("rows", [](const PackedWeight& w) { return w.tensor().rows; })
+      .def_property_readonly("cols", [](const PackedWeight& w) { return w.tensor().cols; })
+      .def_property_readonly("nbytes", &PackedWeight::nbytes, "Bytes of packed memory.");
+
+  py::class_<KVPool, std::shared_ptr<KVPool>>(m, "KVPool",
+                                              "Paged f16 keys and values of all layers.")
+      .def(py::init<int64_t, int64_t, int64_t, int64_t, int64_t, int64_t>(), py::arg("n_layers"),
+           py::arg("n_kv_heads"), py::arg("k_dim"), py::arg("v_dim"), py::arg("block_size"),
+           py::arg("n_blocks"),
+           "block_size is in tokens, a multiple of 16. Memory becomes resident as blocks are "
+           "written.")
+      .def_readonly("n_layers", &KVPool::n_layers)
+      .def_readonly("n_kv_heads", &KVPool::n_kv_heads)
+      .def_readonly("k_dim", &KVPool::k_dim)
+      .def_readonly("v_dim", &KVPool::v_dim)
+      .def_readonly("block_size", &KVPool::block_size)
+      .def_readonly("n_blocks", &KVPool::n_blocks)
+      .def_property_readonly("nbytes", &KVPool::nbytes)
+      .def("keys", &keys, py::arg("layer"), py::arg("block"), py::arg("head"),
+           "Copy, float16 [block_size, k_dim].")
+      .def("values", &values, py::arg("layer"), py::arg("block"), py::arg("head"),
+           "Copy, float16 [block_size, v_dim].");
+
+  py::class_<Program>(m, "Program",
+                      "A compiled model: ops over one arena, run by all threads once per step.")
+      .def(py::init([](const py::typing::List<py::typing::Dict<py::str, py::object>>& ops,
+                       const std::shared_ptr<KVPool>& kv,
+                       const py::typing::Dict<py::str, py::int_>& limits, int threads) {
+             std::vector<OpSpec> specs;
+             for (const auto& op : ops) specs.push_back(to_op(op.cast<py::dict>()));
+             return std::make_unique<Program>(specs, kv, to_limits(limits), threads);
+           }),
+           py::arg("ops"), py::arg("kv").none(true), py::arg("limits"), py::arg("threads"),
+           "Check everything and allocate; ValueError names the op and what does not fit.")
+      .def_property_readonly("columns", &columns, "NumPy views of what a step reads and writes.")
+      .def("step", &step, py::arg("n_tokens"), py::arg("n_seqs"), py::arg("n_rows"),
+           py::arg("history") = py::none(), py::arg("bias") = py::none(),
+           py::arg("profile") = false,
+           "Run the first entries of the columns; GIL released. ValueError names an impossible "
+           "column value;\n"
+           "then nothing has changed.")
+      .def("profile", &profile,
+           "(op index, name, nanoseconds, bytes, multiply-adds) of the last profiled step.")
+      .def("read", &read, py::arg("value"), py::arg("n_rows"),
+           "Copy of a value's first rows (for tests).")
+      .def_property_readonly("threads", &Program::threads)
+      .def("set_threads", &Program::set_threads, py::arg("n"),
+           py::call_guard<py::gil_scoped_release>());
+}
+
+}  // namespace pyllm

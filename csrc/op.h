@@ -1,0 +1,103 @@
+// What a program is made of: values in the arena, weights, and ops that all workers run together.
+#ifndef PYLLM_CSRC_OP_H_
+#define PYLLM_CSRC_OP_H_
+
+#include <algorithm>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "attention_plan.h"
+#include "columns.h"
+#include "packed_weight.h"
+#include "rope_table.h"
+#include "runtime/kv_pool.h"
+#include "runtime/thread_pool.h"
+
+namespace pyllm {
+
+// T values have one row per token of the step, R values one per row whose logits are wanted.
+enum class RowClass { kTokens, kRows };
+
+// Rows of `width` floats, contiguous from `offset` (floats) in the arena.
+struct Value {
+  int64_t offset, width;
+  RowClass rows;
+  bool operator==(const Value&) const = default;
+};
+
+using Weight =
+    std::variant<std::monostate, std::shared_ptr<const PackedWeight>, std::vector<float>>;
+using Attr = std::variant<int64_t, double, std::string>;
+
+// An op as the compiler in Python describes it.
+struct OpSpec {
+  std::string name;
+  std::vector<Value> inputs, outputs;
+  std::vector<Weight> weights;
+  std::map<std::string, Attr> attrs;
+};
+
+// Everything one step works on; shared by all workers.
+struct StepContext {
+  StepShape shape;
+  const Columns& columns;
+  const Limits& limits;
+  const int32_t* token_seqs;  // [n_tokens] sequence of each token
+  ThreadPool& pool;
+  float* arena;
+  uint8_t* activations;     // quantised input rows of the linear op that runs
+  uint8_t* worker_scratch;  // worker_bytes for each worker
+  int64_t worker_bytes;
+  float* partials;  // attention results of single chunks, before they are merged
+  const std::vector<RopeTable>& rope_tables;
+  const std::vector<AttentionPlan>& attention_plans;
+
+  int64_t n_rows(RowClass rows) const {
+    return rows == RowClass::kTokens ? shape.n_tokens : shape.n_rows;
+  }
+  float* row(const Value& value, int64_t index) const {
+    return arena + value.offset + index * value.width;
+  }
+  int64_t seq_of(int64_t token) const { return token_seqs[token]; }
+  // KV block that holds tokens index * block_size … of a sequence.
+  int64_t block(int64_t seq, int64_t index) const {
+    return columns.block_tables[static_cast<size_t>(seq * limits.max_blocks + index)];
+  }
+  uint8_t* scratch(int worker) const { return worker_scratch + worker * worker_bytes; }
+};
+
+// What an op of one step reads and computes, for profiles.
+struct OpCost {
+  int64_t bytes = 0;  // weights and cached keys and values
+  int64_t macs = 0;
+};
+
+class Op {
+ public:
+  virtual ~Op() = default;
+  // Called by every worker; the program puts a barrier after it, ops with phases put their own
+  // between.
+  virtual void run(const StepContext& step, int worker) const = 0;
+  virtual OpCost cost(const StepContext& step) const = 0;
+};
+
+// Hands out [begin, end) ranges of about `chunk` indices below n until none are left.
+template <typename Body>
+void for_chunks(ThreadPool& pool, int64_t n, int64_t chunk, Body body) {
+  for (int64_t begin = pool.next_chunk() * chunk; begin < n; begin = pool.next_chunk() * chunk) {
+    body(begin, std::min(begin + chunk, n));
+  }
+}
+
+// A chunk size that gives each worker about four of them.
+inline int64_t even_chunk(const ThreadPool& pool, int64_t n) {
+  return std::max<int64_t>(1, n / (4 * pool.size()));
+}
+
+}  // namespace pyllm
+
+#endif  // PYLLM_CSRC_OP_H_

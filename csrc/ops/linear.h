@@ -1,0 +1,223 @@
+// linear: products of the same rows with one or more matrices, with what surrounds them folded in.
+#ifndef PYLLM_CSRC_OPS_LINEAR_H_
+#define PYLLM_CSRC_OPS_LINEAR_H_
+
+#include "isa/select.h"
+#include "op_reader.h"
+
+namespace pyllm {
+
+// Rows are normalised (optional) and quantised once for each kind of activation the matrices ask
+// for; then chunks of matrix rows are multiplied with all tokens and finished while they are in the
+// cache: bias, silu(y0) * y1, residual. No output element depends on how the work was cut.
+class Linear : public Op {
+ public:
+  Linear(OpReader& reader, BuildContext& context) {
+    reader.expect_inputs(1, 2);
+    reader.expect_outputs(1, SIZE_MAX);
+    reader.expect_weights(2, SIZE_MAX);
+    x_ = reader.input(0);
+    silu_mul_ = reader.choice("combine", {"none", "silu_mul"}) == 1;
+    eps_ = static_cast<float>(reader.number("eps", 0.0, 1.0));
+    norm_ = reader.optional_vector(0, x_.width);
+    reader.expect_no_other_attrs();
+    read_matrices(reader);
+    read_outputs(reader);
+    plan_activations(context);
+    const auto norm_bytes = static_cast<int64_t>(sizeof(float)) * x_.width;
+    context.worker_bytes = std::max({context.worker_bytes, norm_bytes, kScratchBytes});
+  }
+
+  void run(const StepContext& step, int worker) const override {
+    const int64_t n_rows = step.n_rows(x_.rows);
+    for_chunks(step.pool, n_rows, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t t = begin; t < end; ++t) quantise_row(step, worker, t);
+    });
+    step.pool.barrier();
+    multiply(step, worker, n_rows);
+  }
+
+  OpCost cost(const StepContext& step) const override {
+    OpCost cost;
+    for (const Matrix& m : matrices_) {
+      cost.bytes += m.weight->nbytes();
+      cost.macs += m.weight->tensor().rows * x_.width * step.n_rows(x_.rows);
+    }
+    return cost;
+  }
+
+ private:
+  struct Matrix {
+    std::shared_ptr<const PackedWeight> weight;
+    std::vector<float> bias;  // empty: none
+    int64_t act_offset = 0;   // where the rows quantised for it start
+    int64_t act_stride = 0;
+  };
+  struct Activation {
+    ActKind kind;
+    int64_t offset, stride;
+  };
+
+  static constexpr int64_t kScratchFloats =
+      4096;  // results of one chunk and matrix, in the L1 cache
+  static constexpr int64_t kScratchBytes = 2 * kScratchFloats * static_cast<int64_t>(sizeof(float));
+  static constexpr int64_t kMaxChunkTiles = 16;
+  static constexpr int64_t kFewTokens = 8;  // below, a chunk is a piece of the weight stream
+  static constexpr int64_t kStreamBytes = 96 << 10;
+
+  void read_matrices(const OpReader& reader) {
+    for (size_t i = 1; reader.has_weight(i); i += 2) {
+      Matrix m;
+      m.weight = reader.matrix(i);
+      m.bias = reader.optional_vector(i + 1, m.weight->tensor().rows);
+      reader.expect(m.weight->tensor().cols == x_.width,
+                    "a matrix must have as many columns as the input");
+      reader.expect_weights(i + 1, SIZE_MAX);
+      matrices_.push_back(std::move(m));
+    }
+    const size_t n = matrices_.size();
+    reader.expect(n > 0, "weights[1] must be a PackedTensor");
+    reader.expect_weights(2 * n, 2 * n + 1);
+  }
+
+  void read_outputs(const OpReader& reader) {
+    const size_t n = matrices_.size();
+    reader.expect(!silu_mul_ || n == 2, "combine silu_mul takes two matrices");
+    reader.expect_outputs(silu_mul_ ? 1 : n, silu_mul_ ? 1 : n);
+    for (size_t i = 0; i < n; ++i) {
+      const Value out = reader.output(silu_mul_ ? 0 : i);
+      reader.expect(out.rows == x_.rows, "outputs must have the input's row class");
+      reader.expect(out.width == matrices_[i].weight->tensor().rows,
+                    "an output must be as wide as its matrix has rows");
+      out_.push_back(out);
+    }
+    has_residual_ = reader.n_inputs() == 2;
+    if (has_residual_) {
+      residual_ = reader.input(1);
+      reader.expect(n == 1, "a residual takes one matrix");
+      reader.expect(residual_.width == out_[0].width && residual_.rows == out_[0].rows,
+                    "the residual must have the output's shape");
+    }
+    reader.expect_no_overlap(1);
+  }
+
+  void plan_activations(BuildContext& context) {
+    const int64_t most =
+        x_.rows == RowClass::kTokens ? context.limits.max_tokens : context.limits.max_rows;
+    int64_t offset = 0;
+    for (Matrix& m : matrices_) {
+      const ActKind kind = act_kind(m.weight->tensor().type);
+      auto found = std::find_if(activations_.begin(), activations_.end(),
+                                [&](const Activation& a) { return a.kind == kind; });
+      if (found == activations_.end()) {
+        const int64_t stride = act_bytes(kind, x_.width);
+        activations_.push_back({kind, offset, stride});
+        offset += stride * most;
+        found = activations_.end() - 1;
+      }
+      m.act_offset = found->offset;
+      m.act_stride = found->stride;
+    }
+    context.activation_bytes = std::max(context.activation_bytes, offset);
+  }
+
+  void quantise_row(const StepContext& step, int worker, int64_t t) const {
+    const float* x = step.row(x_, t);
+    if (!norm_.empty()) {
+      auto* normed = reinterpret_cast<float*>(step.scratch(worker));
+      kernels().rms_norm(x, norm_.data(), normed, x_.width, eps_);
+      x = normed;
+    }
+    for (const Activation& a : activations_) {
+      kernels().quantize_act(a.kind, x, x_.width, step.activations + a.offset + t * a.stride);
+    }
+  }
+
+  // Tiles per chunk. Few tokens: long enough to stream, short enough to share; many: 32 rows, so
+  // that the weights stay in the cache while all tokens pass.
+  int64_t chunk_tiles(const Matrix& m, int64_t n_tiles, int64_t n_tokens, int n_workers) const {
+    const int64_t stream = kStreamBytes / m.weight->tensor().tile_bytes / 2 * 2;
+    int64_t tiles = n_tokens < kFewTokens ? std::clamp<int64_t>(stream, 2, kMaxChunkTiles) : 2;
+    while (tiles > 1 && n_tiles / tiles < 4 * n_workers) tiles /= 2;
+    return tiles;
+  }
+
+  // Chunks of all matrices share one counter; those of a silu_mul pair are done together.
+  void multiply(const StepContext& step, int worker, int64_t n_tokens) const {
+    int64_t chunk = step.pool.next_chunk(), first = 0;
+    for (size_t i = 0; i < (silu_mul_ ? 1 : matrices_.size()); ++i) {
+      const int64_t n_tiles = (matrices_[i].weight->tensor().rows + kTileRows - 1) / kTileRows;
+      const int64_t tiles = chunk_tiles(matrices_[i], n_tiles, n_tokens, step.pool.size());
+      const int64_t n_chunks = (n_tiles + tiles - 1) / tiles;
+      for (; chunk < first + n_chunks; chunk = step.pool.next_chunk()) {
+        const int64_t begin = (chunk - first) * tiles;
+        multiply_chunk(step, worker, i, begin, std::min(begin + tiles, n_tiles), n_tokens);
+      }
+      first += n_chunks;
+    }
+  }
+
+  void multiply_chunk(const StepContext& step, int worker, size_t i, int64_t tile_begin,
+                      int64_t tile_end, int64_t n_tokens) const {
+    const int64_t width = (tile_end - tile_begin) * kTileRows;
+    const int64_t block = std::max<int64_t>(1, kScratchFloats / width / 12 * 12);
+    for (int64_t t = 0; t < n_tokens; t += block) {
+      const int64_t n = std::min(block, n_tokens - t);
+      auto* y = reinterpret_cast<float*>(step.scratch(worker));
+      product(step, matrices_[i], tile_begin, tile_end, t, n, y, width);
+      if (silu_mul_)
+        product(step, matrices_[1], tile_begin, tile_end, t, n, y + kScratchFloats, width);
+      finish(step, i, tile_begin * kTileRows, t, n, y, width);
+    }
+  }
+
+  // y[token][width] = W x + bias for the rows of the tiles.
+  void product(const StepContext& step, const Matrix& m, int64_t tile_begin, int64_t tile_end,
+               int64_t first_token, int64_t n_tokens, float* y, int64_t width) const {
+    const uint8_t* act = step.activations + m.act_offset + first_token * m.act_stride;
+    const MatmulArgs args{&m.weight->tensor(), tile_begin, tile_end, act,
+                          m.act_stride,        n_tokens,   y,        width};
+    kernels().matmul(&args);
+    if (m.bias.empty()) return;
+    const int64_t first_row = tile_begin * kTileRows;
+    const int64_t n = std::min(width, m.weight->tensor().rows - first_row);
+    for (int64_t t = 0; t < n_tokens; ++t) {
+      for (int64_t row = 0; row < n; ++row) {
+        y[t * width + row] += m.bias[static_cast<size_t>(first_row + row)];
+      }
+    }
+  }
+
+  // Moves finished columns [first_row, first_row + width) of tokens to their place.
+  void finish(const StepContext& step, size_t i, int64_t first_row, int64_t first_token,
+              int64_t n_tokens, const float* y, int64_t width) const {
+    const int64_t n = std::min(width, out_[i].width - first_row);
+    for (int64_t t = 0; t < n_tokens; ++t, y += width) {
+      float* out = step.row(out_[i], first_token + t) + first_row;
+      if (silu_mul_) {
+        kernels().silu_mul(y, y + kScratchFloats, out, n);
+      } else if (has_residual_) {
+        const float* residual = step.row(residual_, first_token + t) + first_row;
+        for (int64_t row = 0; row < n; ++row) out[row] = y[row] + residual[row];
+      } else {
+        std::copy(y, y + n, out);
+      }
+    }
+  }
+
+  Value x_, residual_;
+  std::vector<Value> out_;
+  std::vector<float> norm_;  // empty: none
+  std::vector<Matrix> matrices_;
+  std::vector<Activation> activations_;
+  float eps_;
+  bool silu_mul_, has_residual_;
+};
+
+inline std::unique_ptr<Op> make_linear(OpReader& reader, BuildContext& context) {
+  return std::make_unique<Linear>(reader, context);
+}
+
+}  // namespace pyllm
+
+#endif  // PYLLM_CSRC_OPS_LINEAR_H_

@@ -1,0 +1,233 @@
+#include "program.h"
+
+#include <chrono>
+#include <cstring>
+#include <limits>
+#include <stdexcept>
+
+#include "ops/add.h"
+#include "ops/attention.h"
+#include "ops/embed.h"
+#include "ops/linear.h"
+#include "ops/rms_norm.h"
+#include "ops/rope.h"
+#include "ops/silu_mul.h"
+#include "ops/take_rows.h"
+
+namespace pyllm {
+namespace {
+
+using MakeOp = std::unique_ptr<Op> (*)(OpReader&, BuildContext&);
+
+MakeOp find_op(const OpReader& reader, const std::string& name) {
+#define PYLLM_OP(op) \
+  if (name == #op) return make_##op;
+#include "ops/ops.def"
+#undef PYLLM_OP
+  reader.fail("unknown op");
+}
+
+constexpr int64_t kMaxSize = int64_t{1} << 31;
+
+const Limits& checked(const Limits& limits) {
+  const auto check = [](const char* name, int64_t value, int64_t low, int64_t high) {
+    if (value < low || value > high) {
+      throw std::invalid_argument(std::string("limits: ") + name + " is " + std::to_string(value) +
+                                  ", allowed " + std::to_string(low) + " to " +
+                                  std::to_string(high));
+    }
+  };
+  check("max_tokens", limits.max_tokens, 1, 1 << 20);
+  check("max_rows", limits.max_rows, 0, 1 << 20);
+  check("max_seqs", limits.max_seqs, 1, 1 << 20);
+  check("max_blocks", limits.max_blocks, 0, 1 << 26);
+  check("max_seqs * max_blocks", limits.max_seqs * limits.max_blocks, 0, kMaxSize);
+  check("arena_floats", limits.arena_floats, 0, int64_t{1} << 40);
+  check("n_vocab", limits.n_vocab, 0, kMaxSize - 1);
+  return limits;
+}
+
+// Values that hold what their op wrote: an op may read only these, and writing one ends those it
+// covers.
+class LiveValues {
+ public:
+  explicit LiveValues(const Limits& limits) : limits_(limits) {}
+
+  void read(const OpReader& reader, const std::vector<Value>& inputs) const {
+    for (const Value& value : inputs) {
+      const bool live = std::find(live_.begin(), live_.end(), value) != live_.end();
+      reader.expect(
+          live, "an input at " + std::to_string(value.offset) + " is not what an earlier op wrote");
+    }
+  }
+  void write(const std::vector<Value>& outputs) {
+    for (const Value& out : outputs) {
+      std::erase_if(live_,
+                    [&](const Value& v) { return v.offset < end(out) && out.offset < end(v); });
+      live_.push_back(out);
+    }
+  }
+
+ private:
+  int64_t end(const Value& v) const {
+    return v.offset +
+           v.width * (v.rows == RowClass::kTokens ? limits_.max_tokens : limits_.max_rows);
+  }
+  const Limits& limits_;
+  std::vector<Value> live_;
+};
+
+}  // namespace
+
+Program::Program(const std::vector<OpSpec>& ops, std::shared_ptr<const KVPool> kv,
+                 const Limits& limits, int threads)
+    : limits_(checked(limits)),
+      kv_(std::move(kv)),
+      pool_(std::make_unique<ThreadPool>(threads)),
+      build_{limits_, kv_.get(), threads, {}, {}, kMaxSize - 1},
+      columns_(limits_),
+      arena_(static_cast<size_t>(limits_.arena_floats) * sizeof(float)),
+      token_seqs_(static_cast<size_t>(limits_.max_tokens)),
+      block_writers_(kv_ == nullptr ? 0 : static_cast<size_t>(kv_->n_blocks)) {
+  if (kv_ != nullptr &&
+      (limits_.max_blocks < 1 || limits_.max_blocks > kMaxSize / kv_->block_size)) {
+    throw std::invalid_argument("limits: max_blocks does not fit the KVPool's block size");
+  }
+  build_ops(ops);
+  activations_ = Buffer(static_cast<size_t>(build_.activation_bytes));
+  allocate_for_workers();
+}
+
+Program::~Program() = default;
+
+void Program::build_ops(const std::vector<OpSpec>& ops) {
+  if (ops.empty()) throw std::invalid_argument("a program needs at least one op");
+  LiveValues live(limits_);
+  for (size_t i = 0; i < ops.size(); ++i) {
+    OpReader reader(ops[i], static_cast<int64_t>(i), limits_);
+    const MakeOp make = find_op(reader, ops[i].name);
+    live.read(reader, ops[i].inputs);
+    ops_.push_back({ops[i].name, make(reader, build_)});
+    live.write(ops[i].outputs);
+  }
+  result_ = ops.back().outputs.back();
+  has_logits_ =
+      limits_.n_vocab > 0 && result_.rows == RowClass::kRows && result_.width == limits_.n_vocab;
+}
+
+// Everything whose size depends on the number of workers.
+void Program::allocate_for_workers() {
+  constexpr int64_t kPage = 4096;  // scratch of two workers never shares a line or a page
+  build_.worker_bytes = (build_.worker_bytes + kPage - 1) / kPage * kPage;
+  worker_scratch_ = Buffer(static_cast<size_t>(build_.worker_bytes * pool_->size()));
+  partials_ = Buffer(static_cast<size_t>(build_.partial_floats) * sizeof(float));
+  samplers_.clear();
+  for (int i = 0; has_logits_ && i < pool_->size(); ++i) samplers_.emplace_back(limits_.n_vocab);
+}
+
+void Program::set_threads(int n_threads) {
+  const std::lock_guard lock(running_);
+  if (n_threads == pool_->size()) return;
+  pool_ = std::make_unique<ThreadPool>(n_threads);
+  build_.n_workers = n_threads;
+  for (AttentionPlan& plan : build_.attention_plans) plan.set_workers(n_threads);
+  allocate_for_workers();
+}
+
+void Program::check(const StepRequest& request) {
+  check_columns(columns_, limits_, request.shape, build_.token_limit, kv_.get(), &block_writers_);
+  if (has_logits_)
+    check_sampling(columns_, request.shape, request.history, request.bias, limits_.n_vocab);
+}
+
+StepContext Program::begin_step(const StepRequest& request) {
+  for (int64_t seq = 0; seq < request.shape.n_seqs; ++seq) {
+    const auto s = static_cast<size_t>(seq);
+    std::fill(token_seqs_.begin() + columns_.seq_starts[s],
+              token_seqs_.begin() + columns_.seq_starts[s + 1], static_cast<int32_t>(seq));
+  }
+  for (AttentionPlan& plan : build_.attention_plans) plan.build(columns_, request.shape);
+  return {request.shape,
+          columns_,
+          limits_,
+          token_seqs_.data(),
+          *pool_,
+          arena_.as<float>(),
+          activations_.data(),
+          worker_scratch_.data(),
+          build_.worker_bytes,
+          partials_.as<float>(),
+          build_.rope_tables,
+          build_.attention_plans};
+}
+
+void Program::step(const StepRequest& request) {
+  const std::lock_guard lock(running_);
+  check(request);
+  const StepContext context = begin_step(request);
+  if (request.profile) profile_.assign(ops_.size() + 1, {});
+  struct Job {
+    Program* program;
+    const StepContext& step;
+    const StepRequest& request;
+  } job{this, context, request};
+  pool_->run(
+      [](void* job_pointer, int worker) {
+        const Job& j = *static_cast<Job*>(job_pointer);
+        j.program->work(j.step, j.request, worker);
+      },
+      &job);
+}
+
+// The walk: every worker runs every op, a barrier after each.
+void Program::work(const StepContext& step, const StepRequest& request, int worker) {
+  using Clock = std::chrono::steady_clock;
+  for (const RopeTable& table : step.rope_tables) {
+    for_chunks(step.pool, step.shape.n_tokens, 8, [&](int64_t begin, int64_t end) {
+      for (int64_t t = begin; t < end; ++t)
+        table.fill(t, columns_.positions[static_cast<size_t>(t)]);
+    });
+    step.pool.barrier();
+  }
+  Clock::time_point start = Clock::now();
+  const auto record = [&](size_t index, const std::string& name, const OpCost& cost) {
+    if (!request.profile || worker != 0) return;
+    const auto now = Clock::now();
+    const int64_t ns = std::chrono::duration_cast<std::chrono::nanoseconds>(now - start).count();
+    profile_[index] = {static_cast<int64_t>(index), name, ns, cost.bytes, cost.macs};
+    start = now;
+  };
+  for (size_t i = 0; i < ops_.size(); ++i) {
+    ops_[i].op->run(step, worker);
+    step.pool.barrier();
+    record(i, ops_[i].name, request.profile ? ops_[i].op->cost(step) : OpCost{});
+  }
+  sample_rows(step, request, worker);
+  step.pool.barrier();
+  record(ops_.size(), "sample", {step.shape.n_rows * limits_.n_vocab * int64_t{sizeof(float)}, 0});
+}
+
+void Program::sample_rows(const StepContext& step, const StepRequest& request, int worker) {
+  if (!has_logits_) return;
+  for_chunks(step.pool, step.shape.n_rows, 1, [&](int64_t row, int64_t) {
+    samplers_[static_cast<size_t>(worker)].sample(step.row(result_, row), row, request.history,
+                                                  request.bias, &columns_);
+  });
+}
+
+std::vector<OpProfile> Program::profile() {
+  const std::lock_guard lock(running_);
+  return profile_;
+}
+
+std::vector<float> Program::read(const Value& value, int64_t n_rows) {
+  const std::lock_guard lock(running_);
+  const bool inside = value.offset >= 0 && value.width >= 1 && n_rows >= 0 &&
+                      value.offset <= limits_.arena_floats &&
+                      n_rows <= (limits_.arena_floats - value.offset) / value.width;
+  if (!inside) throw std::invalid_argument("read: the value does not lie in the arena");
+  const float* begin = arena_.as<float>() + value.offset;
+  return {begin, begin + n_rows * value.width};
+}
+
+}  // namespace pyllm

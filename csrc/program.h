@@ -1,0 +1,88 @@
+// A compiled model: a list of ops over one arena, walked by all threads once per step.
+#ifndef PYLLM_CSRC_PROGRAM_H_
+#define PYLLM_CSRC_PROGRAM_H_
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "op.h"
+#include "op_reader.h"
+#include "sampler.h"
+
+namespace pyllm {
+
+struct StepRequest {
+  StepShape shape;
+  History history;
+  LogitBias bias;
+  bool profile = false;
+};
+
+// What one op of a profiled step took.
+struct OpProfile {
+  int64_t index;
+  std::string name;
+  int64_t nanoseconds, bytes, macs;
+};
+
+class Program {
+ public:
+  // Checks every buffer, weight shape and attribute; throws std::invalid_argument naming the op.
+  // kv may be null for a program without attention.
+  Program(const std::vector<OpSpec>& ops, std::shared_ptr<const KVPool> kv, const Limits& limits,
+          int threads);
+  ~Program();
+
+  // Runs the ops over the columns, then samples the R rows when the last op wrote logits.
+  // Impossible columns throw std::invalid_argument before anything is changed. Thread-safe, one
+  // step at a time; allocates nothing.
+  void step(const StepRequest& request);
+
+  Columns& columns() { return columns_; }
+  const Limits& limits() const { return limits_; }
+  bool has_logits() const { return has_logits_; }
+  float* logits() { return arena_.as<float>() + result_.offset; }  // [max_rows][n_vocab]
+
+  std::vector<OpProfile> profile();
+  // Copy of the first n_rows rows of a value; throws std::invalid_argument outside the arena.
+  std::vector<float> read(const Value& value, int64_t n_rows);
+
+  int threads() const { return pool_->size(); }
+  void set_threads(int n_threads);
+
+ private:
+  struct NamedOp {
+    std::string name;
+    std::unique_ptr<Op> op;
+  };
+
+  void build_ops(const std::vector<OpSpec>& ops);
+  void allocate_for_workers();
+  void check(const StepRequest& request);
+  StepContext begin_step(const StepRequest& request);
+  void work(const StepContext& step, const StepRequest& request, int worker);
+  void sample_rows(const StepContext& step, const StepRequest& request, int worker);
+
+  const Limits limits_;
+  const std::shared_ptr<const KVPool> kv_;
+  std::unique_ptr<ThreadPool> pool_;
+  BuildContext build_;
+  std::vector<NamedOp> ops_;
+  Value result_{};
+  bool has_logits_ = false;
+
+  Columns columns_;
+  Buffer arena_, activations_, worker_scratch_, partials_;
+  std::vector<Sampler> samplers_;  // one per worker
+  std::vector<int32_t> token_seqs_;
+  std::vector<int32_t> block_writers_;  // scratch of check_columns
+  std::vector<OpProfile> profile_;
+  std::mutex running_;
+};
+
+}  // namespace pyllm
+
+#endif  // PYLLM_CSRC_PROGRAM_H_

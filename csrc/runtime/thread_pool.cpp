@@ -1,0 +1,109 @@
+#include "runtime/thread_pool.h"
+
+#include <chrono>
+#include <stdexcept>
+#include <string>
+
+namespace pyllm {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// Longer than one op of a small model, shorter than a scheduler tick.
+constexpr auto kSpinTime = std::chrono::microseconds(50);
+constexpr int kPausesPerClockRead = 16;
+// Yielding lets a preempted worker run on this CPU; after about a millisecond of it, sleeping is
+// cheaper.
+constexpr int kYields = 200;
+
+void pause_cpu() {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+int checked_worker_count(int n_workers) {
+  if (n_workers < 1 || n_workers > kMaxThreads) {
+    throw std::invalid_argument("threads must be between 1 and " + std::to_string(kMaxThreads) +
+                                ", got " + std::to_string(n_workers));
+  }
+  return n_workers;
+}
+
+}  // namespace
+
+ThreadPool::ThreadPool(int n_workers)
+    : n_workers_(checked_worker_count(n_workers)),
+      may_spin_(static_cast<unsigned>(n_workers) <= std::thread::hardware_concurrency()) {
+  threads_.reserve(static_cast<size_t>(n_workers - 1));
+  for (int worker = 1; worker < n_workers; ++worker) {
+    threads_.emplace_back([this, worker] { worker_loop(worker); });
+  }
+}
+
+ThreadPool::~ThreadPool() {
+  stopping_ = true;
+  job_number_.fetch_add(1);
+  job_number_.notify_all();
+  for (std::thread& thread : threads_) thread.join();
+}
+
+void ThreadPool::run(Job job, void* context) {
+  job_ = job;
+  context_ = context;
+  next_chunk_.store(0, std::memory_order_relaxed);
+  job_number_.fetch_add(1);  // publishes the job; sequentially consistent against sleepers
+  job_number_.notify_all();  // a system call only when somebody sleeps
+  job(context, 0);
+  barrier();
+}
+
+void ThreadPool::barrier() {
+  if (n_workers_ == 1) {
+    next_chunk_.store(0, std::memory_order_relaxed);
+    return;
+  }
+  const uint32_t seen = barrier_number_.load(std::memory_order_relaxed);
+  const auto last = static_cast<uint32_t>(n_workers_ - 1);
+  if (n_arrived_.fetch_add(1, std::memory_order_acq_rel) == last) {
+    n_arrived_.store(0, std::memory_order_relaxed);
+    next_chunk_.store(0, std::memory_order_relaxed);
+    barrier_number_.fetch_add(1);
+    barrier_number_.notify_all();
+  } else {
+    wait_for_change(barrier_number_, seen);
+  }
+}
+
+void ThreadPool::worker_loop(int worker) {
+  uint32_t seen = 0;
+  while (true) {
+    wait_for_change(job_number_, seen);
+    ++seen;  // run() ends with a barrier, so a worker never misses a job
+    if (stopping_) return;
+    job_(context_, worker);
+    barrier();
+  }
+}
+
+void ThreadPool::wait_for_change(const Counter& counter, uint32_t seen) const {
+  const auto changed = [&] { return counter.load(std::memory_order_acquire) != seen; };
+  if (may_spin_) {
+    const auto deadline = Clock::now() + kSpinTime;
+    do {
+      for (int i = 0; i < kPausesPerClockRead; ++i) {
+        if (changed()) return;
+        pause_cpu();
+      }
+    } while (Clock::now() < deadline);
+  }
+  for (int i = 0; i < kYields; ++i) {
+    if (changed()) return;
+    std::this_thread::yield();
+  }
+  while (!changed()) counter.wait(seen);
+}
+
+}  // namespace pyllm

@@ -1,0 +1,63 @@
+// A fixed team of workers that walk the same job together, with a barrier and a shared chunk
+// counter.
+#ifndef PYLLM_CSRC_RUNTIME_THREAD_POOL_H_
+#define PYLLM_CSRC_RUNTIME_THREAD_POOL_H_
+
+#include <atomic>
+#include <cstdint>
+#include <thread>
+#include <vector>
+
+namespace pyllm {
+
+constexpr int kMaxThreads = 1024;
+constexpr int kCacheLine = 64;
+
+// The thread that calls run() is worker 0; the others spin briefly between jobs, then sleep.
+// One run() at a time; barrier() and next_chunk() only inside a job.
+class ThreadPool {
+ public:
+  // `worker` is in [0, size()). A job must not throw: there is nobody to catch on a worker.
+  using Job = void (*)(void* context, int worker);
+
+  explicit ThreadPool(int n_workers);  // throws std::invalid_argument outside [1, kMaxThreads]
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  int size() const { return n_workers_; }
+
+  // Runs job(context, worker) once on every worker and returns when all have finished.
+  void run(Job job, void* context);
+
+  // Waits until every worker has arrived; everything written before is visible after.
+  // Also puts the chunk counter back to 0.
+  void barrier();
+
+  // The next number 0, 1, 2, … since the last barrier (or the job's start), each handed out once.
+  int64_t next_chunk() { return next_chunk_.fetch_add(1, std::memory_order_relaxed); }
+
+ private:
+  using Counter = std::atomic<uint32_t>;
+
+  void worker_loop(int worker);
+  void wait_for_change(const Counter& counter, uint32_t seen) const;
+
+  const int n_workers_;
+  const bool may_spin_;  // false with more workers than CPUs: a spinner would keep the others out
+  Job job_ = nullptr;
+  void* context_ = nullptr;
+  bool stopping_ = false;
+
+  // Each on its own cache line: waiters poll them while others write.
+  alignas(kCacheLine) Counter job_number_{0};
+  alignas(kCacheLine) Counter n_arrived_{0};
+  alignas(kCacheLine) Counter barrier_number_{0};
+  alignas(kCacheLine) std::atomic<int64_t> next_chunk_{0};
+
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace pyllm
+
+#endif  // PYLLM_CSRC_RUNTIME_THREAD_POOL_H_

@@ -1,0 +1,49 @@
+// Chooses the next token of one R row from its logits.
+#ifndef PYLLM_CSRC_SAMPLER_H_
+#define PYLLM_CSRC_SAMPLER_H_
+
+#include <cstdint>
+
+#include "columns.h"
+#include "runtime/memory.h"
+
+namespace pyllm {
+
+// Order: penalties, bias, [greedy], temperature, top_k, top_p, min_p, draw. Work is linear in the
+// vocabulary unless top_p or min_p keeps more than a few thousand tokens. A row's result depends on
+// its own logits and columns only; log probabilities are those of the logits as the model gave
+// them.
+class Sampler {
+ public:
+  explicit Sampler(int64_t n_vocab);
+
+  // Fills row `row` of the result columns. One call at a time per Sampler; allocates nothing.
+  void sample(const float* logits, int64_t row, const History& history, const LogitBias& bias,
+              Columns* columns);
+
+ private:
+  struct Candidate {
+    float logit;
+    int32_t id;
+  };
+
+  const float* adjust(const float* logits, int64_t row, const History& history,
+                      const LogitBias& bias, const Columns& columns);
+  int32_t choose(const float* logits, float max, int64_t row, const Columns& columns);
+  int32_t draw_any(const float* logits, float max, float scale, double u);
+  int64_t collect_top(const float* logits, int64_t k);
+  int64_t truncate(const float* logits, float max, float scale, int64_t row,
+                   const Columns& columns);
+  void report(const float* logits, float max, int64_t row, Columns* columns);
+
+  const int64_t n_vocab_;
+  Buffer memory_;
+  float* adjusted_;        // [n_vocab] logits after penalties and bias
+  float* terms_;           // [n_vocab] e^(logit - max), and other scratch
+  float* block_maxima_;    // [n_vocab / 64]
+  Candidate* candidates_;  // [n_vocab] best first
+};
+
+}  // namespace pyllm
+
+#endif  // PYLLM_CSRC_SAMPLER_H_
