@@ -1,0 +1,135 @@
+"""`pyllm bench MODEL`: tokens per second of reading and writing, in llama-bench's table."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from pyllm.cli.arguments import CommandLineError
+from pyllm.cli.bench_profile import profile_table, sum_by_op
+from pyllm.cli.bench_report import Measurement, Subject, formatted, header
+from pyllm.cli.bench_steps import Stepper
+from pyllm.cli.progress import ProgressBar
+
+__all__ = ["bench"]
+
+
+class _Test(NamedTuple):
+    """One row to measure: a prompt or a generation, never both."""
+
+    threads: int
+    batch: int
+    depth: int
+    n_prompt: int
+    n_gen: int
+
+
+def bench(
+    model: Path,
+    *,
+    n_prompt: Sequence[int],
+    n_gen: Sequence[int],
+    n_depth: Sequence[int],
+    max_num_batched_tokens: Sequence[int],
+    num_threads: Sequence[int],
+    repetitions: int,
+    output: str,
+    profile: bool,
+) -> int:
+    """Runs the command; returns its exit code."""
+    from pyllm.loader import load_model
+    from pyllm.threads import default_num_threads
+
+    threads = list(num_threads) or [default_num_threads()]
+    tests = list(_tests(threads, max_num_batched_tokens, n_depth, n_prompt, n_gen))
+    if not tests:
+        raise CommandLineError("nothing to measure: both -p and -n are 0")
+    with ProgressBar(f"loading {model.name}") as progress:
+        loaded = load_model(
+            model,
+            num_threads=max(threads),
+            max_model_len=max(test.depth + test.n_prompt + test.n_gen for test in tests),
+            max_num_seqs=1,
+            max_num_batched_tokens=max(max_num_batched_tokens),
+            progress=progress,
+        )
+    stepper = Stepper(loaded, loaded.config.n_vocab)
+    try:
+        if profile:
+            _print_profiles(stepper, tests)
+        else:
+            _print_table(_subject(model), stepper, tests, repetitions, output)
+    finally:
+        loaded.close()
+    return 0
+
+
+def _tests(
+    threads: Sequence[int],
+    batches: Sequence[int],
+    depths: Sequence[int],
+    prompts: Sequence[int],
+    generations: Sequence[int],
+) -> Iterator[_Test]:
+    for thread, batch, depth in itertools.product(threads, batches, depths):
+        yield from (_Test(thread, batch, depth, count, 0) for count in prompts if count)
+        yield from (_Test(thread, batch, depth, 0, count) for count in generations if count)
+
+
+def _print_table(
+    subject: Subject, stepper: Stepper, tests: Sequence[_Test], repetitions: int, output: str
+) -> None:
+    if first := header(output):
+        print(first, flush=True)
+    for test in tests:
+        _warm(stepper, test)
+        samples_s = [_measure(stepper, test) for _ in range(repetitions)]
+        result = Measurement(
+            subject, test.threads, test.batch, test.n_prompt, test.n_gen, test.depth, samples_s
+        )
+        print(formatted(result, output, last=test is tests[-1]), flush=True)
+
+
+def _print_profiles(stepper: Stepper, tests: Sequence[_Test]) -> None:
+    for test in tests:
+        _warm(stepper, test)
+        stepper.profiles, stepper.profiling = [], True
+        _measure(stepper, test)
+        stepper.profiling = False
+        name = f"pp{test.n_prompt}" if test.n_prompt else f"tg{test.n_gen}"
+        title = f"{name} @ d{test.depth}, {test.threads} threads, batch {test.batch}"
+        print(profile_table(title, len(stepper.profiles), sum_by_op(stepper.profiles)), flush=True)
+
+
+def _warm(stepper: Stepper, test: _Test) -> float:
+    """Fills the context before the test, then wakes the threads with a short run of it."""
+    stepper.set_threads(test.threads)
+    stepper.prompt(0, test.depth, test.batch)
+    return _measure(stepper, test._replace(n_gen=min(test.n_gen, 2)))
+
+
+def _measure(stepper: Stepper, test: _Test) -> float:
+    if test.n_prompt:
+        return stepper.prompt(test.depth, test.n_prompt, test.batch)
+    return stepper.generate(test.depth, test.n_gen)
+
+
+def _subject(path: Path) -> Subject:
+    from pyllm import kernels
+    from pyllm.doctor import cpu_name
+    from pyllm.gguf import GGUFFile
+
+    with GGUFFile.open(path) as file:
+        tensors = list(file.tensors.values())
+        architecture = file.get("general.architecture", str, "model")
+    largest = max(tensors, key=lambda tensor: tensor.nbytes)
+    return Subject(
+        filename=str(path),
+        model_type=f"{architecture} {largest.type_name}",
+        size=sum(tensor.nbytes for tensor in tensors),
+        n_params=sum(tensor.num_elements for tensor in tensors),
+        backend=f"CPU {kernels.isa()}",
+        cpu=cpu_name(),
+    )

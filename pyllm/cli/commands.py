@@ -1,0 +1,132 @@
+"""The table of commands: what each is called, takes and runs. The code is imported when run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pyllm.cli.flags import DEBUG, ENGINE, HELP, IGNORED, KV_CACHE, MODEL, SAMPLING, Flag
+from pyllm.cli.values import choice, integer, integers, text
+
+__all__ = ["COMMANDS", "Command", "find_command"]
+
+
+@dataclass(frozen=True)
+class Command:
+    """One row: `pyllm NAME` parses `flags` and calls `target` ("module:function").
+
+    words   usage of the arguments that are not flags; the first is the model, the rest is joined
+            to one text and passed as `takes_text` (nothing may follow the model without it)
+    """
+
+    name: str
+    target: str
+    summary: str
+    words: str
+    flags: tuple[Flag, ...]
+    takes_text: str = ""
+    model_required: bool = True
+    notes: str = ""
+
+    @property
+    def all_flags(self) -> tuple[Flag, ...]:
+        return (MODEL, *self.flags, HELP, DEBUG)
+
+
+JSON = Flag(("--json",), "print JSON", argument="as_json")
+
+RUN = Command(
+    "run",
+    "pyllm.cli.run:run",
+    "chat with a model, or answer one PROMPT",
+    "MODEL [PROMPT]",
+    (
+        Flag(("-p", "--prompt"), "the prompt, instead of an argument", text, "TEXT", None),
+        Flag(("-f", "--file"), "read the prompt from a file", text, "FILE", None),
+        Flag(("-sys", "--system-prompt", "--system"), "system message", text, "TEXT", None),
+        Flag(("--raw", "-no-cnv", "--no-conversation"), "complete the prompt, do not chat"),
+        Flag(("--verbose",), "print durations and rates after each answer"),
+        Flag(("--no-history", "--nohistory"), "do not remember what is typed"),
+        *SAMPLING,
+        *ENGINE,
+        KV_CACHE,
+        *IGNORED,
+    ),
+    takes_text="prompt_words",
+    notes=(
+        "Without PROMPT a chat starts; /? lists what it understands. Text piped in comes before "
+        "PROMPT. A model without a chat template completes the text as it is."
+    ),
+)
+
+SHOW = Command(
+    "show",
+    "pyllm.cli.show:show",
+    "what a GGUF file holds",
+    "MODEL",
+    (
+        Flag(("--tensors",), "list every tensor"),
+        Flag(("--metadata",), "list every metadata key"),
+        JSON,
+    ),
+)
+
+TOKENIZE = Command(
+    "tokenize",
+    "pyllm.cli.tokenize:tokenize",
+    "the tokens of a text",
+    "MODEL TEXT",
+    (),
+    takes_text="text",
+)
+
+DOCTOR = Command(
+    "doctor",
+    "pyllm.cli.doctor:doctor",
+    "check this machine, and a MODEL if one is given",
+    "[MODEL]",
+    (JSON,),
+    model_required=False,
+)
+
+BENCH = Command(
+    "bench",
+    "pyllm.cli.bench:bench",
+    "measure tokens per second",
+    "MODEL",
+    (
+        Flag(("-p", "--n-prompt"), "prompt tokens, 0 for none", integers(0), "N,…", (512,)),
+        Flag(("-n", "--n-gen"), "generated tokens, 0 for none", integers(0), "N,…", (128,)),
+        Flag(("-d", "--n-depth"), "tokens in the context before", integers(0), "N,…", (0,)),
+        Flag(
+            ("-b", "--max-num-batched-tokens", "--batch-size"),
+            "prompt tokens per step",
+            integers(1),
+            "N,…",
+            (512,),
+        ),
+        Flag(
+            ("-t", "--num-threads", "--threads"),
+            "threads (default: physical cores within the CPU quota)",
+            integers(1),
+            "N,…",
+            (),
+        ),
+        Flag(("-r", "--repetitions"), "repetitions of each test", integer(1, 10**6), "N", 5),
+        Flag(
+            ("-o", "--output"),
+            "md, csv, json or jsonl",
+            choice("md", "csv", "json", "jsonl"),
+            "FORMAT",
+            "md",
+        ),
+        Flag(("--profile",), "print a table of time per operation instead"),
+        *IGNORED[:9],
+    ),
+)
+
+COMMANDS = (RUN, SHOW, TOKENIZE, BENCH, DOCTOR)
+
+
+def find_command(name: str) -> Command | None:
+    """The row called `name`."""
+    return next((command for command in COMMANDS if command.name == name), None)

@@ -1,0 +1,203 @@
+"""The flags commands share: llama.cpp's short spelling, vLLM's long one, one environment name.
+
+`group` says where a value goes: "engine" to `LLM(...)`, "sampling" to `SamplingParams(...)`,
+"" to the command's own function. A flag's first long name is its keyword and its variable:
+`--max-model-len` is `max_model_len` and PYLLM_MAX_MODEL_LEN.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pyllm.cli.values import Parser, choice, integer, number, switch, text
+
+__all__ = ["DEBUG", "ENGINE", "HELP", "IGNORED", "KV_CACHE", "MODEL", "SAMPLING", "Flag"]
+
+
+@dataclass(frozen=True)
+class Flag:
+    """One option of a command; `metavar` "" makes it a switch that takes no value."""
+
+    names: tuple[str, ...]
+    help: str
+    parse: Parser = switch
+    metavar: str = ""
+    default: object = False
+    group: str = ""
+    repeat: bool = False  # may be given several times; the value is a list
+    ignored: str = ""  # why the flag is accepted and has no effect
+    argument: str = ""  # the function's argument, when it is not the long name
+
+    @property
+    def long_name(self) -> str:
+        return next(name for name in self.names if name.startswith("--"))
+
+    @property
+    def keyword(self) -> str:
+        return self.argument or self.long_name.removeprefix("--").replace("-", "_")
+
+    @property
+    def env(self) -> str:
+        return "PYLLM_" + self.long_name.removeprefix("--").replace("-", "_").upper()
+
+    @property
+    def shown(self) -> str:
+        """How messages call the flag: "-n/--max-tokens"."""
+        return "/".join(self.names)
+
+
+HELP = Flag(("-h", "--help"), "show this help")
+DEBUG = Flag(("--debug",), "on failure, print the traceback too")
+MODEL = Flag(("-m", "--model"), "the model, instead of the first argument", text, "MODEL", None)
+
+ENGINE = (
+    Flag(
+        ("-t", "--num-threads", "--threads"),
+        "threads to compute with (default: physical cores within the CPU quota)",
+        integer(1, 1024, nothing={"-1": "automatic", "0": "automatic", "auto": "automatic"}),
+        "N",
+        None,
+        "engine",
+    ),
+    Flag(
+        ("-c", "--max-model-len", "--ctx-size"),
+        "tokens of context; 0 takes the model's own, as far as memory allows",
+        integer(1, nothing={"0": "the model's own", "-1": "the same", "auto": "the same"}),
+        "N",
+        None,
+        "engine",
+    ),
+    Flag(
+        ("-b", "--max-num-batched-tokens", "--batch-size"),
+        "prompt tokens computed in one step",
+        integer(1, 65536),
+        "N",
+        512,
+        "engine",
+    ),
+)
+
+SAMPLING = (
+    Flag(
+        ("-n", "--max-tokens", "--predict", "--n-predict"),
+        "tokens to generate at most; -1 goes on until the context is full",
+        integer(1, 2**31 - 1, nothing={"-1": "no limit", "-2": "no limit"}),
+        "N",
+        None,
+        "sampling",
+    ),
+    Flag(
+        ("-s", "--seed"),
+        "random seed; the same seed gives the same text (default: a new one each time)",
+        integer(0, 2**64 - 1, nothing={"-1": "a new one each time"}),
+        "N",
+        None,
+        "sampling",
+    ),
+    Flag(
+        ("--temperature", "--temp"),
+        "randomness; 0 always takes the most likely token",
+        number(0),
+        "X",
+        0.8,
+        "sampling",
+    ),
+    Flag(
+        ("--top-k",),
+        "choose among the K most likely tokens; 0 is off",
+        integer(-1, 2**31 - 1),
+        "K",
+        40,
+        "sampling",
+    ),
+    Flag(
+        ("--top-p",),
+        "choose among the most likely tokens that hold this share of probability; 1 is off",
+        number(0, 1, above=True),
+        "P",
+        0.95,
+        "sampling",
+    ),
+    Flag(
+        ("--min-p",),
+        "drop tokens less likely than this share of the most likely one; 0 is off",
+        number(0, 1),
+        "P",
+        0.05,
+        "sampling",
+    ),
+    Flag(
+        ("--repetition-penalty", "--repeat-penalty"),
+        "divide the score of tokens seen before; 1 is off",
+        number(0, above=True),
+        "X",
+        1.0,
+        "sampling",
+    ),
+    Flag(
+        ("--presence-penalty",),
+        "lower the score of tokens already generated; 0 is off",
+        number(-2, 2),
+        "X",
+        0.0,
+        "sampling",
+    ),
+    Flag(
+        ("--frequency-penalty",),
+        "lower the score of a token each time it is generated; 0 is off",
+        number(-2, 2),
+        "X",
+        0.0,
+        "sampling",
+    ),
+    Flag(
+        ("-r", "--stop", "--reverse-prompt"),
+        "stop before this text; may be given several times",
+        text,
+        "TEXT",
+        (),
+        "sampling",
+        repeat=True,
+    ),
+    Flag(
+        ("--ignore-eos",),
+        "go on after the model says it has finished",
+        group="sampling",
+    ),
+)
+
+_CPU_ONLY = "pyllm computes on the CPU"
+_SAME_THREADS = "prompt and generation use the same threads; set them with -t"
+
+
+def _ignored(names: tuple[str, ...], why: str, *, takes_value: bool = True) -> Flag:
+    metavar = "VALUE" if takes_value else ""
+    return Flag(names, "accepted, no effect", text if takes_value else switch, metavar, ignored=why)
+
+
+IGNORED = (
+    _ignored(("-ngl", "--n-gpu-layers", "--gpu-layers"), _CPU_ONLY),
+    _ignored(("-sm", "--split-mode"), _CPU_ONLY),
+    _ignored(("-ts", "--tensor-split"), _CPU_ONLY),
+    _ignored(("-mg", "--main-gpu"), _CPU_ONLY),
+    _ignored(("-dev", "--device"), _CPU_ONLY),
+    _ignored(("--gpu-memory-utilization",), _CPU_ONLY),
+    _ignored(("-nkvo", "--no-kv-offload"), _CPU_ONLY, takes_value=False),
+    _ignored(("--enforce-eager",), _CPU_ONLY, takes_value=False),
+    _ignored(("-fa", "--flash-attn"), "attention is always computed in blocks"),
+    _ignored(("-ub", "--ubatch-size"), "a step is one batch; set its size with -b"),
+    _ignored(("-tb", "--threads-batch"), _SAME_THREADS),
+    _ignored(("--color",), "colours follow the terminal", takes_value=False),
+    _ignored(("--jinja",), "chat templates always run through Jinja", takes_value=False),
+    _ignored(("-cnv", "--conversation"), "chatting is the default", takes_value=False),
+)
+
+# The key-value cache keeps 16-bit numbers; another type asked for must not be ignored.
+KV_CACHE = Flag(
+    ("-ctk", "-ctv", "--kv-cache-dtype", "--cache-type-k", "--cache-type-v"),
+    "number format of the key-value cache",
+    choice("auto", "f16", "float16"),
+    "TYPE",
+    "auto",
+    "engine",
+)

@@ -1,0 +1,163 @@
+"""`pyllm COMMAND …`: parse, run the command, turn every failure into one line and an exit code.
+
+Exit codes: 0; 1 a failure while running; 2 bad input or arguments; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import importlib
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Sequence
+
+from pyllm.cli.arguments import CommandLineError, Parsed, parse, usage
+from pyllm.cli.commands import COMMANDS, Command, find_command
+from pyllm.cli.model_path import resolve_model
+from pyllm.cli.terminal import note, one_line, print_error
+from pyllm.cli.values import switch
+from pyllm.errors import (
+    DeviceError,
+    ModelFileError,
+    PyLLMError,
+    RequestError,
+    TemplateError,
+    TokenizerError,
+)
+
+__all__ = ["main"]
+
+# What the user gave is at fault: another file, value or setting is needed, not another try.
+_BAD_INPUT = (
+    CommandLineError,
+    DeviceError,
+    ModelFileError,
+    OSError,
+    RequestError,
+    TemplateError,
+    TokenizerError,
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command line and returns its exit code; `argv` defaults to sys.argv[1:]."""
+    typed = list(sys.argv[1:] if argv is None else argv)
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        try:
+            return _dispatch(typed)
+        except KeyboardInterrupt:
+            print(file=sys.stderr)
+            return 130
+        except BrokenPipeError:
+            _silence_stdout()  # the reader, `head` for example, has seen enough
+            return 1
+        except _BAD_INPUT as error:
+            return _failed(_message(error), 2, typed)
+        except PyLLMError as error:
+            return _failed(str(error), 1, typed)
+        except ImportError as error:
+            return _failed(str(error), 1, typed)  # an incomplete installation; the text says what
+        except MemoryError:
+            return _failed("out of memory; a smaller -c or a smaller model may fit", 1, typed)
+        except Exception as error:
+            hint = "this is a defect of pyllm; --debug prints where"
+            return _failed(f"{type(error).__name__}: {error}; {hint}", 1, typed)
+
+
+def _dispatch(typed: list[str]) -> int:
+    if not typed or typed[0] in ("-h", "--help", "help"):
+        return _print_overview()
+    if typed[0] in ("--version", "-V", "version"):
+        return _print_version()
+    name = next((word for word in typed if word != "--debug"), "")
+    command = find_command(name)
+    if command is None:
+        raise CommandLineError(_unknown_command(name))
+    rest = list(typed)
+    rest.remove(name)
+    parsed = parse(command, rest, os.environ)
+    if parsed.help:
+        from pyllm.cli.help import command_help
+
+        print(command_help(command))
+        return 0
+    for text in parsed.notes:
+        note(text)
+    return _run(command, parsed)
+
+
+def _run(command: Command, parsed: Parsed) -> int:
+    arguments = dict(parsed.values)
+    if command.takes_text:
+        arguments[command.takes_text] = parsed.text
+    if parsed.model is None and command.model_required:
+        raise CommandLineError(f"no MODEL was given; usage: {usage(command)}")
+    model = None if parsed.model is None else resolve_model(parsed.model)
+    module, _, name = command.target.partition(":")
+    function: Callable[..., int | None] = getattr(importlib.import_module(module), name)
+    result = function(model, **arguments)
+    sys.stdout.flush()
+    return result or 0
+
+
+def _print_overview() -> int:
+    from pyllm.cli.help import overview
+
+    print(overview())
+    return 0
+
+
+def _print_version() -> int:
+    from importlib.metadata import PackageNotFoundError, version
+
+    with contextlib.suppress(PackageNotFoundError):
+        print(f"pyllm {version('pyllm')}")
+        return 0
+    print("pyllm (run from its source tree, not installed)")
+    return 0
+
+
+def _unknown_command(name: str) -> str:
+    names = [command.name for command in COMMANDS]
+    if name.startswith("-"):
+        return f"unknown option {name}; a command comes first: {', '.join(names)}"
+    close = difflib.get_close_matches(name, names, n=1)
+    if close:
+        return f"unknown command {name!r}; did you mean {close[0]}?"
+    if name.lower().endswith(".gguf"):
+        return f"unknown command {name!r}; to run a model: pyllm run {name}"
+    return f"unknown command {name!r}; allowed: {', '.join(names)}"
+
+
+def _message(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error)
+
+
+def _failed(message: str, code: int, typed: list[str]) -> int:
+    if "--debug" in typed or _debug_in_environment():
+        traceback.print_exc()
+    print_error(message)
+    return code
+
+
+def _debug_in_environment() -> bool:
+    try:
+        return bool(switch(os.environ.get("PYLLM_DEBUG", "")))
+    except ValueError:
+        return False
+
+
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    print(f"pyllm: warning: {one_line(str(message))}", file=sys.stderr)
+
+
+def _silence_stdout() -> None:
+    # The interpreter flushes stdout once more at exit; give it somewhere to write.
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,83 @@
+"""The chat at the terminal: read a message, answer it or obey it, until /bye."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from pyllm.cli.answer import print_answer
+from pyllm.cli.arguments import CommandLineError
+from pyllm.cli.multiline import Message, MessageReader
+from pyllm.cli.slash import ChatState, execute
+from pyllm.cli.terminal import one_line
+from pyllm.errors import ContextLengthError, PyLLMError
+
+__all__ = ["chat", "terminal_reader"]
+
+ReadLine = Callable[[str], str]  # prompt → line; EOFError at the end, KeyboardInterrupt on Ctrl-C
+
+
+def chat(state: ChatState, read_line: ReadLine) -> None:
+    """Runs until /bye or the end of input; no failure of one message ends it."""
+    reader = MessageReader()
+    while True:
+        try:
+            message = reader.feed(read_line("... " if reader.is_open else ">>> "))
+        except EOFError:
+            return
+        except KeyboardInterrupt:
+            if not reader.is_open:
+                print("Use Ctrl-D or /bye to leave.")
+            reader.cancel()
+            continue
+        if message is None or not message.text.strip():
+            continue
+        try:
+            if not _obey_or_answer(state, message):
+                return
+        except KeyboardInterrupt:
+            print("(stopped)")
+        except ContextLengthError as error:
+            _complain(f"{error}; /clear starts anew")
+        except (CommandLineError, PyLLMError, OSError) as error:
+            _complain(str(error))
+
+
+def _obey_or_answer(state: ChatState, message: Message) -> bool:
+    if message.is_command:
+        return execute(state, message.text)
+    print_answer(state.session, message.text, verbose=state.verbose)
+    if state.session.finish_reason == "length":
+        print("(the answer was cut: its token limit or the end of the context was reached)")
+    print()
+    return True
+
+
+def _complain(text: str) -> None:
+    print(f"error: {one_line(text)}", file=sys.stderr)
+
+
+def terminal_reader(*, history: bool) -> tuple[ReadLine, Callable[[bool], None]]:
+    """Reads lines with editing and history; the second function switches the history file."""
+    # Imported here: prompt_toolkit takes 100 ms that one-shot answers need not wait for.
+    from prompt_toolkit import PromptSession
+    from prompt_toolkit.formatted_text import HTML
+    from prompt_toolkit.output import create_output
+
+    from pyllm.cli.history import SwitchableHistory, open_history
+
+    log = open_history(enabled=history)
+    # The prompt goes to the terminal even when answers are redirected to a file.
+    session: PromptSession[str] = PromptSession(
+        history=log, output=create_output(always_prefer_tty=True)
+    )
+
+    def read_line(prompt: str) -> str:
+        hint = HTML("<ansibrightblack>Send a message (/? for help)</ansibrightblack>")
+        return session.prompt(prompt, placeholder=hint if prompt == ">>> " else "")
+
+    def set_history(enabled: bool) -> None:
+        if isinstance(log, SwitchableHistory):
+            log.enabled = enabled
+
+    return read_line, set_history

@@ -1,0 +1,85 @@
+"""`pyllm run MODEL [PROMPT]`: one answer when a prompt is given or piped in, else a chat."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pyllm.cli.answer import print_answer
+from pyllm.cli.arguments import CommandLineError
+from pyllm.cli.session import Loader, Session, load_model
+from pyllm.cli.slash import ChatState
+from pyllm.cli.terminal import is_terminal, note
+from pyllm.errors import printable
+
+__all__ = ["run"]
+
+
+def run(
+    model: Path,
+    *,
+    prompt_words: str | None,
+    prompt: str | None,
+    file: str | None,
+    system_prompt: str | None,
+    raw: bool,
+    verbose: bool,
+    no_history: bool,
+    engine: Mapping[str, Any],
+    sampling: Mapping[str, Any],
+    loader: Loader = load_model,
+) -> int:
+    """Runs the command; returns its exit code."""
+    question = _question(prompt_words, prompt, file)  # before loading: that takes a while
+    session = Session(model, engine, sampling, system=system_prompt, raw=raw, loader=loader)
+    try:
+        _explain_completion(session, raw)
+        if question is not None:
+            print_answer(session, question, verbose=verbose)
+        else:
+            _chat(session, verbose=verbose, history=not no_history)
+    finally:
+        session.close()
+    return 0
+
+
+def _chat(session: Session, *, verbose: bool, history: bool) -> None:
+    from pyllm.cli.repl import chat, terminal_reader
+
+    read_line, set_history = terminal_reader(history=history)
+    chat(ChatState(session, verbose, set_history), read_line)
+
+
+def _question(words: str | None, prompt: str | None, file: str | None) -> str | None:
+    """The one prompt that was given, None when a person is to be asked."""
+    given = [text for text in (words, prompt) if text is not None]
+    if file is not None:
+        given.append(_decoded(Path(file).expanduser().read_bytes(), printable(file)))
+    if len(given) > 1:
+        raise CommandLineError("more than one prompt was given; use PROMPT, -p or -f")
+    if is_terminal(sys.stdin):
+        return given[0] if given else None
+    piped = _decoded(sys.stdin.buffer.read(), "stdin")
+    # As Ollama does it: what is piped in comes first, then the words about it.
+    parts = [text for text in (piped, *given) if text]
+    if not parts and not given:
+        raise CommandLineError("no prompt: stdin is empty; give PROMPT or run it in a terminal")
+    return " ".join(parts)
+
+
+def _decoded(data: bytes, source: str) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise CommandLineError(
+            f"{source} is not UTF-8 text (byte {error.start}); a prompt must be text"
+        ) from None
+
+
+def _explain_completion(session: Session, raw: bool) -> None:
+    if not raw and session.template is None:
+        note("the model has no chat template, so it completes text instead of chatting")
+    if session.completes and session.system:
+        note("the system message has no effect: it is part of a chat template")

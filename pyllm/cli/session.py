@@ -1,0 +1,185 @@
+"""A loaded model and the conversation with it: what `pyllm run` talks to.
+
+Each question goes through `answer`, which yields text as it is generated and leaves `timings`
+and `finish_reason` behind.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from pyllm.cli.progress import ProgressBar
+from pyllm.cli.timings import Timings
+from pyllm.errors import PyLLMError
+from pyllm.outputs import Delta
+
+__all__ = ["LanguageModel", "Loader", "Session", "load_model"]
+
+
+class LanguageModel(Protocol):
+    """The part of `pyllm.LLM` a session uses."""
+
+    def get_tokenizer(self) -> Any: ...
+
+    def stream(self, prompt: Any, sampling_params: Any = None) -> Iterator[Delta]: ...
+
+    def close(self) -> None: ...
+
+
+Loader = Callable[[Path, Mapping[str, Any]], LanguageModel]
+
+
+def load_model(path: Path, engine: Mapping[str, Any]) -> LanguageModel:
+    """An LLM for one user, with a progress bar when loading takes over a second."""
+    from pyllm import loader
+    from pyllm.llm import LLM
+
+    with ProgressBar(f"loading {path.name}") as progress:
+        model = loader.load_model(
+            path,
+            num_threads=engine["num_threads"],
+            max_model_len=engine["max_model_len"],
+            max_num_seqs=1,  # memory for a second sequence would only shorten the context
+            max_num_batched_tokens=engine["max_num_batched_tokens"],
+            progress=progress,
+        )
+    return LLM.from_model(model)
+
+
+class Session:
+    """One model, one conversation.
+
+    engine    arguments of `LLM`; changing them takes a reload
+    sampling  fields of `SamplingParams`; a seed of None draws a new one for each answer
+    raw       complete the text as it is instead of chatting
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        engine: Mapping[str, Any],
+        sampling: Mapping[str, Any],
+        *,
+        system: str | None = None,
+        raw: bool = False,
+        loader: Loader = load_model,
+    ) -> None:
+        self.engine = dict(engine)
+        self.sampling = dict(sampling)
+        self.system = system
+        self.timings = Timings()
+        self.finish_reason: str | None = None
+        self.num_context_tokens = 0  # of the last question and its answer
+        self._raw_wanted = raw
+        self._loader = loader
+        self._llm: LanguageModel | None = None
+        self.messages: list[dict[str, str]] = []  # without the system message
+        self.load(path)
+
+    def load(self, path: Path, engine: Mapping[str, Any] | None = None) -> None:
+        """Switches to another model, or to the same one with other settings; starts anew.
+
+        A model that fails to load leaves the old one in place, so both may be in memory for a
+        moment only if the new one loads.
+        """
+        settings = self.engine | dict(engine or {})
+        start_s = time.perf_counter()
+        llm = self._loader(path, settings)
+        self.close()
+        self._llm, self.path, self.engine = llm, path, settings
+        self._unreported_load_s = time.perf_counter() - start_s
+        self.clear()
+
+    def close(self) -> None:
+        if self._llm is not None:
+            self._llm.close()
+            self._llm = None
+
+    def clear(self) -> None:
+        """Forgets the conversation, not the system message."""
+        self.messages.clear()
+        self.num_context_tokens = 0
+
+    @property
+    def llm(self) -> LanguageModel:
+        assert self._llm is not None, "the session is closed"
+        return self._llm
+
+    @property
+    def template(self) -> str | None:
+        """The model's chat template, None when it has none."""
+        template: str | None = self.llm.get_tokenizer().chat_template
+        return template
+
+    @property
+    def completes(self) -> bool:
+        """Whether text is completed as it is: asked for, or all that the model can do."""
+        return self._raw_wanted or self.template is None
+
+    def answer(self, text: str) -> Generator[str, None, None]:
+        """Yields the answer to `text` piece by piece; closing the iterator stops the model.
+
+        What was generated when it is closed stays in the conversation, so that "go on" works; a
+        question that failed does not. Raises what `LLM.stream` raises.
+        """
+        from pyllm.sampling import SamplingParams
+
+        fields = dict(self.sampling)
+        if fields.get("seed") is None:
+            fields["seed"] = secrets.randbits(63)
+        prompt = self._completion_prompt(text) if self.completes else self._conversation(text)
+        pieces: list[str] = []
+        stream = self.llm.stream(prompt, SamplingParams(**fields))
+        failed = False
+        try:
+            yield from self._text_of(stream, pieces)
+        except PyLLMError:
+            failed = True
+            raise
+        finally:
+            _close(stream)
+            if not failed and not self.completes:
+                question = {"role": "user", "content": text}
+                self.messages += [question, {"role": "assistant", "content": "".join(pieces)}]
+
+    def _completion_prompt(self, text: str) -> Any:
+        if not self._raw_wanted:
+            return text
+        # With --raw a user writes the template by hand, so special tokens in it are meant.
+        ids = self.llm.get_tokenizer().encode(text, add_special=True, parse_special=True)
+        return {"prompt_token_ids": ids}
+
+    def _conversation(self, text: str) -> list[dict[str, str]]:
+        system = [{"role": "system", "content": self.system}] if self.system else []
+        return [*system, *self.messages, {"role": "user", "content": text}]
+
+    def _text_of(self, stream: Iterator[Delta], pieces: list[str]) -> Iterator[str]:
+        timings = Timings(load_s=self._unreported_load_s)
+        self._unreported_load_s = 0.0
+        self.timings, self.finish_reason = timings, None
+        start_s = first_s = time.perf_counter()
+        for delta in stream:
+            now_s = time.perf_counter()
+            if timings.tokens == 0:
+                first_s = now_s
+                timings.prompt_s = now_s - start_s
+                timings.prompt_tokens = len(delta.prompt_token_ids)
+            timings.tokens += len(delta.token_ids)
+            timings.eval_s = now_s - first_s
+            self.finish_reason = delta.finish_reason
+            self.num_context_tokens = timings.prompt_tokens + timings.tokens
+            if delta.finish_reason == "error":
+                raise PyLLMError(f"the answer was stopped: {delta.stop_reason}")
+            if delta.text:
+                pieces.append(delta.text)
+                yield delta.text
+
+
+def _close(stream: Iterator[Delta]) -> None:
+    close = getattr(stream, "close", None)
+    if close is not None:
+        close()

@@ -1,0 +1,184 @@
+"""The /commands of the chat, named as in Ollama.
+
+A command gets the session and the rest of its line and prints its result; what it refuses it
+raises as CommandLineError, which the chat shows in one line.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pyllm.cli.arguments import CommandLineError
+from pyllm.cli.flags import ENGINE, SAMPLING, Flag
+from pyllm.cli.model_path import resolve_model
+from pyllm.cli.session import Session
+from pyllm.cli.terminal import escape_controls
+
+__all__ = ["ChatState", "execute"]
+
+HELP = '''\
+Available commands:
+  /set                 what can be set
+  /show                what can be shown
+  /load MODEL          switch to another model, start a new conversation
+  /clear               forget the conversation
+  /bye, /exit          leave (also Ctrl-D)
+  /?, /help            this list; /? set, /? show, /? shortcuts for more
+
+Use """ to begin and end a message of several lines.'''
+
+HELP_SET = """\
+  /set parameter NAME VALUE   set a parameter; /set parameter lists them
+  /set system TEXT            set the system message; without TEXT there is none
+  /set history, nohistory     remember what is typed, or not
+  /set verbose, quiet         print durations and rates after each answer, or not"""
+
+HELP_SHOW = """\
+  /show info         what the model file holds
+  /show parameters   the parameters in use
+  /show system       the system message
+  /show template     the model's chat template"""
+
+HELP_SHORTCUTS = """\
+  Ctrl-C          stop the answer, or clear the line
+  Ctrl-D          leave
+  Up, Down        earlier messages; Ctrl-R searches them
+  Ctrl-A, Ctrl-E  to the beginning, to the end of the line
+  Ctrl-K, Ctrl-U  delete to the end, to the beginning of the line
+  Ctrl-W          delete the word before the cursor
+  Ctrl-L          clear the screen"""
+
+# Ollama's names of what our flags call otherwise.
+_PARAMETER_FLAGS = {
+    "num_predict": "max_tokens",
+    "num_ctx": "max_model_len",
+    "num_thread": "num_threads",
+    "num_batch": "max_num_batched_tokens",
+    "repeat_penalty": "repetition_penalty",
+}
+
+
+@dataclass
+class ChatState:
+    """The session and the switches of the chat around it."""
+
+    session: Session
+    verbose: bool = False
+    set_history: Callable[[bool], None] = lambda _: None  # turns the history file on or off
+
+
+def execute(state: ChatState, line: str) -> bool:
+    """Runs the command in `line`; False when the chat is to end."""
+    name, _, rest = line.strip().partition(" ")
+    if name in ("/bye", "/exit", "/quit"):
+        return False
+    if name not in _COMMANDS:
+        close = difflib.get_close_matches(name, _COMMANDS, n=1)
+        hint = f"did you mean {close[0]}?" if close else "/? lists the commands"
+        raise CommandLineError(f"unknown command {name!r}; {hint}")
+    _COMMANDS[name](state, rest.strip())
+    return True
+
+
+def _help(_: ChatState, topic: str) -> None:
+    texts = {"": HELP, "set": HELP_SET, "show": HELP_SHOW, "shortcuts": HELP_SHORTCUTS}
+    print(texts.get(topic.lstrip("/"), HELP))
+
+
+def _clear(state: ChatState, _: str) -> None:
+    state.session.clear()
+    print("Cleared the conversation.")
+
+
+def _load(state: ChatState, name: str) -> None:
+    if not name:
+        raise CommandLineError("/load needs a model: /load MODEL")
+    state.session.load(resolve_model(name))
+    print(f"Loaded {escape_controls(str(state.session.path))}.")
+
+
+def _set(state: ChatState, rest: str) -> None:
+    what, _, value = rest.partition(" ")
+    if what == "parameter":
+        _set_parameter(state.session, value.strip())
+    elif what == "system":
+        state.session.system = _unquoted(value) or None
+        print("Set the system message." if state.session.system else "There is no system message.")
+    elif what in ("history", "nohistory"):
+        state.set_history(what == "history")
+        print(f"Set {what}.")
+    elif what in ("verbose", "quiet"):
+        state.verbose = what == "verbose"
+        print(f"Set {what}.")
+    elif not what:
+        print(HELP_SET)
+    else:
+        raise CommandLineError(f"unknown setting {what!r}; /set lists them")
+
+
+def _set_parameter(session: Session, rest: str) -> None:
+    flags = {flag.keyword: flag for flag in (*SAMPLING, *ENGINE)}
+    typed, _, value = rest.partition(" ")
+    value = _unquoted(value)
+    if not typed or not value:
+        print(
+            "\n".join(f"  /set parameter {_parameter_name(flag)} VALUE" for flag in flags.values())
+        )
+        return
+    name = _PARAMETER_FLAGS.get(typed, typed)
+    if name not in flags:
+        raise CommandLineError(f"unknown parameter {typed!r}; /set parameter lists them")
+    flag = flags[name]
+    try:
+        parsed = flag.parse(value)
+    except ValueError as error:
+        raise CommandLineError(f"{typed}: {error}") from None
+    if flag.group == "engine":
+        session.load(session.path, {name: parsed})
+        print(f"Set {typed} to {value}; the model was loaded again and the conversation cleared.")
+        return
+    session.sampling[name] = [parsed] if flag.repeat else parsed
+    print(f"Set {typed} to {escape_controls(value)}.")
+
+
+def _show(state: ChatState, what: str) -> None:
+    session = state.session
+    if what == "info":
+        from pyllm.cli.show import show
+
+        show(session.path)
+    elif what == "parameters":
+        values = {**session.sampling, **session.engine}
+        for name, value in values.items():
+            print(f"  {name:<24} {'default' if value is None else value}")
+    elif what == "system":
+        print(escape_controls(session.system or "There is no system message."))
+    elif what == "template":
+        print(escape_controls(session.template or "The model has no chat template."))
+    elif not what:
+        print(HELP_SHOW)
+    else:
+        raise CommandLineError(f"unknown subject {what!r}; /show lists them")
+
+
+_COMMANDS: dict[str, Callable[[ChatState, str], None]] = {
+    "/?": _help,
+    "/help": _help,
+    "/set": _set,
+    "/show": _show,
+    "/load": _load,
+    "/clear": _clear,
+}
+
+
+def _parameter_name(flag: Flag) -> str:
+    ollamas = {ours: name for name, ours in _PARAMETER_FLAGS.items()}
+    return ollamas.get(flag.keyword, flag.keyword)
+
+
+def _unquoted(value: str) -> str:
+    value = value.strip()
+    quoted = len(value) >= 2 and value[0] == value[-1] == '"'
+    return value[1:-1] if quoted else value

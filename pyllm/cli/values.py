@@ -1,0 +1,117 @@
+"""What the value of a flag may be: each function here makes a parser for one kind.
+
+A parser takes the text as typed and returns the value; ValueError says what is wrong and what is
+allowed, in words that follow "--temp: ".
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+
+__all__ = ["Parser", "choice", "integer", "integers", "number", "switch", "text"]
+
+Parser = Callable[[str], object]
+
+# As in vLLM: a small letter counts in thousands, a capital in 1024s.
+_MULTIPLIERS = {"": 1, "k": 10**3, "K": 2**10, "m": 10**6, "M": 2**20, "g": 10**9, "G": 2**30}
+_INTEGER = re.compile(r"([+-]?\d{1,30}(?:\.\d{1,9})?)([kKmMgG]?)")
+
+
+def integer(
+    lowest: int, highest: int | None = None, *, nothing: dict[str, str] | None = None
+) -> Parser:
+    """A whole number in [lowest, highest], "32k" allowed; words in `nothing` give None.
+
+    nothing  typed word → its meaning, for example {"-1": "no limit"}
+    """
+    allowed = _allowed(lowest, highest, nothing)
+
+    def parse(typed: str) -> int | None:
+        if nothing and typed.lower() in nothing:
+            return None
+        value = _human_integer(typed)
+        if value is None:
+            raise ValueError(f"{typed!r} is not a whole number; allowed: {allowed}")
+        if value < lowest or (highest is not None and value > highest):
+            raise ValueError(f"{typed} is out of range; allowed: {allowed}")
+        return value
+
+    return parse
+
+
+def integers(lowest: int) -> Parser:
+    """Whole numbers separated by commas: "512,1024"."""
+    parse_one = integer(lowest)
+    return lambda typed: [parse_one(part.strip()) for part in typed.split(",")]
+
+
+def number(lowest: float, highest: float | None = None, *, above: bool = False) -> Parser:
+    """A finite number in [lowest, highest], or in (lowest, highest] with `above`."""
+    allowed = f"{'more than ' if above else ''}{_allowed(lowest, highest)}"
+    if highest is None:
+        allowed = f"more than {lowest:g}" if above else f"{lowest:g} or more"
+
+    def parse(typed: str) -> float:
+        try:
+            value = float(typed)
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value):
+            raise ValueError(f"{typed!r} is not a number; allowed: {allowed}")
+        if (
+            value < lowest
+            or (above and value == lowest)
+            or (highest is not None and value > highest)
+        ):
+            raise ValueError(f"{typed} is out of range; allowed: {allowed}")
+        return value
+
+    return parse
+
+
+def choice(*allowed: str) -> Parser:
+    """One of a few words."""
+
+    def parse(typed: str) -> str:
+        if typed not in allowed:
+            raise ValueError(f"{typed!r} is not known; allowed: {', '.join(allowed)}")
+        return typed
+
+    return parse
+
+
+def text(typed: str) -> str:
+    """Any text that is valid Unicode."""
+    try:
+        typed.encode("utf-8")
+    except UnicodeEncodeError:
+        raise ValueError("the text is not valid UTF-8") from None
+    return typed
+
+
+def switch(typed: str) -> bool:
+    """How an environment variable turns a switch on or off."""
+    words = {"1": True, "true": True, "yes": True, "on": True}
+    words |= {"": False, "0": False, "false": False, "no": False, "off": False}
+    if typed.lower() not in words:
+        raise ValueError(f"{typed!r} is not known; allowed: 1, 0, true, false, yes, no, on, off")
+    return words[typed.lower()]
+
+
+def _human_integer(typed: str) -> int | None:
+    match = _INTEGER.fullmatch(typed.strip().replace("_", ""))
+    if match is None:
+        return None
+    digits, suffix = match.groups()
+    whole, _, decimals = digits.partition(".")
+    scaled = int(whole + decimals) * _MULTIPLIERS[suffix]
+    quotient, rest = divmod(scaled, 10 ** len(decimals))
+    return quotient if rest == 0 else None  # "1.5" is no whole number, "1.5k" is
+
+
+def _allowed(lowest: float, highest: float | None, nothing: dict[str, str] | None = None) -> str:
+    span = f"{lowest:g} or more" if highest is None else f"{lowest:g} to {highest:.15g}"
+    words = [f"{word} ({meaning})" for word, meaning in (nothing or {}).items()]
+    return ", ".join([span, *words])

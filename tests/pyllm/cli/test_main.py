@@ -1,0 +1,179 @@
+"""Exit codes, error lines and what the help costs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import pyllm.cli.doctor
+from pyllm.cli.main import main
+from pyllm.errors import (
+    ContextLengthError,
+    DeviceError,
+    MemoryBudgetError,
+    ModelFileError,
+    RequestError,
+    TemplateError,
+    TokenizerError,
+)
+
+ROOT = Path(__file__).parents[3]
+
+
+def use(monkeypatch: pytest.MonkeyPatch, behaviour: Callable[[], int | None]) -> None:
+    """Makes `pyllm doctor` do something else."""
+
+    def doctor(_: Any, *, as_json: bool) -> int | None:
+        return behaviour()
+
+    monkeypatch.setattr(pyllm.cli.doctor, "doctor", doctor)
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    def fail() -> None:
+        raise error
+
+    use(monkeypatch, fail)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (RequestError("top_k", -7, "must be 0 or more"), 2),
+        (ContextLengthError(600, 512), 2),
+        (ModelFileError("m.gguf", 4, "version", 9, "2 or 3"), 2),
+        (TemplateError("no"), 2),
+        (TokenizerError("no"), 2),
+        (DeviceError("no"), 2),
+        (FileNotFoundError(2, "No such file or directory", "m.gguf"), 2),
+        (PermissionError(13, "Permission denied", "m.gguf"), 2),
+        (MemoryBudgetError(2**40, 2**30), 1),
+        (MemoryError(), 1),
+        (ImportError("the extension is missing"), 1),
+        (ZeroDivisionError("x\ny"), 1),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_failures_are_one_line_and_a_code(
+    error: Exception, code: int, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    failing(monkeypatch, error)
+    assert main(["doctor"]) == code
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("pyllm: error: ")
+    assert err.count("\n") == 1
+
+
+def test_a_traceback_only_with_debug(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    failing(monkeypatch, TokenizerError("no"))
+    main(["doctor"])
+    assert "Traceback" not in capsys.readouterr().err
+    for typed in (["doctor", "--debug"], ["--debug", "doctor"]):
+        assert main(typed) == 2
+        err = capsys.readouterr().err
+        assert "Traceback" in err
+        assert err.endswith("pyllm: error: no\n")
+    monkeypatch.setenv("PYLLM_DEBUG", "1")
+    main(["doctor"])
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_interrupt(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    failing(monkeypatch, KeyboardInterrupt())
+    assert main(["doctor"]) == 130
+    assert capsys.readouterr() == ("", "\n")
+
+
+def test_exit_code_of_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    use(monkeypatch, lambda: 1)
+    assert main(["doctor"]) == 1
+    use(monkeypatch, lambda: None)
+    assert main(["doctor"]) == 0
+
+
+def test_warnings_are_lines_too(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    use(monkeypatch, lambda: warnings.warn("odd\x1b[2J file", stacklevel=1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        main(["doctor"])
+    assert capsys.readouterr().err == "pyllm: warning: odd\\x1b[2J file\n"
+
+
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        (["rnu"], "unknown command 'rnu'; did you mean run?"),
+        (["frobnicate"], "unknown command 'frobnicate'; allowed: run, show, "),
+        (["m.gguf"], "unknown command 'm.gguf'; to run a model: pyllm run m.gguf"),
+        (["--temp", "1"], "unknown option --temp; a command comes first: run, "),
+        (["run"], "no MODEL was given; usage: pyllm run MODEL [PROMPT] [options]"),
+        (["show", "m.gguf", "--tensor"], "unknown option --tensor; did you mean --tensors?"),
+    ],
+)
+def test_mistyped_commands(typed: list[str], message: str, capsys: Any) -> None:
+    assert main(typed) == 2
+    assert capsys.readouterr().err.startswith(f"pyllm: error: {message}")
+
+
+def test_help_and_version(capsys: Any) -> None:
+    for typed in ([], ["--help"], ["-h"], ["help"]):
+        assert main(typed) == 0
+        assert "  run " in capsys.readouterr().out
+    assert main(["run", "m.gguf", "--help"]) == 0
+    out = capsys.readouterr().out
+    for word in ("--temperature", "(default: 0.8)", "PYLLM_NUM_THREADS", "-ngl"):
+        assert word in out
+    assert max(map(len, out.splitlines())) <= 100
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("pyllm ")
+
+
+HEAVY = ("numpy", "cffi", "pyllm._core", "rich", "prompt_toolkit", "jinja2", "gguf", "tokenizers")
+
+
+@pytest.mark.parametrize("typed", [["--help"], ["run", "--help"], ["bench", "--help"]])
+def test_help_imports_nothing_heavy(typed: list[str]) -> None:
+    code = (
+        "import sys; from pyllm.cli import main; code = main(sys.argv[1:]); "
+        f"print([name for name in {HEAVY} if name in sys.modules]); sys.exit(code)"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code, *typed], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert run.stdout.splitlines()[-1] == "[]"
+
+
+def test_help_answers_within_150_ms() -> None:
+    """The best of several runs: what the command costs when the machine does nothing else."""
+    durations_s = []
+    for _ in range(8):
+        start_s = time.perf_counter()
+        subprocess.run(
+            [sys.executable, "-m", "pyllm", "--help"], cwd=ROOT, check=True, capture_output=True
+        )
+        durations_s.append(time.perf_counter() - start_s)
+    assert min(durations_s) < 0.150
+
+
+def test_a_reader_that_leaves_is_no_error() -> None:
+    """`pyllm --help | head -0` ends quietly."""
+    run = subprocess.Popen(
+        [sys.executable, "-m", "pyllm", "run", "--help"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert run.stdout is not None
+    assert run.stderr is not None
+    run.stdout.close()
+    assert run.stderr.read() == b""
+    assert run.wait(timeout=20) in (0, 1)
+    run.stderr.close()
