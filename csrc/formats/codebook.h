@@ -5,6 +5,9 @@
 #define PYLLM_CSRC_FORMATS_CODEBOOK_H_
 
 #include <stdint.h>
+#include <string.h>
+
+#include "formats/lanes.h"
 
 namespace pyllm {
 
@@ -15,8 +18,21 @@ extern int8_t codebook_iq2_s[1024][8];
 extern int8_t codebook_iq3_xxs[256][4];
 extern int8_t codebook_iq3_s[512][4];
 
-// +1 or -1 from bit k.
-static inline float sign_of(uint32_t bits, int k) { return (bits >> k) & 1u ? -1.0f : 1.0f; }
+// Four values scale * row[j], negated where bit j of signs is set.
+static inline void signed_four(const int8_t* row, float scale, uint32_t signs, float* y) {
+  using Bits = uint32_t __attribute__((vector_size(16)));
+  const Lanes magnitudes = {static_cast<float>(row[0]), static_cast<float>(row[1]),
+                            static_cast<float>(row[2]), static_cast<float>(row[3])};
+  constexpr Bits kBit = {1, 2, 4, 8}, kSign = {1u << 31, 1u << 31, 1u << 31, 1u << 31};
+  const Bits negative = reinterpret_cast<Bits>((kBit & signs) != 0) & kSign;
+  const Bits value = reinterpret_cast<Bits>(scale * magnitudes) ^ negative;
+  memcpy(y, &value, sizeof value);
+}
+
+static inline void signed_eight(const int8_t* row, float scale, uint32_t signs, float* y) {
+  signed_four(row, scale, signs, y);
+  signed_four(row + 4, scale, signs >> 4, y + 4);
+}
 
 // Seven stored sign bits; the eighth makes the number of minus signs even.
 static inline uint32_t signs_from_7(uint32_t bits) {

@@ -26,9 +26,7 @@ static inline void dequantize(const BlockIQ2_S& block, float* y) {
     const float scale = d * (0.5f + static_cast<float>(stored)) * 0.25f;
     const int high = (block.qh[k / 4] >> k % 4 * 2) & 3;
     const int8_t* row = codebook_iq2_s[block.qs[k] | high << 8];
-    for (int j = 0; j < 8; ++j) {
-      y[8 * k + j] = scale * static_cast<float>(row[j]) * sign_of(block.signs[k], j);
-    }
+    signed_eight(row, scale, block.signs[k], y + 8 * k);
   }
 }
 

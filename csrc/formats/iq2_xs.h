@@ -24,9 +24,7 @@ static inline void dequantize(const BlockIQ2_XS& block, float* y) {
     const float scale = d * (0.5f + static_cast<float>(stored)) * 0.25f;
     const int8_t* row = codebook_iq2_xs[block.qs[k] & 511];
     const uint32_t signs = signs_from_7(block.qs[k] >> 9);
-    for (int j = 0; j < 8; ++j) {
-      y[8 * k + j] = scale * static_cast<float>(row[j]) * sign_of(signs, j);
-    }
+    signed_eight(row, scale, signs, y + 8 * k);
   }
 }
 

@@ -27,9 +27,7 @@ static inline void dequantize(const BlockIQ2_XXS& block, float* y) {
     for (int k = 0; k < 4; ++k) {
       const int8_t* row = codebook_iq2_xxs[(rows >> 8 * k) & 255];
       const uint32_t signs = signs_from_7((rest >> 7 * k) & 127);
-      for (int j = 0; j < 8; ++j) {
-        y[32 * group + 8 * k + j] = scale * static_cast<float>(row[j]) * sign_of(signs, j);
-      }
+      signed_eight(row, scale, signs, y + 32 * group + 8 * k);
     }
   }
 }

@@ -27,9 +27,7 @@ static inline void dequantize(const BlockIQ3_S& block, float* y) {
     const int high = (block.qh[k / 8] >> k % 8) & 1;
     const int8_t* row = codebook_iq3_s[block.qs[k] | high << 8];
     const uint32_t signs = block.signs[k / 2] >> k % 2 * 4;
-    for (int j = 0; j < 4; ++j) {
-      y[4 * k + j] = scale * static_cast<float>(row[j]) * sign_of(signs, j);
-    }
+    signed_four(row, scale, signs, y + 4 * k);
   }
 }
 

@@ -25,9 +25,9 @@ static inline void dequantize(const BlockIQ3_XXS& block, float* y) {
     const float scale = d * (0.5f + static_cast<float>(word >> 28)) * 0.5f;
     for (int k = 0; k < 4; ++k) {
       const uint32_t signs = signs_from_7((word >> 7 * k) & 127);
-      for (int j = 0; j < 8; ++j) {
-        const int8_t* row = codebook_iq3_xxs[block.qs[8 * group + 2 * k + j / 4]];
-        y[32 * group + 8 * k + j] = scale * static_cast<float>(row[j % 4]) * sign_of(signs, j);
+      for (int part = 0; part < 2; ++part) {
+        const int8_t* row = codebook_iq3_xxs[block.qs[8 * group + 2 * k + part]];
+        signed_four(row, scale, signs >> 4 * part, y + 32 * group + 8 * k + 4 * part);
       }
     }
   }

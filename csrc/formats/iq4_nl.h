@@ -24,12 +24,14 @@ static inline int iq4_index(float t) {
 struct Iq4Levels {
   float lo = -127.0f, hi = 113.0f;
   float reach = 14.0f;  // a good half of the outermost gap, 23 and 24
-  // The level itself, as a sum of gaps: no table look-up, so loops over it vectorise.
-  float operator()(float t) const {
-    float level = lo;
+  // The level itself, as a sum of gaps: no table look-up, so it works on lanes.
+  template <class T>
+  T operator()(T t) const {
+    T level = T{} + lo;
     for (int k = 0; k < 15; ++k) {
-      const float gap = static_cast<float>(kIq4Levels[k + 1] - kIq4Levels[k]);
-      level += t > 0.5f * static_cast<float>(kIq4Levels[k] + kIq4Levels[k + 1]) ? gap : 0.0f;
+      const T gap = T{} + static_cast<float>(kIq4Levels[k + 1] - kIq4Levels[k]);
+      const T midpoint = T{} + 0.5f * static_cast<float>(kIq4Levels[k] + kIq4Levels[k + 1]);
+      level += t > midpoint ? gap : T{};
     }
     return level;
   }

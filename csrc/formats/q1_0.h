@@ -16,7 +16,9 @@ static_assert(sizeof(BlockQ1_0) == 18);
 
 static inline void dequantize(const BlockQ1_0& block, float* y) {
   const float d = half_to_float(block.d);
-  for (int i = 0; i < 128; ++i) y[i] = (block.bits[i / 8] >> i % 8) & 1 ? d : -d;
+  for (int byte = 0; byte < 16; ++byte) {
+    for (int k = 0; k < 8; ++k) y[8 * byte + k] = block.bits[byte] & (1 << k) ? d : -d;
+  }
 }
 
 }  // namespace pyllm

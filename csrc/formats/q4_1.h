@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#include "formats/fit.h"
+#include "formats/fit_affine.h"
 
 namespace pyllm {
 

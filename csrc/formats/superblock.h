@@ -2,7 +2,7 @@
 #ifndef PYLLM_CSRC_FORMATS_SUPERBLOCK_H_
 #define PYLLM_CSRC_FORMATS_SUPERBLOCK_H_
 
-#include "formats/fit.h"
+#include "formats/fit_affine.h"
 
 namespace pyllm {
 

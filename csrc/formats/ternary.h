@@ -15,12 +15,13 @@ static inline uint16_t fit_ternary(const float* x, int n) {
   float best = 0.0f, best_gain = 0.0f;
   for (int step = 0; step < 64; ++step) {
     const float threshold = peak * static_cast<float>(step) / 64.0f;
-    float total = 0.0f, count = 0.0f;
-    for (int i = 0; i < n; ++i) {
-      const bool kept = fabsf(x[i]) > threshold;
-      total += kept ? fabsf(x[i]) : 0.0f;
-      count += kept ? 1.0f : 0.0f;
-    }
+    LaneSum kept, ones;
+    each_four(n, [&](int i, auto lane) {
+      const Lanes v = load_lanes(x + i), size = v > 0.0f ? v : -v, one = Lanes{} + 1.0f;
+      kept.*lane += size > threshold ? size : Lanes{};
+      ones.*lane += size > threshold ? one : Lanes{};
+    });
+    const float total = kept.total(), count = ones.total();
     if (count > 0.0f && total * total / count > best_gain) {
       best_gain = total * total / count;
       best = total / count;
