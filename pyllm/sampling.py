@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import enum
-import math
 import numbers
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,12 +104,12 @@ class SamplingParams:
             if not isinstance(getattr(self, field), bool):
                 raise RequestError(field, getattr(self, field), "must be True or False")
         for field in _NOT_HONOURED:
-            # An empty list or dict asks for nothing, so there is nothing to refuse.
             value = getattr(self, field)
-            if value is not None and value is not False and value != [] and value != {}:
+            if not _asks_nothing(value):
                 raise RequestError(field, value, "is not supported by this version; leave it out")
         self._validate_stops()
-        _check_ids("stop_token_ids", self.stop_token_ids or (), n_vocab)
+        if self.stop_token_ids is not None:
+            _check_ids("stop_token_ids", self.stop_token_ids, n_vocab)
         self._validate_logit_bias(n_vocab)
         if not isinstance(self.output_kind, RequestOutputKind):
             raise RequestError("output_kind", self.output_kind, "must be a RequestOutputKind")
@@ -180,11 +179,18 @@ _NOT_HONOURED = (
 )
 
 
+def _asks_nothing(value: object) -> bool:
+    if value is None or value is False:
+        return True
+    return isinstance(value, list | tuple | dict) and not value
+
+
 def _check_real(field: str, value: object, low: float, high: float) -> None:
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise RequestError(field, value, "must be a number")
-    if not math.isfinite(value) or not low <= value <= high:
-        raise RequestError(field, float(value), f"must be {_span(low, high)}")
+    number = float(value)
+    if not low <= number <= high:  # NaN is in no range
+        raise RequestError(field, number, f"must be {_span(low, high)}")
 
 
 def _span(low: float, high: float) -> str:
@@ -195,12 +201,12 @@ def _span(low: float, high: float) -> str:
 def _check_integer(field: str, value: object, low: int, high: int) -> None:
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
         raise RequestError(field, value, "must be an integer")
-    if not low <= value <= high:
+    if not low <= int(value) <= high:
         raise RequestError(field, int(value), f"must be at least {low} and at most {high}")
 
 
 def _check_ids(field: str, ids: object, n_vocab: int | None) -> None:
-    if isinstance(ids, str | bytes) or not hasattr(ids, "__iter__"):
+    if isinstance(ids, str | bytes) or not isinstance(ids, Iterable):
         raise RequestError(field, ids, "must be a list of token ids")
     for token in ids:
         _check_integer(field, token, 0, (n_vocab or 2**31) - 1)

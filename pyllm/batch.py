@@ -1,0 +1,150 @@
+"""One step as columns of numbers: what C++ reads of the scheduled sequences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pyllm.sequence import Sequence
+
+Columns = Mapping[str, npt.NDArray[Any]]
+Arrays = tuple[npt.NDArray[Any], ...]
+
+# Weakest finite "never": -1e30 survives division by the smallest temperature (1e-5) in float32.
+_NEVER = -1e30
+
+
+@dataclass(slots=True)
+class Step:
+    """Arguments of one `Program.step`, and the sequences its rows sample for."""
+
+    n_tokens: int
+    n_seqs: int
+    rows: list[Sequence]
+    history: Arrays | None  # offsets int32 [rows + 1], tokens int32 [], counts int32 []
+    bias: Arrays | None  # offsets int32 [rows + 1], tokens int32 [], values float32 []
+
+
+class Batch:
+    """Fills the program's preallocated columns; rewrites only what changed since the last step."""
+
+    def __init__(self, columns: Columns) -> None:
+        self.columns = columns
+        self._tokens = columns["tokens"]  # int32 [max tokens]
+        self._positions = columns["positions"]  # int32 [max tokens]
+        self._seq_starts = columns["seq_starts"]  # int32 [max seqs + 1]
+        self._block_tables = columns["block_tables"]  # int32 [max seqs, max blocks]
+        self._logit_rows = columns["logit_rows"]  # int32 [max rows]
+        self._rng_position = columns["rng_position"]  # int64 [max rows]
+        self._rows: list[Sequence] = []  # whose sampling parameters the columns hold
+        self._has_history = self._has_bias = False
+        self._tables: list[list[int]] = [[] for _ in self._block_tables]  # what each row holds
+        self._table_lengths = [0] * len(self._block_tables)
+
+    def fill(self, scheduled: list[Sequence]) -> Step:
+        """Write the columns of a step in which each sequence computes `num_scheduled_tokens`."""
+        tokens: list[int] = []
+        positions: list[int] = []
+        starts = [0]
+        rows: list[Sequence] = []
+        logit_rows: list[int] = []
+        for sequence in scheduled:
+            first = sequence.num_computed_tokens
+            end = first + sequence.num_scheduled_tokens
+            if end == first + 1:
+                tokens.append(sequence.tokens[first])
+                positions.append(first)
+            else:
+                tokens += sequence.tokens[first:end]
+                positions += range(first, end)
+            starts.append(len(tokens))
+            if end == len(sequence.tokens):  # the last known token: its successor is wanted
+                rows.append(sequence)
+                logit_rows.append(len(tokens) - 1)
+        num_rows = len(rows)
+        self._tokens[: len(tokens)] = tokens
+        self._positions[: len(tokens)] = positions
+        self._seq_starts[: len(starts)] = starts
+        self._logit_rows[:num_rows] = logit_rows
+        self._fill_block_tables(scheduled)
+        if rows != self._rows:
+            self._fill_sampling(rows)
+        # Random numbers belong to the absolute position of the token they choose.
+        self._rng_position[:num_rows] = [len(sequence.tokens) for sequence in rows]
+        return Step(
+            n_tokens=len(tokens),
+            n_seqs=len(scheduled),
+            rows=rows,
+            history=_history(rows) if self._has_history else None,
+            bias=_bias(rows) if self._has_bias else None,
+        )
+
+    def _fill_block_tables(self, scheduled: list[Sequence]) -> None:
+        """Tables only grow while their list lives, so identity and length tell what is new."""
+        tables, lengths = self._tables, self._table_lengths
+        for row, sequence in enumerate(scheduled):
+            table = sequence.block_table
+            length = len(table)
+            if table is not tables[row]:
+                self._block_tables[row, :length] = table
+                tables[row], lengths[row] = table, length
+            elif length != lengths[row]:
+                self._block_tables[row, lengths[row] : length] = table[lengths[row] :]
+                lengths[row] = length
+
+    def _fill_sampling(self, rows: list[Sequence]) -> None:
+        count = len(rows)
+        params = [sequence.params for sequence in rows]
+        for name in _COPIED:
+            self.columns[name][:count] = [getattr(p, name) for p in params]
+        self.columns["temperature"][:count] = [p.temperature * (not p.is_greedy) for p in params]
+        self.columns["top_k"][:count] = [max(p.top_k, 0) for p in params]
+        no_logprobs = -1
+        self.columns["n_logprobs"][:count] = [
+            no_logprobs if p.logprobs is None else p.logprobs for p in params
+        ]
+        self.columns["seed"][:count] = np.array([s.seed for s in rows], dtype=np.uint64)
+        self._has_history = any(sequence.history is not None for sequence in rows)
+        self._has_bias = any(p.logit_bias or p.min_tokens for p in params)
+        self._rows = rows
+
+
+_COPIED = (
+    "top_p",
+    "min_p",
+    "repetition_penalty",
+    "presence_penalty",
+    "frequency_penalty",
+)
+
+
+def _history(rows: list[Sequence]) -> Arrays:
+    histories = [sequence.history for sequence in rows]
+    tokens = [_NO_INTS if h is None else h.tokens for h in histories]
+    counts = [_NO_INTS if h is None else h.counts for h in histories]
+    return _offsets(tokens), np.concatenate(tokens), np.concatenate(counts)
+
+
+def _bias(rows: list[Sequence]) -> Arrays | None:
+    """The caller's biases, and "never" for whatever would end a sequence before min_tokens."""
+    tokens, values = [], []
+    for sequence in rows:
+        bias = dict(sequence.params.logit_bias or {})
+        if sequence.must_not_stop:
+            bias.update(dict.fromkeys(sequence.stop_ids, _NEVER))
+        tokens.append(np.fromiter(bias.keys(), np.int32, len(bias)))
+        values.append(np.fromiter(bias.values(), np.float32, len(bias)))
+    return _offsets(tokens), np.concatenate(tokens), np.concatenate(values)
+
+
+_NO_INTS: npt.NDArray[np.int32] = np.empty(0, np.int32)
+
+
+def _offsets(parts: list[npt.NDArray[Any]]) -> npt.NDArray[np.int32]:
+    offsets = np.zeros(len(parts) + 1, np.int32)
+    np.cumsum([len(part) for part in parts], out=offsets[1:])
+    return offsets

@@ -1,0 +1,235 @@
+"""A toy model for tests of everything above the program: wrong scheduling changes its answers.
+
+The next token is a function of all visible tokens, and those are read where a real program reads
+them: through block tables, from cells that earlier steps wrote. A cell that holds another
+position, or that two sequences write in one step, is an assertion failure.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import numpy as np
+
+LogitsOf = Callable[[list[int]], np.ndarray]
+N_VOCAB = 272
+BOS, EOS, EOT, THINK = 256, 257, 258, 259
+WORDS = {260: "st", 261: "op", 262: "stop", 263: " the", 264: " end", 265: "ab", 266: "abc"}
+
+
+class FakeTokenizer:
+    """Bytes are tokens 0-255; a few special tokens; a few words, to cut stop strings anywhere."""
+
+    name = "fake"
+    n_vocab = N_VOCAB
+    bos_id, eos_id = BOS, EOS
+    eog_ids = frozenset({EOS, EOT})
+    add_bos, add_eos = True, False
+    chat_template = (
+        "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}"
+        "{% if add_generation_prompt %}[assistant]{% endif %}"
+    )
+
+    def encode(self, text, *, add_special=True, parse_special=False):
+        return [BOS] * add_special + list(text.encode())
+
+    def is_special(self, token):
+        return BOS <= token <= THINK
+
+    def piece(self, token, *, at_start, skip_special):
+        return b"" if skip_special and self.is_special(token) else self.token_bytes(token)
+
+    def restarts_text(self, token):
+        return self.is_special(token)
+
+    def token_bytes(self, token):
+        if token < 256:
+            return bytes([token])
+        return WORDS.get(token, f"<{token}>").encode()
+
+    def decode(self, ids, *, skip_special=True):
+        shown = [i for i in ids if not (skip_special and self.is_special(i))]
+        return b"".join(map(self.token_bytes, shown)).decode("utf-8", "replace")
+
+
+def hashed_logits(tokens: list[int]) -> np.ndarray:
+    """Different for every history; end-of-generation tokens are as likely as any other."""
+    seed = zlib.crc32(np.array(tokens, np.int64).tobytes())
+    return np.random.default_rng(seed).standard_normal(N_VOCAB).astype(np.float32)
+
+
+def printable_logits(tokens: list[int]) -> np.ndarray:
+    """As hashed_logits, but only the letters a-z can win."""
+    logits = hashed_logits(tokens)
+    logits[ord("a") : ord("z") + 1] += 20
+    return logits
+
+
+def scripted(prompt_length: int, script: list[int]) -> LogitsOf:
+    """Continue every prompt of `prompt_length` tokens with `script`, then EOS for ever."""
+
+    def logits_of(tokens: list[int]) -> np.ndarray:
+        place = len(tokens) - prompt_length
+        logits = np.zeros(N_VOCAB, np.float32)
+        logits[script[place] if 0 <= place < len(script) else EOS] = 10
+        return logits
+
+    return logits_of
+
+
+class FakeProgram:
+    def __init__(
+        self, *, max_tokens, max_seqs, max_blocks, num_blocks, block_size, logits_of=hashed_logits
+    ):
+        rows = max_seqs
+        self.block_size = block_size
+        self.logits_of = logits_of
+        self.cells = np.full((num_blocks, block_size, 2), -1, np.int64)  # token, position
+        self.num_steps = 0
+        self.computed_tokens = 0
+        self.closed = False
+        shapes = {
+            "tokens": (np.int32, max_tokens),
+            "positions": (np.int32, max_tokens),
+            "seq_starts": (np.int32, max_seqs + 1),
+            "block_tables": (np.int32, (max_seqs, max_blocks)),
+            "logit_rows": (np.int32, rows),
+            "temperature": (np.float32, rows),
+            "top_k": (np.int32, rows),
+            "top_p": (np.float32, rows),
+            "min_p": (np.float32, rows),
+            "repetition_penalty": (np.float32, rows),
+            "presence_penalty": (np.float32, rows),
+            "frequency_penalty": (np.float32, rows),
+            "seed": (np.uint64, rows),
+            "rng_position": (np.int64, rows),
+            "n_logprobs": (np.int32, rows),
+            "sampled": (np.int32, rows),
+            "logprob": (np.float32, rows),
+            "top_ids": (np.int32, (rows, 20)),
+            "top_logprobs": (np.float32, (rows, 20)),
+            "status": (np.int32, rows),
+            "logits": (np.float32, (rows, N_VOCAB)),
+        }
+        self.columns = {name: np.zeros(shape, kind) for name, (kind, shape) in shapes.items()}
+
+    def step(self, n_tokens, n_seqs, n_rows, history=None, bias=None, profile=False):
+        c = self.columns
+        assert 0 < n_tokens <= len(c["tokens"])
+        assert 0 < n_seqs < len(c["seq_starts"])
+        assert n_rows <= len(c["logit_rows"])
+        starts = c["seq_starts"][: n_seqs + 1].tolist()
+        assert starts[0] == 0
+        assert starts[-1] == n_tokens
+        assert starts == sorted(set(starts)), "every sequence brings at least one token"
+        self.num_steps += 1
+        self.computed_tokens += n_tokens
+        self._write(starts)
+        owner = np.repeat(np.arange(n_seqs), np.diff(starts))
+        for row in range(n_rows):
+            token = int(c["logit_rows"][row])
+            visible = self._read(int(owner[token]), int(c["positions"][token]))
+            assert c["rng_position"][row] == len(visible)
+            self._sample(row, self.logits_of(visible), history, bias)
+
+    def _cell(self, seq, position):
+        block = int(self.columns["block_tables"][seq, position // self.block_size])
+        return block, position % self.block_size
+
+    def _write(self, starts):
+        written = set()
+        for seq, (start, end) in enumerate(pairwise(starts)):
+            for i in range(start, end):
+                position = int(self.columns["positions"][i])
+                cell = self._cell(seq, position)
+                assert cell not in written, "two tokens in one KV cell"
+                written.add(cell)
+                self.cells[cell] = int(self.columns["tokens"][i]), position
+
+    def _read(self, seq, last_position):
+        tokens = []
+        for position in range(last_position + 1):
+            token, stored = self.cells[self._cell(seq, position)]
+            assert stored == position, f"position {position} was never written, or overwritten"
+            tokens.append(int(token))
+        return tokens
+
+    def _sample(self, row, raw, history, bias):
+        c = self.columns
+        c["logits"][row] = raw
+        c["status"][row] = int(not np.isfinite(raw).all())
+        if c["status"][row]:
+            return
+        logits = raw.astype(np.float64)
+        if history is not None:
+            self._penalize(row, logits, history)
+        if bias is not None:
+            offsets, tokens, values = bias
+            for i in range(offsets[row], offsets[row + 1]):
+                logits[tokens[i]] += values[i]
+        token = int(np.argmax(logits)) if c["temperature"][row] == 0 else self._draw(row, logits)
+        logprobs = raw - np.log(np.exp(raw.astype(np.float64)).sum())
+        best = np.argsort(-logprobs, kind="stable")[:20]
+        c["sampled"][row] = token
+        c["logprob"][row] = logprobs[token]
+        c["top_ids"][row] = best
+        c["top_logprobs"][row] = logprobs[best]
+
+    def _penalize(self, row, logits, history):
+        c = self.columns
+        offsets, tokens, counts = history
+        for i in range(offsets[row], offsets[row + 1]):
+            penalty = c["repetition_penalty"][row]
+            value = logits[tokens[i]]
+            value = value / penalty if value > 0 else value * penalty
+            value -= c["frequency_penalty"][row] * counts[i]
+            value -= c["presence_penalty"][row] * (counts[i] > 0)
+            logits[tokens[i]] = value
+
+    def _draw(self, row, logits):
+        c = self.columns
+        logits = logits / c["temperature"][row]
+        p = np.exp(logits - logits.max())
+        order = np.argsort(-p, kind="stable")
+        p = p[order] / p.sum()
+        keep = np.ones(len(p), bool)
+        if c["top_k"][row] > 0:
+            keep[c["top_k"][row] :] = False
+        keep[1:] &= np.cumsum(p)[:-1] < c["top_p"][row]
+        keep &= p >= c["min_p"][row] * p[0]
+        cumulative = np.cumsum(p * keep)
+        key = zlib.crc32(f"{int(c['seed'][row])}/{int(c['rng_position'][row])}".encode())
+        return int(order[np.searchsorted(cumulative, key / 2**32 * cumulative[-1], side="right")])
+
+    def close(self):
+        self.closed = True
+
+
+@dataclass
+class FakeModel:
+    """What an engine needs of a loaded model, around a FakeProgram."""
+
+    max_model_len: int = 256
+    block_size: int = 16
+    num_kv_blocks: int = 64
+    max_num_seqs: int = 8
+    max_num_batched_tokens: int = 64
+    logits_of: LogitsOf = hashed_logits
+    tokenizer: FakeTokenizer = field(default_factory=FakeTokenizer)
+    program: FakeProgram = field(init=False)
+
+    def __post_init__(self):
+        self.program = FakeProgram(
+            max_tokens=self.max_num_batched_tokens,
+            max_seqs=self.max_num_seqs,
+            max_blocks=-(-self.max_model_len // self.block_size),
+            num_blocks=self.num_kv_blocks,
+            block_size=self.block_size,
+            logits_of=self.logits_of,
+        )
+
+    def close(self):
+        self.program.close()

@@ -1,0 +1,20 @@
+"""TokenHistory equals counting from scratch, however long the sequence."""
+
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pyllm.history import TokenHistory
+
+tokens = st.lists(st.integers(0, 400), max_size=300)
+
+
+@given(prompt=tokens, output=tokens)
+def test_equals_counting_from_scratch(prompt, output):
+    history = TokenHistory(prompt)
+    for token in output:
+        history.add(token)
+    counts = Counter(output)
+    assert history.tokens.tolist() == list(dict.fromkeys(prompt + output))
+    assert history.counts.tolist() == [counts[token] for token in history.tokens.tolist()]
