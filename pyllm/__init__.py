@@ -1,0 +1,86 @@
+"""pyllm: quantized language models on the CPU.
+
+    from pyllm import LLM, SamplingParams
+    print(LLM("model.gguf").generate("Once upon a time")[0].outputs[0].text)
+
+Names are imported on first use, so that `import pyllm` costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pyllm.errors import (
+        ContextLengthError,
+        DeviceError,
+        MemoryBudgetError,
+        ModelFileError,
+        PyLLMError,
+        RequestError,
+        TemplateError,
+        TokenizerError,
+        UnsupportedModelError,
+    )
+    from pyllm.llm import LLM
+    from pyllm.outputs import CompletionOutput, Delta, Logprob, RequestMetrics, RequestOutput
+    from pyllm.sampling import RequestOutputKind, SamplingParams
+
+    __version__: str
+
+__all__ = [
+    "LLM",
+    "CompletionOutput",
+    "ContextLengthError",
+    "Delta",
+    "DeviceError",
+    "Logprob",
+    "MemoryBudgetError",
+    "ModelFileError",
+    "PyLLMError",
+    "RequestError",
+    "RequestMetrics",
+    "RequestOutput",
+    "RequestOutputKind",
+    "SamplingParams",
+    "TemplateError",
+    "TokenizerError",
+    "UnsupportedModelError",
+    "__version__",
+]
+
+_HOMES = {
+    "LLM": "pyllm.llm",
+    "CompletionOutput": "pyllm.outputs",
+    "Delta": "pyllm.outputs",
+    "Logprob": "pyllm.outputs",
+    "RequestMetrics": "pyllm.outputs",
+    "RequestOutput": "pyllm.outputs",
+    "RequestOutputKind": "pyllm.sampling",
+    "SamplingParams": "pyllm.sampling",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        value: Any = _version()
+    elif name in __all__:
+        value = getattr(importlib.import_module(_HOMES.get(name, "pyllm.errors")), name)
+    else:
+        raise AttributeError(f"module 'pyllm' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("pyllm")
+    except PackageNotFoundError:  # a checkout that was never installed has no version of its own
+        return "0+source"

@@ -1,0 +1,116 @@
+"""One continuation as its caller will see it: text, log-probabilities, and why it ended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pyllm.outputs import CompletionOutput, FinishReason, Logprob
+from pyllm.text_stream import TextStream
+
+if TYPE_CHECKING:
+    from pyllm.request import Request
+    from pyllm.sequence import Sequence
+
+
+class Continuation:
+    """Follows one sequence of a request token by token."""
+
+    def __init__(
+        self,
+        request: Request,
+        index: int,
+        sequence: Sequence,
+        max_length: int,
+        text_stream: TextStream | None,
+    ) -> None:
+        self.request = request
+        self.index = index
+        self.sequence = sequence
+        self.finish_reason: FinishReason | None = None
+        self.stop_reason: int | str | None = None
+        self._max_length = max_length  # tokens, prompt and output together
+        self._text_stream = text_stream  # None with detokenize=False
+        self._text: list[str] = []
+        self._logprobs: list[dict[int, Logprob]] | None = None
+        self._cumulative_logprob: float | None = None
+        if sequence.params.logprobs is not None:
+            self._logprobs, self._cumulative_logprob = [], 0.0
+        self._num_reported_tokens = 0
+        self._num_reported_pieces = 0
+
+    def append(self, token: int) -> None:
+        """Take a sampled token; may set `finish_reason`."""
+        sequence = self.sequence
+        may_stop = not sequence.must_not_stop
+        sequence.tokens.append(token)
+        if sequence.history is not None:
+            sequence.history.add(token)
+        if may_stop and token in sequence.stop_ids:
+            self._end_by_token(token)
+        elif stop := self._push_text(token, may_stop):
+            self.finish_reason, self.stop_reason = "stop", stop
+        elif len(sequence.tokens) >= self._max_length:
+            self.finish_reason = "length"
+            self._flush_text()
+
+    def add_logprobs(self, token: int, chosen: float, top: list[tuple[int, float]]) -> None:
+        """Record a token's log-probabilities; `top` is ordered, most probable first."""
+        assert self._logprobs is not None
+        assert self._cumulative_logprob is not None
+        entry = {
+            id: Logprob(value, rank, self.request.token_text(id))
+            for rank, (id, value) in enumerate(top, 1)
+        }
+        entry.setdefault(token, Logprob(chosen, None, self.request.token_text(token)))
+        self._logprobs.append(entry)
+        self._cumulative_logprob += chosen
+
+    def fail(self, reason: str) -> None:
+        """End alone, keeping what was written so far."""
+        self.finish_reason, self.stop_reason = "error", reason
+        self._flush_text()
+
+    def _end_by_token(self, token: int) -> None:
+        params = self.sequence.params
+        self.finish_reason = "stop"
+        # As in vLLM: the end of generation is no reason to name, a stop id of the caller's is.
+        is_end = token in self.request.eog_ids and not params.ignore_eos
+        self.stop_reason = None if is_end else token
+        if not is_end and params.include_stop_str_in_output:
+            self._push_text(token, may_match=False)
+        self._flush_text()
+
+    def _push_text(self, token: int, may_match: bool) -> str | None:
+        """Add a token's text; returns the stop string it completed."""
+        if self._text_stream is None:
+            return None
+        text = self._text_stream.add(token, may_match=may_match)
+        if text:
+            self._text.append(text)
+        return self._text_stream.matched
+
+    def _flush_text(self) -> None:
+        if self._text_stream is not None:
+            self._text.append(self._text_stream.flush())
+
+    def snapshot(self) -> CompletionOutput:
+        """Everything so far."""
+        return self._output(0, 0)
+
+    def take_delta(self) -> CompletionOutput:
+        """What is new since the last call; `cumulative_logprob` covers everything."""
+        output = self._output(self._num_reported_tokens, self._num_reported_pieces)
+        self._num_reported_tokens = self.sequence.num_output_tokens
+        self._num_reported_pieces = len(self._text)
+        return output
+
+    def _output(self, first_token: int, first_piece: int) -> CompletionOutput:
+        return CompletionOutput(
+            index=self.index,
+            text="".join(self._text[first_piece:]),
+            token_ids=self.sequence.tokens[self.sequence.num_prompt_tokens + first_token :],
+            cumulative_logprob=self._cumulative_logprob,
+            logprobs=None if self._logprobs is None else self._logprobs[first_token:],
+            finish_reason=self.finish_reason,
+            stop_reason=self.stop_reason,
+        )

@@ -1,0 +1,179 @@
+"""The engine: several requests, one step at a time. Not thread-safe; see engine_thread.py."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence as SequenceOf
+from itertools import count
+from typing import TYPE_CHECKING, Protocol
+
+from pyllm.batch import Arrays, Batch, Columns, Step
+from pyllm.continuation import Continuation
+from pyllm.errors import RequestError
+from pyllm.kv_cache import KVCache
+from pyllm.outputs import RequestOutput
+from pyllm.request import Request, mixed
+from pyllm.sampling import SamplingParams
+from pyllm.scheduler import Scheduler
+from pyllm.sequence import Sequence
+
+if TYPE_CHECKING:
+    from pyllm.tokenizer import Tokenizer
+
+
+class Program(Protocol):
+    """What the engine needs of a compiled program."""
+
+    @property
+    def columns(self) -> Columns: ...
+
+    def step(
+        self,
+        n_tokens: int,
+        n_seqs: int,
+        n_rows: int,
+        history: Arrays | None = None,
+        bias: Arrays | None = None,
+    ) -> None: ...
+
+
+class EngineModel(Protocol):
+    """What the engine needs of a loaded model."""
+
+    @property
+    def program(self) -> Program: ...
+    @property
+    def tokenizer(self) -> Tokenizer: ...
+    @property
+    def max_model_len(self) -> int: ...
+    @property
+    def num_kv_blocks(self) -> int: ...
+    @property
+    def block_size(self) -> int: ...
+    def close(self) -> None: ...
+
+
+class Engine:
+    """Schedules, steps and reports. Batch limits are those the program's columns were made for."""
+
+    def __init__(self, model: EngineModel, *, seed: int = 0) -> None:
+        self.model = model
+        self.seed = seed
+        kv_cache = KVCache(model.num_kv_blocks, model.block_size)
+        # A lone sequence must always fit, or preemption could not make room for it.
+        if kv_cache.capacity < model.max_model_len:
+            limit = (
+                f"the KV cache holds {kv_cache.capacity} tokens; "
+                "lower max_model_len or give it more memory"
+            )
+            raise RequestError("max_model_len", model.max_model_len, limit)
+        columns = model.program.columns
+        self.scheduler = Scheduler(
+            kv_cache,
+            max_num_seqs=min(len(columns["seq_starts"]) - 1, len(columns["logit_rows"])),
+            max_num_batched_tokens=len(columns["tokens"]),
+        )
+        self.batch = Batch(columns)
+        self._columns = columns
+        self._requests: dict[str, Request] = {}
+        self._continuations: dict[Sequence, Continuation] = {}
+        self._counter = count()
+
+    def make_request(
+        self,
+        prompt: str | None,
+        prompt_token_ids: SequenceOf[int],
+        params: SamplingParams,
+        request_id: str | None = None,
+    ) -> Request:
+        """A checked request, not yet added. Safe to call from any thread.
+
+        Raises RequestError and ContextLengthError.
+        """
+        number = next(self._counter)
+        return Request(
+            str(number) if request_id is None else request_id,
+            prompt,
+            prompt_token_ids,
+            params,
+            tokenizer=self.model.tokenizer,
+            max_model_len=self.model.max_model_len,
+            default_seed=mixed(self.seed, number + 1),
+        )
+
+    def add(self, request: Request) -> None:
+        if request.request_id in self._requests:
+            raise RequestError("request_id", request.request_id, "is in use by another request")
+        self._requests[request.request_id] = request
+        for continuation in request.continuations:
+            self._continuations[continuation.sequence] = continuation
+            self.scheduler.add(continuation.sequence)
+
+    def abort(self, request_id: str) -> None:
+        """Forget a request and free its blocks; unknown and finished ids are ignored."""
+        request = self._requests.pop(request_id, None)
+        if request is None:
+            return
+        for continuation in request.continuations:
+            if continuation.finish_reason is None:
+                continuation.finish_reason = "abort"
+                self._retire(continuation)
+
+    def has_unfinished(self) -> bool:
+        return self.scheduler.has_unfinished()
+
+    def step(self) -> list[RequestOutput]:
+        """One token for every sequence that decodes, one chunk for those that prefill."""
+        scheduled = self.scheduler.schedule()
+        step = self.batch.fill(scheduled)
+        self.model.program.step(step.n_tokens, step.n_seqs, len(step.rows), step.history, step.bias)
+        return self._postprocess(scheduled, step)
+
+    def _postprocess(self, scheduled: list[Sequence], step: Step) -> list[RequestOutput]:
+        now = time.perf_counter()
+        for sequence in scheduled:
+            sequence.num_computed_tokens += sequence.num_scheduled_tokens
+        count = len(step.rows)
+        sampled = self._columns["sampled"][:count].tolist()
+        status = self._columns["status"][:count].tolist()
+        changed: dict[Request, list[Continuation]] = {}
+        for row, sequence in enumerate(step.rows):
+            continuation = self._continuations[sequence]
+            if status[row] != 0:
+                continuation.fail("nonfinite_logits")
+            else:
+                if sequence.params.logprobs is not None:
+                    self._add_logprobs(continuation, row, sampled[row])
+                continuation.append(sampled[row])
+            if continuation.finish_reason is not None:
+                self._retire(continuation)
+            changed.setdefault(continuation.request, []).append(continuation)
+        return [
+            output
+            for request, continuations in changed.items()
+            if (output := self._report(request, continuations, now)) is not None
+        ]
+
+    def _add_logprobs(self, continuation: Continuation, row: int, token: int) -> None:
+        width = continuation.sequence.params.logprobs or 0
+        ids: list[int] = self._columns["top_ids"][row, :width].tolist()
+        values: list[float] = self._columns["top_logprobs"][row, :width].tolist()
+        chosen = float(self._columns["logprob"][row])
+        continuation.add_logprobs(token, chosen, list(zip(ids, values, strict=True)))
+
+    def _report(
+        self, request: Request, changed: list[Continuation], now: float
+    ) -> RequestOutput | None:
+        output = request.report(changed, now)
+        if output is not None and output.finished:
+            del self._requests[request.request_id]
+        return output
+
+    def _retire(self, continuation: Continuation) -> None:
+        self.scheduler.finish(continuation.sequence)
+        del self._continuations[continuation.sequence]
+
+    def reset(self) -> None:
+        """Forget every request, as after a step that failed."""
+        for request_id in list(self._requests):
+            self.abort(request_id)

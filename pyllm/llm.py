@@ -1,0 +1,269 @@
+"""`LLM`: a model, ready to continue prompts. The object most programs use."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from pyllm.chat import ChatRenderer, Messages, as_conversations, is_conversation
+from pyllm.engine import Engine, EngineModel
+from pyllm.engine_thread import EngineThread, Inbox
+from pyllm.errors import PyLLMError, RequestError
+from pyllm.loader import load_model
+from pyllm.outputs import Delta, RequestOutput
+from pyllm.progress import ProgressBar
+from pyllm.prompts import Encoded, Prompt, Prompts, as_prompt_list, encode_prompt
+from pyllm.request import Request
+from pyllm.sampling import DefaultMaxTokens, RequestOutputKind, SamplingParams
+
+if TYPE_CHECKING:
+    import os
+
+    from pyllm.tokenizer import Tokenizer
+
+
+class LLM:
+    """Loads a GGUF model and continues prompts, many at a time; vLLM's names.
+
+    Thread-safe: calls from several threads share batches, and a request's result does not depend
+    on what else runs. A request that is abandoned (Ctrl-C, a closed stream) frees its memory.
+
+    model                   path of a GGUF file (the first part of a sharded one)
+    num_threads             None: physical cores within the affinity mask and CPU quota
+    max_model_len           tokens of prompt and answer together; None: the model's, if it fits
+    max_num_seqs            continuations computed at a time
+    max_num_batched_tokens  tokens per step, the size of a prefill chunk
+    kv_cache_dtype          "auto" or "f16"
+    kv_cache_bytes          memory for keys and values; None: at most a quarter of what is free
+    seed                    seeds requests that bring no seed of their own, by order of arrival
+
+    Raises ModelFileError, TokenizerError, RequestError, MemoryBudgetError, DeviceError, OSError.
+    """
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str],
+        *,
+        num_threads: int | None = None,
+        max_model_len: int | None = None,
+        max_num_seqs: int = 16,
+        max_num_batched_tokens: int = 512,
+        kv_cache_dtype: str = "auto",
+        kv_cache_bytes: int | None = None,
+        enable_prefix_caching: bool | None = None,
+        seed: int = 0,
+    ) -> None:
+        if kv_cache_dtype not in ("auto", "f16"):
+            raise RequestError("kv_cache_dtype", kv_cache_dtype, 'must be "auto" or "f16"')
+        if enable_prefix_caching:
+            limit = "is not supported by this version; leave it out"
+            raise RequestError("enable_prefix_caching", enable_prefix_caching, limit)
+        for field, value in (
+            ("max_num_seqs", max_num_seqs),
+            ("max_num_batched_tokens", max_num_batched_tokens),
+        ):
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise RequestError(field, value, "must be an integer of at least 1")
+        if max_num_batched_tokens < max_num_seqs:  # before loading: that takes a while
+            limit = f"must be at least max_num_seqs ({max_num_seqs})"
+            raise RequestError("max_num_batched_tokens", max_num_batched_tokens, limit)
+        self._start(
+            load_model(
+                model,
+                num_threads=num_threads,
+                max_model_len=max_model_len,
+                max_num_seqs=max_num_seqs,
+                max_num_batched_tokens=max_num_batched_tokens,
+                kv_cache_bytes=kv_cache_bytes,
+            ),
+            seed,
+        )
+
+    @classmethod
+    def from_model(cls, model: EngineModel, *, seed: int = 0) -> Self:
+        """An LLM over a model that is loaded already; closing the LLM closes the model."""
+        llm = cls.__new__(cls)
+        llm._start(model, seed)
+        return llm
+
+    def _start(self, model: EngineModel, seed: int) -> None:
+        self.model = model
+        self._chat = ChatRenderer(model.tokenizer)
+        self._engine: Engine | None = Engine(model, seed=seed)
+        self._thread = EngineThread(self._engine)
+
+    @property
+    def engine(self) -> Engine:
+        """Makes requests; only the engine's own thread may step it. PyLLMError once closed."""
+        if self._engine is None:
+            raise PyLLMError("this LLM is closed")
+        return self._engine
+
+    def generate(
+        self,
+        prompts: Prompts,
+        sampling_params: SamplingParams | Sequence[SamplingParams] | None = None,
+        *,
+        use_tqdm: bool = True,
+    ) -> list[RequestOutput]:
+        """Continue each prompt; results in the order of the prompts.
+
+        A prompt is text, a list of token ids, {"prompt": text} or {"prompt_token_ids": ids}.
+        `use_tqdm` shows progress on a terminal's stderr when it takes over a second.
+        Raises RequestError, ContextLengthError and TokenizerError before any work is done.
+        """
+        encoded = [encode_prompt(p, self.model.tokenizer) for p in as_prompt_list(prompts)]
+        params = _params_for(len(encoded), sampling_params, SamplingParams())
+        return self._run(encoded, params, use_tqdm=use_tqdm)
+
+    def chat(
+        self,
+        messages: Messages | Sequence[Messages],
+        sampling_params: SamplingParams | Sequence[SamplingParams] | None = None,
+        *,
+        use_tqdm: bool = True,
+        **template_options: Any,
+    ) -> list[RequestOutput]:
+        """Answer one conversation or several; max_tokens defaults to the rest of the context.
+
+        messages  [{"role": "user", "content": "…"}, …]
+        template_options  chat_template, add_generation_prompt, tools, chat_template_kwargs
+        Raises TemplateError too, when the model has no chat template or the template fails.
+        """
+        encoded = [self._chat.encode(m, **template_options) for m in as_conversations(messages)]
+        params = _params_for(len(encoded), sampling_params, SamplingParams(max_tokens=None))
+        return self._run(encoded, [_for_chat(p) for p in params], use_tqdm=use_tqdm)
+
+    def stream(
+        self,
+        prompt: Prompt | Messages,
+        sampling_params: SamplingParams | None = None,
+        **template_options: Any,
+    ) -> Iterator[Delta]:
+        """Continue one prompt, or answer one conversation, yielding text as it is written.
+
+        Checks its arguments at once (same errors as `generate` and `chat`), starts when iterated.
+        Closing the iterator, or leaving it to the garbage collector, ends the request.
+        """
+        params = _params_for(1, sampling_params, SamplingParams())[0]
+        if is_conversation(prompt):
+            encoded = self._chat.encode(prompt, **template_options)
+            params = _for_chat(params)
+        elif template_options:
+            field, value = next(iter(template_options.items()))
+            raise RequestError(field, value, "applies to messages, not to a plain prompt")
+        else:
+            encoded = encode_prompt(prompt, self.model.tokenizer)
+        params = replace(params, output_kind=RequestOutputKind.DELTA)
+        return self._deltas(self.engine.make_request(*encoded, params))
+
+    def get_tokenizer(self) -> Tokenizer:
+        return self.model.tokenizer
+
+    def close(self) -> None:
+        """End requests in flight, stop the engine and free the model. May be repeated."""
+        self._thread.close()
+        self._engine = None  # its views of the columns would keep the program's memory
+        self.model.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _run(
+        self,
+        encoded: list[Encoded],
+        params: list[SamplingParams],
+        *,
+        use_tqdm: bool,
+    ) -> list[RequestOutput]:
+        final = RequestOutputKind.FINAL_ONLY
+        requests = [
+            self.engine.make_request(text, ids, replace(p, output_kind=final))
+            for (text, ids), p in zip(encoded, params, strict=True)
+        ]
+        results: dict[str, RequestOutput] = {}
+        inbox: Inbox = queue.SimpleQueue()
+        try:
+            self._thread.submit(requests, inbox)
+            with ProgressBar("generating", total=len(requests), shown=use_tqdm) as bar:
+                while len(results) < len(requests):
+                    output = _received(inbox)
+                    results[output.request_id] = output
+                    bar.advance()
+        finally:  # an interrupt or a failure: the others must not go on for nobody
+            self._abandon(requests, results)
+        return [results[request.request_id] for request in requests]
+
+    def _deltas(self, request: Request) -> Iterator[Delta]:
+        inbox: Inbox = queue.SimpleQueue()
+        finished = False
+        try:
+            self._thread.submit([request], inbox)
+            while not finished:
+                output = _received(inbox)
+                finished = output.finished
+                yield from _as_deltas(output)
+        finally:
+            if not finished:
+                self._thread.abort([request.request_id])
+
+    def _abandon(self, requests: list[Request], results: Mapping[str, object]) -> None:
+        unfinished = [r.request_id for r in requests if r.request_id not in results]
+        if unfinished:
+            self._thread.abort(unfinished)
+
+
+def _received(inbox: Inbox) -> RequestOutput:
+    message = inbox.get()
+    if isinstance(message, PyLLMError):
+        raise message
+    return message
+
+
+def _as_deltas(output: RequestOutput) -> Iterator[Delta]:
+    last = len(output.outputs) - 1
+    for position, part in enumerate(output.outputs):
+        yield Delta(
+            index=part.index,
+            text=part.text,
+            token_ids=part.token_ids,
+            logprobs=part.logprobs,
+            finish_reason=part.finish_reason,
+            stop_reason=part.stop_reason,
+            finished=output.finished and position == last,
+            request_id=output.request_id,
+            prompt_token_ids=output.prompt_token_ids,
+            metrics=output.metrics,
+        )
+
+
+def _params_for(
+    count: int, given: SamplingParams | Sequence[SamplingParams] | None, default: SamplingParams
+) -> list[SamplingParams]:
+    params = default if given is None else given
+    if isinstance(params, SamplingParams):
+        return [params] * count
+    if not isinstance(params, Sequence) or not all(isinstance(p, SamplingParams) for p in params):
+        raise RequestError("sampling_params", given, "must be SamplingParams or a list of them")
+    if len(params) != count:
+        limit = f"must be one for all or one for each of the {count} prompts"
+        raise RequestError("sampling_params", f"{len(params)} of them", limit)
+    return list(params)
+
+
+def _for_chat(params: SamplingParams) -> SamplingParams:
+    """An answer of 16 tokens is nobody's wish: unless asked for, chats run to their end."""
+    if isinstance(params.max_tokens, DefaultMaxTokens):
+        return replace(params, max_tokens=None)
+    return params

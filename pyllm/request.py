@@ -1,0 +1,147 @@
+"""A prompt on its way: checked once, then `n` continuations and the reports about them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence as SequenceOf
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pyllm.continuation import Continuation
+from pyllm.errors import ContextLengthError, RequestError
+from pyllm.history import TokenHistory
+from pyllm.outputs import RequestMetrics, RequestOutput
+from pyllm.sampling import RequestOutputKind, SamplingParams
+from pyllm.sequence import Sequence
+from pyllm.stop_strings import StopMatcher
+from pyllm.text_stream import TextStream
+
+if TYPE_CHECKING:
+    from pyllm.tokenizer import Tokenizer
+
+_MASK64 = 2**64 - 1
+
+
+class Request:
+    """Raises RequestError and ContextLengthError on construction, never later.
+
+    `default_seed` serves when the parameters give none. Continuation 0 uses the seed itself, so
+    n=2 begins with the answer of n=1.
+    """
+
+    def __init__(
+        self,
+        request_id: str,
+        prompt: str | None,
+        prompt_token_ids: SequenceOf[int],
+        params: SamplingParams,
+        *,
+        tokenizer: Tokenizer,
+        max_model_len: int,
+        default_seed: int,
+    ) -> None:
+        params.validate(tokenizer.n_vocab)
+        num_prompt_tokens = len(prompt_token_ids)
+        if num_prompt_tokens == 0:
+            raise RequestError("prompt", prompt, "has no tokens; there is nothing to continue")
+        # One place must remain: a prompt that fills the context leaves no room for an answer.
+        if num_prompt_tokens >= max_model_len:
+            raise ContextLengthError(num_prompt_tokens, max_model_len)
+        self.request_id = request_id
+        self.prompt = prompt
+        self.prompt_token_ids = list(prompt_token_ids)
+        self.params = replace(params)  # the caller may go on changing theirs
+        self.eog_ids = tokenizer.eog_ids
+        self._tokenizer = tokenizer
+        self._metrics = RequestMetrics(arrival_time=time.perf_counter())
+        room = max_model_len - num_prompt_tokens
+        max_length = num_prompt_tokens + min(room, params.max_tokens or room)
+        matcher = StopMatcher(params.stop_strings) if params.stop_strings else None
+        seed = default_seed if params.seed in (None, -1) else params.seed
+        assert seed is not None
+        self.continuations = [
+            self._continuation(index, continuation_seed(seed, index), max_length, matcher)
+            for index in range(params.n)
+        ]
+
+    def _continuation(
+        self, index: int, seed: int, max_length: int, matcher: StopMatcher | None
+    ) -> Continuation:
+        params = self.params
+        stop_ids = frozenset(
+            () if params.stop_token_ids is None else map(int, params.stop_token_ids)
+        )
+        sequence = Sequence(
+            request_id=self.request_id,
+            params=params,
+            seed=seed,
+            num_prompt_tokens=len(self.prompt_token_ids),
+            stop_ids=stop_ids if params.ignore_eos else stop_ids | self.eog_ids,
+            history=TokenHistory(self.prompt_token_ids) if params.has_penalties else None,
+            tokens=list(self.prompt_token_ids),
+        )
+        text_stream = None
+        if params.detokenize:
+            text_stream = TextStream(
+                self._tokenizer,
+                self.prompt_token_ids,
+                skip_special=params.skip_special_tokens,
+                stops=matcher,
+                include_stop=params.include_stop_str_in_output,
+            )
+        return Continuation(self, index, sequence, max_length, text_stream)
+
+    @property
+    def finished(self) -> bool:
+        return all(c.finish_reason is not None for c in self.continuations)
+
+    def token_text(self, token: int) -> str:
+        """One token's text by itself; bytes that are no whole character become U+FFFD."""
+        return self._tokenizer.token_bytes(token).decode("utf-8", "replace")
+
+    def report(self, changed: list[Continuation], now: float) -> RequestOutput | None:
+        """What `output_kind` wants to hear after a step at time `now` that changed `changed`."""
+        metrics = self._metrics
+        if metrics.first_token_time is None:
+            metrics.first_token_time = now
+        metrics.last_token_time = now
+        finished = self.finished
+        kind = self.params.output_kind
+        if kind is RequestOutputKind.FINAL_ONLY and not finished:
+            return None
+        if finished:
+            metrics.finished_time = now
+        if kind is RequestOutputKind.DELTA:
+            outputs = [continuation.take_delta() for continuation in changed]
+        else:
+            outputs = [continuation.snapshot() for continuation in self.continuations]
+        return RequestOutput(
+            request_id=self.request_id,
+            prompt=self.prompt,
+            prompt_token_ids=self.prompt_token_ids,
+            outputs=outputs,
+            finished=finished,
+            metrics=self._current_metrics(),
+        )
+
+    def _current_metrics(self) -> RequestMetrics:
+        sequences = [continuation.sequence for continuation in self.continuations]
+        starts = [s.first_scheduled_time for s in sequences if s.first_scheduled_time is not None]
+        return replace(
+            self._metrics,
+            first_scheduled_time=min(starts, default=None),
+            num_preemptions=sum(s.num_preemptions for s in sequences),
+        )
+
+
+def continuation_seed(seed: int, index: int) -> int:
+    """The 64-bit seed of continuation `index`; index 0 keeps `seed`."""
+    return mixed(seed, index) if index else seed & _MASK64
+
+
+def mixed(seed: int, counter: int) -> int:
+    """Output number `counter` of the SplitMix64 generator that starts at `seed`."""
+    z = (seed + counter * 0x9E3779B97F4A7C15) & _MASK64
+    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK64
+    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK64
+    return z ^ (z >> 31)
