@@ -144,7 +144,12 @@ extern "C" int32_t pyllm_select_isa(const char* name) {
 }
 
 extern "C" int64_t pyllm_packed_bytes(int32_t type, int64_t rows, int64_t cols) {
-  return pyllm::packed_bytes(type, rows, cols);
+  int64_t bytes = -1;
+  guarded([&] {
+    bytes = pyllm::packed_bytes(type, rows, cols);
+    return PYLLM_OK;
+  });
+  return bytes;
 }
 
 extern "C" int32_t pyllm_pack(int32_t type, const void* data, int64_t data_bytes, int64_t rows,

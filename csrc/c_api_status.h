@@ -7,6 +7,7 @@
 #include <new>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 
 #include "formats.h"
 #include "pyllm_kernels.h"
@@ -35,6 +36,8 @@ int32_t guarded(const Body& body) {
     return body();
   } catch (const std::bad_alloc&) {
     return fail(PYLLM_NO_MEMORY, "not enough memory");
+  } catch (const std::system_error& error) {
+    return fail(PYLLM_NO_MEMORY, std::string("cannot start a thread: ") + error.what());
   } catch (const std::invalid_argument& error) {
     return fail(PYLLM_BAD_ARGUMENT, error.what());
   } catch (const std::exception& error) {

@@ -32,7 +32,7 @@ typedef enum pyllm_status {
   PYLLM_NO_CODEBOOK = -5, /* pyllm_set_codebook is needed first */
   PYLLM_BAD_VALUE = -6,   /* NaN or Inf where the type cannot hold it; a different codebook */
   PYLLM_BAD_ISA = -7,     /* the instruction set is unknown or this machine lacks it */
-  PYLLM_NO_MEMORY = -8
+  PYLLM_NO_MEMORY = -8    /* neither memory nor another thread to be had */
 } pyllm_status;
 
 PYLLM_API int32_t pyllm_abi_version(void);

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -105,6 +108,29 @@ def test_unknown_isa_is_a_device_error(name: str) -> None:
     with pytest.raises(DeviceError):
         kernels.set_isa(name)
     assert kernels.isa() == before
+
+
+def test_a_wrong_environment_variable_is_a_device_error() -> None:
+    script = (
+        "import numpy as np\n"
+        "from pyllm import errors, kernels\n"
+        "one = np.ones(1, dtype=np.float32)\n"
+        "for call in (kernels.isa, lambda: kernels.matmul(one, one, 'F32', (1, 1))):\n"
+        "    try:\n"
+        "        call()\n"
+        "    except errors.DeviceError as error:\n"
+        "        print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYLLM_ISA": "avx9000", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    first, second = done.stdout.splitlines()
+    assert first == second
+    assert "avx9000" in first
 
 
 # ---- arguments ----
