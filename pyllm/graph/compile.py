@@ -33,6 +33,7 @@ class CompiledProgram:
 
     def __init__(self, program: _core.Program, kv_pool: KVPool | None, plan: Plan) -> None:
         self._program: _core.Program | None = program
+        self._columns: dict[str, npt.NDArray[Any]] = program.columns  # made once: a step reads them
         self.kv_pool = kv_pool
         self.plan = plan
 
@@ -46,7 +47,8 @@ class CompiledProgram:
     @property
     def columns(self) -> Mapping[str, npt.NDArray[Any]]:
         """Views into the core's memory: what a step reads and what it writes."""
-        return self.core.columns
+        _ = self.core
+        return self._columns
 
     def step(
         self, n_tokens: int, n_seqs: int, n_rows: int, history: Any = None, bias: Any = None,
@@ -78,6 +80,7 @@ class CompiledProgram:
     def close(self) -> None:
         """Give the memory back; a second call does nothing."""
         self._program = None
+        self._columns = {}  # each view keeps the whole program alive
         self.kv_pool = None
 
 

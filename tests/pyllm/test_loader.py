@@ -235,10 +235,10 @@ def test_peak_memory_stays_near_the_file(kind: gguf.GGMLQuantizationType, tmp_pa
     """The file's pages and the packed copy must never be resident together."""
     if not Path("/proc/self/clear_refs").exists():
         pytest.skip("peak memory is measured through /proc, which only Linux has")
-    config = toy_config(n_layers=8, n_embd=512, n_ff=2048, n_heads=8, n_kv_heads=8, head_dim=64,
+    config = toy_config(n_layers=8, n_embd=512, n_ff=4096, n_heads=8, n_kv_heads=8, head_dim=64,
                         v_dim=64, rope_dim=64, n_vocab=N_VOCAB)  # fmt: skip
     sizes = {
-        "block_count": 8, "embedding_length": 512, "feed_forward_length": 2048,
+        "block_count": 8, "embedding_length": 512, "feed_forward_length": 4096,
         "attention.head_count": 8, "attention.head_count_kv": 8, "attention.key_length": 64,
         "attention.value_length": 64, "rope.dimension_count": 64,
     }  # fmt: skip

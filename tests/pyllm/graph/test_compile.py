@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from pyllm import kernels
+from pyllm.graph import reference
 from pyllm.graph.compile import CompiledProgram
 from pyllm.graph.fuse import fuse
 from pyllm.graph.graph import Graph
@@ -15,9 +16,9 @@ from pyllm.graph.plan import plan
 from pyllm.graph.reference import Interpreter
 from pyllm.graph.weights import Weights
 from tests.support.blocks import random_blocks
-from tests.support.core_program import batch_of, compile_toy, run, spread
 from tests.support.toy_file import ToyFile
 from tests.support.toy_models import record, toy_arrays, toy_config
+from tests.support.toy_program import batch_of, compile_toy, run, spread
 
 MODELS: dict[str, tuple[Any, dict[str, Any]]] = {
     "llama": (toy_config("llama"), {}),
@@ -37,7 +38,19 @@ STEPS = (
     batch_of([(0, 0, TOKENS[:23]), (1, 0, TOKENS[40:49])]),
     batch_of([(1, 9, TOKENS[49:50]), (0, 23, TOKENS[23:40])]),
 )
-F16_KV = 5e-3  # the core stores keys and values as f16, the reference does not
+# A key that lies between two f16 may round differently in the core and in the reference.
+ONE_F16_STEP = 3e-4
+
+
+@pytest.fixture
+def f16_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the reference store keys and values as the core does."""
+    extend = reference._extend
+
+    def extend_f16(c: Any, seq: int, k: Any, v: Any, rows: slice) -> Any:
+        return extend(c, seq, *(x.astype(np.float16).astype(x.dtype) for x in (k, v)), rows)
+
+    monkeypatch.setattr(reference, "_extend", extend_f16)
 
 
 def toy_program(name: str, *, fused: bool = True, threads: int = 1) -> CompiledProgram:
@@ -46,6 +59,7 @@ def toy_program(name: str, *, fused: bool = True, threads: int = 1) -> CompiledP
     return compile_toy(plan(fuse(ops) if fused else ops, 64, 64), config, threads)
 
 
+@pytest.mark.usefixtures("f16_cache")
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("fused", [False, True], ids=["recorded", "fused"])
 def test_every_value_is_close_to_the_reference(name: str, fused: bool) -> None:
@@ -60,7 +74,7 @@ def test_every_value_is_close_to_the_reference(name: str, fused: bool) -> None:
             found = program.read(value, len(expected))
             writer = next(op.name for op in ops if value in op.outputs)
             np.testing.assert_allclose(
-                found, expected, atol=F16_KV, rtol=F16_KV, err_msg=f"{writer} {value}"
+                found, expected, atol=ONE_F16_STEP, rtol=ONE_F16_STEP, err_msg=f"{writer} {value}"
             )
 
 
@@ -152,7 +166,7 @@ def test_profile_names_every_op() -> None:
     program.columns["seq_starts"][:2] = (0, 1)
     program.step(1, 1, 1, profile=True)
     profile = program.profile()
-    assert [name for _, name, *_ in profile] == [op.name for op in ops]
+    assert [name for _, name, *_ in profile] == [*(op.name for op in ops), "sample"]
     macs = sum(row[4] for row in profile if row[1] == "linear")
     matrices = {
         w for op in ops if op.name == "linear" for w in op.weights if w and len(w.shape) == 2
