@@ -170,7 +170,7 @@ def _template(tokenizer: Tokenizer) -> Iterator[Finding]:
         return
     question = {"role": "user", "content": "What is 2 + 2?"}
     text, ids = ChatRenderer(tokenizer).encode([question])
-    if question["content"] not in text:
+    if text is None or question["content"] not in text:
         yield Finding("chat template", "failed", "it leaves out the user's message")
         return
     yield Finding("chat template", "ok", f"a short question becomes {len(ids)} tokens")

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from pyllm.cli.commands import Command
 from pyllm.cli.flags import DEBUG, HELP, MODEL, Flag
+from pyllm.cli.values import text
 
 __all__ = ["CommandLineError", "Parsed", "parse"]
 
@@ -46,7 +47,8 @@ def parse(command: Command, typed: Sequence[str], environ: Mapping[str, str]) ->
         parsed.model = words.pop(0)
     if words and not command.takes_text and not parsed.help:
         raise CommandLineError(f"unexpected argument {words[0]!r}; usage: {usage(command)}")
-    parsed.text = " ".join(words) if words else None
+    if words and command.takes_text:
+        parsed.text = _valid_text(" ".join(words), command.words.split()[-1])
     for flag in command.flags:
         if not flag.ignored:
             _group(parsed.values, flag.group)[flag.keyword] = _value(flag, given.get(flag, []))
@@ -94,6 +96,13 @@ def _split(command: Command, typed: Sequence[str]) -> tuple[list[str], dict[Flag
 def _parsed_value(flag: Flag, typed: str, name: str) -> object:
     try:
         return flag.parse(typed)
+    except ValueError as error:
+        raise CommandLineError(f"{name}: {error}") from None
+
+
+def _valid_text(typed: str, name: str) -> str:
+    try:
+        return text(typed)
     except ValueError as error:
         raise CommandLineError(f"{name}: {error}") from None
 

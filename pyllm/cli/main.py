@@ -8,11 +8,13 @@ from __future__ import annotations
 import contextlib
 import difflib
 import importlib
+import io
 import os
 import sys
 import traceback
 import warnings
 from collections.abc import Callable, Sequence
+from typing import TextIO
 
 from pyllm.cli.arguments import CommandLineError, Parsed, parse, usage
 from pyllm.cli.commands import COMMANDS, Command, find_command
@@ -26,6 +28,7 @@ from pyllm.errors import (
     RequestError,
     TemplateError,
     TokenizerError,
+    printable,
 )
 
 __all__ = ["main"]
@@ -45,6 +48,7 @@ _BAD_INPUT = (
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command line and returns its exit code; `argv` defaults to sys.argv[1:]."""
     typed = list(sys.argv[1:] if argv is None else argv)
+    _write_any_character(sys.stdout)
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
         try:
@@ -99,9 +103,20 @@ def _run(command: Command, parsed: Parsed) -> int:
     model = None if parsed.model is None else resolve_model(parsed.model)
     module, _, name = command.target.partition(":")
     function: Callable[..., int | None] = getattr(importlib.import_module(module), name)
-    result = function(model, **arguments)
+    try:
+        result = function(model, **arguments)
+    except RequestError as error:
+        raise _as_typed(command, error) from error
     sys.stdout.flush()
     return result or 0
+
+
+def _as_typed(command: Command, error: RequestError) -> Exception:
+    """The same error, naming the option a person can change instead of the library's field."""
+    flags = [flag for flag in command.flags if flag.keyword == error.field]
+    if not flags:
+        return error
+    return CommandLineError(f"{flags[0].shown}: {printable(error.value)}: {error.message}")
 
 
 def _print_overview() -> int:
@@ -155,6 +170,12 @@ def _debug_in_environment() -> bool:
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
     print(f"pyllm: warning: {one_line(str(message))}", file=sys.stderr)
+
+
+def _write_any_character(stream: TextIO) -> None:
+    # A model may write what the terminal's encoding lacks; that is no reason to stop.
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")
 
 
 def _silence_stdout() -> None:

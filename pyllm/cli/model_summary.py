@@ -66,7 +66,7 @@ def _model(file: GGUFFile) -> dict[str, Any]:
         "architecture": architecture,
         "name": _simple(file, "general.name"),
         "license": _simple(file, "general.license"),
-        "parameters": f"{sum(info.num_elements for info in file.tensors.values()):,}",
+        "parameters": sum(info.num_elements for info in file.tensors.values()),
     }
     for name, key in _HYPERPARAMETERS.items():
         found[name] = _simple(file, f"{architecture}.{key}")

@@ -27,7 +27,7 @@ def chat(state: ChatState, read_line: ReadLine) -> None:
             return
         except KeyboardInterrupt:
             if not reader.is_open:
-                print("Use Ctrl-D or /bye to leave.")
+                _remark("Use Ctrl-D or /bye to leave.")
             reader.cancel()
             continue
         if message is None or not message.text.strip():
@@ -36,7 +36,7 @@ def chat(state: ChatState, read_line: ReadLine) -> None:
             if not _obey_or_answer(state, message):
                 return
         except KeyboardInterrupt:
-            print("(stopped)")
+            _remark("(stopped)")
         except ContextLengthError as error:
             _complain(f"{error}; /clear starts anew")
         except (CommandLineError, PyLLMError, OSError) as error:
@@ -47,14 +47,19 @@ def _obey_or_answer(state: ChatState, message: Message) -> bool:
     if message.is_command:
         return execute(state, message.text)
     print_answer(state.session, message.text, verbose=state.verbose)
-    if state.session.finish_reason == "length":
-        print("(the answer was cut: its token limit or the end of the context was reached)")
-    print()
+    if state.session.cut:
+        _remark(f"(the answer was cut: {state.session.cut})")
+    _remark("")
     return True
 
 
 def _complain(text: str) -> None:
-    print(f"error: {one_line(text)}", file=sys.stderr)
+    _remark(f"error: {one_line(text)}")
+
+
+def _remark(text: str) -> None:
+    """What is not an answer goes to stderr: stdout may be a file of answers."""
+    print(text, file=sys.stderr, flush=True)
 
 
 def terminal_reader(*, history: bool) -> tuple[ReadLine, Callable[[bool], None]]:

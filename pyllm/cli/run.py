@@ -38,6 +38,8 @@ def run(
         _explain_completion(session, raw)
         if question is not None:
             print_answer(session, question, verbose=verbose)
+            if session.cut and sampling.get("max_tokens") is None:
+                note(f"the answer was cut: {session.cut}")
         else:
             _chat(session, verbose=verbose, history=not no_history)
     finally:
@@ -61,7 +63,8 @@ def _question(words: str | None, prompt: str | None, file: str | None) -> str | 
         raise CommandLineError("more than one prompt was given; use PROMPT, -p or -f")
     if is_terminal(sys.stdin):
         return given[0] if given else None
-    piped = _decoded(sys.stdin.buffer.read(), "stdin")
+    # A program may start us with stdin closed; Python then has none.
+    piped = _decoded(sys.stdin.buffer.read(), "stdin") if sys.stdin else ""
     # As Ollama does it: what is piped in comes first, then the words about it.
     parts = [text for text in (piped, *given) if text]
     if not parts and not given:

@@ -68,12 +68,12 @@ class Session:
         raw: bool = False,
         loader: Loader = load_model,
     ) -> None:
+        self.path = path
         self.engine = dict(engine)
         self.sampling = dict(sampling)
         self.system = system
         self.timings = Timings()
         self.finish_reason: str | None = None
-        self.num_context_tokens = 0  # of the last question and its answer
         self._raw_wanted = raw
         self._loader = loader
         self._llm: LanguageModel | None = None
@@ -83,16 +83,24 @@ class Session:
     def load(self, path: Path, engine: Mapping[str, Any] | None = None) -> None:
         """Switches to another model, or to the same one with other settings; starts anew.
 
-        A model that fails to load leaves the old one in place, so both may be in memory for a
-        moment only if the new one loads.
+        When that fails the old model is loaded again: two at once may not fit into memory.
         """
-        settings = self.engine | dict(engine or {})
-        start_s = time.perf_counter()
-        llm = self._loader(path, settings)
+        before = self.path, self.engine
+        was_open = self._llm is not None
         self.close()
-        self._llm, self.path, self.engine = llm, path, settings
-        self._unreported_load_s = time.perf_counter() - start_s
+        try:
+            self._open(path, self.engine | dict(engine or {}))
+        except BaseException:
+            if was_open:
+                self._open(*before)
+            raise
         self.clear()
+
+    def _open(self, path: Path, engine: dict[str, Any]) -> None:
+        start_s = time.perf_counter()
+        self._llm = self._loader(path, engine)
+        self._unreported_load_s = time.perf_counter() - start_s
+        self.path, self.engine = path, engine
 
     def close(self) -> None:
         if self._llm is not None:
@@ -102,7 +110,6 @@ class Session:
     def clear(self) -> None:
         """Forgets the conversation, not the system message."""
         self.messages.clear()
-        self.num_context_tokens = 0
 
     @property
     def llm(self) -> LanguageModel:
@@ -114,6 +121,17 @@ class Session:
         """The model's chat template, None when it has none."""
         template: str | None = self.llm.get_tokenizer().chat_template
         return template
+
+    @property
+    def cut(self) -> str | None:
+        """Why the last answer ends before its end, None when it does not."""
+        limit = self.sampling.get("max_tokens")
+        if self.finish_reason != "length":
+            return None
+        if limit is not None and self.timings.tokens >= limit:
+            return f"it reached the limit of {limit} tokens"
+        used = self.timings.prompt_tokens + self.timings.tokens
+        return f"the context of {used} tokens is full"
 
     @property
     def completes(self) -> bool:
@@ -171,7 +189,6 @@ class Session:
             timings.tokens += len(delta.token_ids)
             timings.eval_s = now_s - first_s
             self.finish_reason = delta.finish_reason
-            self.num_context_tokens = timings.prompt_tokens + timings.tokens
             if delta.finish_reason == "error":
                 raise PyLLMError(f"the answer was stopped: {delta.stop_reason}")
             if delta.text:

@@ -92,6 +92,19 @@ def test_interrupt(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     assert capsys.readouterr() == ("", "\n")
 
 
+def test_a_refused_field_is_named_as_its_option(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Any
+) -> None:
+    def run(*_: Any, **__: Any) -> None:
+        raise RequestError("max_model_len", 9000, "at most 2048")
+
+    (tmp_path / "m.gguf").touch()
+    monkeypatch.setattr("pyllm.cli.run.run", run)
+    assert main(["run", str(tmp_path / "m.gguf")]) == 2
+    shown = "-c/--max-model-len/--ctx-size: 9000: at most 2048"
+    assert capsys.readouterr().err == f"pyllm: error: {shown}\n"
+
+
 def test_exit_code_of_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     use(monkeypatch, lambda: 1)
     assert main(["doctor"]) == 1

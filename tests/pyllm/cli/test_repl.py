@@ -44,7 +44,7 @@ def test_messages_are_answered_until_the_end(
 ) -> None:
     typed(state_of(fake_llm), "hi", "", "   ", "more")
     assert asked(fake_llm) == ["hi", "more"]
-    assert capsys.readouterr().out == "Hello!\n\nHello!\n\n"
+    assert capsys.readouterr() == ("Hello!\nHello!\n", "\n\n")
 
 
 @pytest.mark.parametrize("word", ["/bye", "/exit"])
@@ -64,7 +64,7 @@ def test_interrupts_do_not_end_the_chat(
     prompts = typed(state_of(fake_llm), KeyboardInterrupt(), '"""half', KeyboardInterrupt(), "hi")
     assert prompts == [">>> ", ">>> ", "... ", ">>> ", ">>> "]
     assert asked(fake_llm) == ["hi"]
-    assert capsys.readouterr().out.count("Use Ctrl-D or /bye to leave.") == 1
+    assert capsys.readouterr().err.count("Use Ctrl-D or /bye to leave.") == 1
 
 
 def test_interrupted_answer(capsys: pytest.CaptureFixture[str]) -> None:
@@ -72,7 +72,7 @@ def test_interrupted_answer(capsys: pytest.CaptureFixture[str]) -> None:
     state = state_of(llm)
     typed(state, "hi", "again")
     assert asked(llm) == ["hi", "again"]
-    assert capsys.readouterr().out.startswith("par\n(stopped)\n")
+    assert capsys.readouterr() == ("par\npar\n", "(stopped)\n(stopped)\n")
     assert state.session.messages[1] == {"role": "assistant", "content": "par"}
 
 
@@ -93,7 +93,11 @@ def test_a_full_context_says_what_to_do(capsys: pytest.CaptureFixture[str]) -> N
     assert err.endswith("; /clear starts anew\n")
 
 
-def test_a_cut_answer_says_so(fake_llm: FakeLLM, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_cut_answer_says_why(fake_llm: FakeLLM, capsys: pytest.CaptureFixture[str]) -> None:
     fake_llm.finish_reason = "length"
-    typed(state_of(fake_llm), "hi")
-    assert "(the answer was cut" in capsys.readouterr().out
+    state = state_of(fake_llm)
+    typed(state, "hi")
+    assert "(the answer was cut: the context of 6 tokens is full)" in capsys.readouterr().err
+    state.session.sampling["max_tokens"] = 3
+    typed(state, "hi")
+    assert "(the answer was cut: it reached the limit of 3 tokens)" in capsys.readouterr().err

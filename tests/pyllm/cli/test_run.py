@@ -106,3 +106,21 @@ def test_the_model_is_closed_after_an_interrupt() -> None:
     with pytest.raises(KeyboardInterrupt):
         started(llm, "hi")
     assert llm.closed == 1
+
+
+def test_an_answer_cut_by_the_context_is_noted(
+    fake_llm: FakeLLM, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake_llm.finish_reason = "length"
+    started(fake_llm, "hi")
+    assert "note: the answer was cut: the context of 6 tokens is full" in capsys.readouterr().err
+    started(fake_llm, "hi", "-n", "3")
+    assert capsys.readouterr().err == ""
+
+
+def test_closed_stdin(fake_llm: FakeLLM, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    started(fake_llm, "words")
+    assert asked(fake_llm) == "words"
+    with pytest.raises(CommandLineError, match="stdin is empty"):
+        started(fake_llm)

@@ -72,7 +72,7 @@ def test_timings_and_counts(fake_llm: FakeLLM) -> None:
     first = session.timings
     assert (first.prompt_tokens, first.tokens) == (3, 3)
     assert first.load_s > 0
-    assert (session.finish_reason, session.num_context_tokens) == ("stop", 6)
+    assert (session.finish_reason, session.cut) == ("stop", None)
     ask(session, "hi")
     assert session.timings.load_s == 0  # the model was loaded once
 
@@ -113,15 +113,18 @@ def test_loading_another_model_starts_anew(fake_llm: FakeLLM) -> None:
     assert fake_llm.closed == 2
 
 
-def test_a_model_that_does_not_load_leaves_the_old_one() -> None:
-    llm = FakeLLM()
-    session = open_session(llm)
+def test_a_model_that_does_not_load_leaves_the_old_one(fake_llm: FakeLLM) -> None:
+    session = open_session(fake_llm)
+    ask(session, "hi")
 
-    def refuse(path: Path, engine: Any) -> FakeLLM:
-        raise PyLLMError("broken")
+    def refuse_others(path: Path, engine: Any) -> FakeLLM:
+        if path != Path("m.gguf"):
+            raise PyLLMError("broken")
+        return fake_llm.load(path, engine)
 
-    session._loader = refuse
+    session._loader = refuse_others
     with pytest.raises(PyLLMError, match="broken"):
-        session.load(Path("other.gguf"))
-    assert (session.path, llm.closed) == (Path("m.gguf"), 0)
+        session.load(Path("other.gguf"), {"max_model_len": 64})
+    assert (session.path, session.engine) == (Path("m.gguf"), ENGINE)
+    assert len(session.messages) == 2
     assert ask(session, "hi") == "Hello!"
