@@ -22,7 +22,7 @@ from pyllm.graph.fuse import fuse
 from pyllm.graph.graph import Graph, Op
 from pyllm.graph.plan import Plan, plan
 from pyllm.graph.weights import Weight, Weights
-from pyllm.kernels import prepare
+from pyllm.kernels import isa, prepare
 from pyllm.kv_budget import choose_kv_size
 from pyllm.memory import available_memory
 from pyllm.threads import default_num_threads
@@ -71,7 +71,8 @@ def load_model(
     kv_cache_bytes          None: up to a quarter of the memory the weights leave
     progress                called with (bytes done, bytes in all) after each weight
 
-    Raises ModelFileError, UnsupportedModelError, TokenizerError, MemoryBudgetError, RequestError.
+    Raises ModelFileError, UnsupportedModelError, TokenizerError, MemoryBudgetError, RequestError,
+    DeviceError.
     Beside the cache, memory stays within 1.15 x the file: a weight's file pages are dropped as
     soon as it is packed.
     """
@@ -80,6 +81,7 @@ def load_model(
         max_num_batched_tokens=max_num_batched_tokens, kv_cache_bytes=kv_cache_bytes,
         block_size=block_size,
     )  # fmt: skip
+    isa()  # a wrong PYLLM_ISA is told before the file is read
     threads = default_num_threads() if num_threads is None else num_threads
     with GGUFFile.open(path) as file:
         config = read_config(file, builders())
