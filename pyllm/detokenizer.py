@@ -1,0 +1,46 @@
+"""From token ids to text as they are sampled, one complete character at a time."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pyllm.tokenizer import Tokenizer
+
+__all__ = ["Detokenizer"]
+
+_Utf8Decoder = codecs.getincrementaldecoder("utf-8")
+
+
+class Detokenizer:
+    """The pieces that add() and flush() return, joined, are tokenizer.decode() of all ids."""
+
+    def __init__(
+        self, tokenizer: Tokenizer, skip_special: bool = True, *, after: Sequence[int] = ()
+    ) -> None:
+        """`after` is the prompt that the text continues: behind "Once upon", " a" keeps its space.
+
+        skip_special  leave control tokens out
+        """
+        self._tokenizer = tokenizer
+        self._skip_special = skip_special
+        self._at_start = not len(after) or tokenizer.restarts_text(after[-1])
+        self._decoder = _Utf8Decoder("replace")
+
+    def add(self, token: int) -> str:
+        """The characters that `token` completes; bytes of an incomplete one wait.
+
+        Raises TokenizerError for an id that is not in the vocabulary.
+        """
+        raw = self._tokenizer.piece(token, at_start=self._at_start, skip_special=self._skip_special)
+        self._at_start = self._tokenizer.restarts_text(token)
+        return self._decoder.decode(raw)
+
+    def flush(self) -> str:
+        """U+FFFD for the bytes still waiting, "" when there are none. Then a new text may begin."""
+        rest = self._decoder.decode(b"", final=True)
+        self._decoder.reset()
+        self._at_start = True
+        return rest

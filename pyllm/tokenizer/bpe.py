@@ -1,0 +1,141 @@
+"""Byte-level BPE vocabularies (`tokenizer.ggml.model` = "gpt2"): words, then ranked merges."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pyllm.errors import TokenizerError
+from pyllm.tokenizer.byte_letters import LETTERS, spelled_bytes
+from pyllm.tokenizer.merges import Ids, MergeTable, Offsets
+from pyllm.tokenizer.pretokenizers import CHUNK_CHARS, PreTokenizer, chunks
+from pyllm.tokenizer.vocabulary import TokenType, Vocabulary, read_strings
+
+if TYPE_CHECKING:
+    from pyllm.gguf import GGUFFile
+
+__all__ = ["BpeEncoder"]
+
+_MERGES = "tokenizer.ggml.merges"
+_MAX_MERGES = 1 << 22
+
+
+class BpeEncoder:
+    """Encodes plain text; knows nothing of special tokens."""
+
+    def __init__(self, file: GGUFFile, vocabulary: Vocabulary, pre: PreTokenizer) -> None:
+        self._pre = pre
+        ids = {text: token for token, text in enumerate(vocabulary.tokens) if text}
+        self._byte_ids = np.array([ids.get(letter, -1) for letter in LETTERS], np.int32)
+        self._merges = MergeTable(_read_rules(file, ids))
+        # Words that are tokens although merging does not build them, and their ids.
+        self._whole_words: dict[str, int] = {}
+        if pre.family.keep_whole_words:
+            self._whole_words = self._unreachable(vocabulary)
+
+    def _unreachable(self, vocabulary: Vocabulary) -> dict[str, int]:
+        words: dict[str, int] = {}
+        for token in vocabulary.ids_of(TokenType.NORMAL):
+            raw = spelled_bytes(vocabulary.tokens[token])
+            if raw is not None:
+                words[raw.decode("utf-8", "surrogateescape")] = token
+        data = "".join(words).encode("utf-8", "surrogateescape")
+        sizes = [len(word.encode("utf-8", "surrogateescape")) for word in words]
+        symbols = self._byte_ids[np.frombuffer(data, np.uint8)]
+        if (symbols < 0).any():
+            return words
+        tokens, ends = self._merges.merge(symbols, np.cumsum(sizes, dtype=np.int64))
+        counts = np.diff(ends, prepend=0)
+        wrong = (counts != 1) | (tokens[ends - 1] != np.fromiter(words.values(), np.int32))
+        texts = list(words)
+        return {texts[i]: words[texts[i]] for i in np.flatnonzero(wrong).tolist()}
+
+    def encode_many(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token ids of each text. Raises TokenizerError for text that has no UTF-8 form."""
+        results: list[list[int]] = []
+        for batch in _batches(texts):
+            if len(batch) > 1 or len(batch[0]) <= CHUNK_CHARS:
+                results.extend(self._encode_batch(batch))
+            else:
+                ids: list[int] = []
+                for chunk in chunks(batch[0]):
+                    ids += self._encode_batch([chunk])[0]
+                results.append(ids)
+        return results
+
+    def _encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        words: list[str] = []
+        word_counts = []  # words in this and all earlier texts
+        for text in texts:
+            words += self._pre.words(text)
+            word_counts.append(len(words))
+        tokens, ends = self._merge("".join(texts), words)
+        flat = tokens.tolist()
+        if self._whole_words and not self._whole_words.keys().isdisjoint(words):
+            flat, ends = self._with_whole_words(words, flat, ends)
+        if len(texts) == 1:
+            return [flat]
+        cuts = [0, *np.concatenate(([0], ends))[word_counts].tolist()]
+        return [flat[start:end] for start, end in pairwise(cuts)]
+
+    def _merge(self, text: str, words: list[str]) -> tuple[Ids, Offsets]:
+        try:
+            raw = np.frombuffer(text.encode("utf-8"), np.uint8)
+        except UnicodeEncodeError as error:
+            raise TokenizerError(
+                f"character {error.start} is a lone surrogate, which has no UTF-8 form"
+            ) from None
+        ends = np.cumsum(np.fromiter(map(len, words), np.int64, len(words)))
+        if len(raw) != len(text):  # from characters to bytes
+            first_bytes = np.flatnonzero((raw & 0xC0) != 0x80)
+            ends = np.append(first_bytes, len(raw))[ends]
+        symbols = self._byte_ids[raw]
+        if len(raw) and int(symbols.min()) < 0:
+            missing = int(raw[int(symbols.argmin())])
+            raise TokenizerError(f"the vocabulary has no token for the byte 0x{missing:02X}")
+        return self._merges.merge(symbols, ends)
+
+    def _with_whole_words(
+        self, words: list[str], flat: list[int], ends: Offsets
+    ) -> tuple[list[int], Offsets]:
+        whole = self._whole_words
+        pieces = [
+            [whole[word]] if word in whole else flat[start:end]
+            for word, (start, end) in zip(words, pairwise([0, *ends.tolist()]), strict=True)
+        ]
+        new_ends = np.cumsum([len(piece) for piece in pieces], dtype=np.int64)
+        return [token for piece in pieces for token in piece], new_ends
+
+
+def _batches(texts: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Neighbouring texts together, up to a chunk's size; a longer text alone."""
+    batch: list[str] = []
+    size = 0
+    for text in texts:
+        if batch and size + len(text) > CHUNK_CHARS:
+            yield batch
+            batch, size = [], 0
+        batch.append(text)
+        size += len(text)
+    if batch:
+        yield batch
+
+
+def _read_rules(file: GGUFFile, ids: dict[str, int]) -> Ids:
+    """Rows (left, right, result, rank) from "left right" lines. Raises ModelFileError."""
+    lines = read_strings(file, _MERGES)
+    if len(lines) > _MAX_MERGES:
+        raise file.error(_MERGES, f"{len(lines)} merges", f"at most {_MAX_MERGES}")
+    rules = []
+    get = ids.get
+    for rank, line in enumerate(lines):
+        left, _, right = line.partition(" ")
+        rule = (get(left), get(right), get(left + right), rank)
+        if None in rule or " " in right:
+            limit = "two tokens separated by one space, whose joined text is a token"
+            raise file.error(f"{_MERGES}[{rank}]", line, limit)
+        rules.append(rule)
+    return np.array(rules, np.int32).reshape(-1, 4)
