@@ -276,13 +276,14 @@ PYBIND11_MODULE(_core, m) {
   py::class_<Program>(m, "Program",
                       "A compiled model: ops over one arena, run by all threads once per step.")
       .def(py::init([](const py::typing::List<py::typing::Dict<py::str, py::object>>& ops,
-                       const std::shared_ptr<KVPool>& kv,
+                       const std::optional<std::shared_ptr<KVPool>>& kv,
                        const py::typing::Dict<py::str, py::int_>& limits, int threads) {
              std::vector<OpSpec> specs;
              for (const auto& op : ops) specs.push_back(to_op(op.cast<py::dict>()));
-             return std::make_unique<Program>(specs, kv, to_limits(limits), threads);
+             return std::make_unique<Program>(specs, kv.value_or(nullptr), to_limits(limits),
+                                              threads);
            }),
-           py::arg("ops"), py::arg("kv").none(true), py::arg("limits"), py::arg("threads"),
+           py::arg("ops"), py::arg("kv"), py::arg("limits"), py::arg("threads"),
            "Check everything and allocate; ValueError names the op and what does not fit.")
       .def_property_readonly("columns", &columns, "NumPy views of what a step reads and writes.")
       .def("step", &step, py::arg("n_tokens"), py::arg("n_seqs"), py::arg("n_rows"),

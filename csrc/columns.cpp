@@ -139,13 +139,13 @@ void check_columns(const Columns& c, const Limits& limits, const StepShape& shap
   for (int64_t seq = 0; seq < shape.n_seqs; ++seq) {
     check_range("seq_starts", seq + 1, c.seq_starts[static_cast<size_t>(seq) + 1],
                 c.seq_starts[static_cast<size_t>(seq)] + 1, shape.n_tokens + 1);
-    check_sequence(c, limits, seq, kv);
   }
   if (c.seq_starts[static_cast<size_t>(shape.n_seqs)] != shape.n_tokens) {
     fail("seq_starts", shape.n_seqs,
          std::to_string(c.seq_starts[static_cast<size_t>(shape.n_seqs)]),
          "n_tokens, " + std::to_string(shape.n_tokens));
   }
+  for (int64_t seq = 0; seq < shape.n_seqs; ++seq) check_sequence(c, limits, seq, kv);
   for (int64_t row = 0; row < shape.n_rows; ++row) {
     check_range("logit_rows", row, c.logit_rows[static_cast<size_t>(row)], 0, shape.n_tokens);
   }

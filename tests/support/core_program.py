@@ -1,68 +1,71 @@
-"""Run a recorded program in the C++ core on the reference interpreter's batches."""
+"""Hand-built programs of the C++ core: values side by side in the arena, inputs from tables.
+
+A program's only inputs are token ids, so a test puts the rows it wants into an embedding table
+and asks for rows 0, 1, 2, …
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from pyllm.graph.compile import CompiledProgram, Limits, compile_program, make_kv_pool, pack
-from pyllm.graph.graph import Op, Value
-from pyllm.graph.plan import Plan
-from pyllm.graph.reference import Batch
-from pyllm.kernels import prepare
+from pyllm import _core
 
-BLOCK_SIZE = 16
-BLOCKS_PER_SEQ = 8  # 128 tokens
-MAX_SEQS = 33
+F32, F16 = 0, 1
+Floats = npt.NDArray[np.float32]
+PyValue = tuple[int, int, str]
 
 
-def compile_toy(plan: Plan, config: Any, threads: int = 1) -> CompiledProgram:
-    """Pack the weights of a toy model and build its program; sequence s owns blocks 8s..8s+7."""
-    prepared = {w: _operand(w) for op in plan.ops for w in op.weights if w is not None}
-    pool = make_kv_pool(config, MAX_SEQS * BLOCKS_PER_SEQ, BLOCK_SIZE)
-    limits = Limits(MAX_SEQS, BLOCKS_PER_SEQ)
-    return compile_program(plan, prepared.__getitem__, pool, limits, threads)
+def pack_f32(matrix: npt.ArrayLike) -> _core.PackedTensor:
+    rows = np.ascontiguousarray(matrix, np.float32)
+    return _core.PackedTensor.pack(F32, rows.shape[0], rows.shape[1], rows, 1)
 
 
-def _operand(weight: Any) -> Any:
-    if len(weight.shape) == 1:
-        return weight.vector()
-    prepare(weight.type)
-    return pack(weight, weight.raw(), 1)
+class ProgramBuilder:
+    """Appends ops and places every output after the one before; nothing is shared."""
+
+    def __init__(self, max_tokens: int, max_rows: int = 0, max_seqs: int = 1, max_blocks: int = 1):
+        self.ops: list[dict[str, Any]] = []
+        self.limits = {
+            "max_tokens": max_tokens, "max_rows": max_rows, "max_seqs": max_seqs,
+            "max_blocks": max_blocks, "arena_floats": 0, "n_vocab": 0,
+        }  # fmt: skip
+
+    def value(self, width: int, rows: str = "T") -> PyValue:
+        offset = self.limits["arena_floats"]
+        n_rows = self.limits["max_tokens" if rows == "T" else "max_rows"]
+        self.limits["arena_floats"] += -(-width * n_rows // 16) * 16
+        return offset, width, rows
+
+    def op(
+        self, name: str, inputs: list[PyValue], widths: list[int], weights: list[Any] | None = None,
+        rows: str = "T", **attrs: Any,
+    ) -> list[PyValue]:  # fmt: skip
+        outputs = [self.value(width, rows) for width in widths]
+        self.ops.append(
+            {"op": name, "inputs": inputs, "outputs": outputs, "weights": weights or [],
+             "attrs": attrs}
+        )  # fmt: skip
+        return outputs
+
+    def rows(self, table: npt.ArrayLike) -> PyValue:
+        """A T value whose row for token i is table[i]."""
+        packed = pack_f32(table)
+        return self.op("embed", [], [packed.cols], [packed], scale=1.0)[0]
+
+    def build(
+        self, kv: _core.KVPool | None = None, threads: int = 1, n_vocab: int = 0
+    ) -> _core.Program:
+        return _core.Program(self.ops, kv, {**self.limits, "n_vocab": n_vocab}, threads)
 
 
-def spread(ops: Sequence[Op], max_tokens: int, max_rows: int) -> Plan:
-    """A plan in which no two values share a float, so every value can be read after a step."""
-    sizes = {"T": max_tokens, "R": max_rows}
-    offsets: dict[Value, int] = {}
-    end = 0
-    for value in (v for op in ops for v in op.outputs):
-        offsets[value] = end
-        end += -(-value.width * sizes[value.rows] // 16) * 16
-    return Plan(tuple(ops), offsets, end, max_tokens, max_rows)
-
-
-def run(program: CompiledProgram, batch: Batch) -> npt.NDArray[np.float32]:
-    """Logits [R, n_vocab] of one step."""
-    columns = program.columns
-    n_tokens, n_seqs, n_rows = len(batch.tokens), len(batch.seq_ids), len(batch.logit_rows)
-    columns["tokens"][:n_tokens] = batch.tokens
-    columns["positions"][:n_tokens] = batch.positions
-    columns["seq_starts"][: n_seqs + 1] = batch.seq_starts
-    columns["logit_rows"][:n_rows] = batch.logit_rows
-    for row, seq in enumerate(batch.seq_ids):
-        first = seq * BLOCKS_PER_SEQ
-        columns["block_tables"][row, :BLOCKS_PER_SEQ] = range(first, first + BLOCKS_PER_SEQ)
-    program.step(n_tokens, n_seqs, n_rows)
-    return np.array(columns["logits"][:n_rows])
-
-
-def batch_of(parts: Sequence[tuple[int, int, Sequence[int]]]) -> Batch:
-    """A step with logits for every token, from (sequence, first position, tokens)."""
-    tokens = [token for _, _, part in parts for token in part]
-    positions = [at + i for _, at, part in parts for i in range(len(part))]
-    starts = np.cumsum([0] + [len(part) for _, _, part in parts]).tolist()
-    return Batch(tokens, positions, starts, [seq for seq, _, _ in parts], range(len(tokens)))
+def run_rows(program: _core.Program, tokens: npt.ArrayLike, n_rows: int = 0) -> None:
+    """One step of one sequence from position 0."""
+    ids = np.asarray(tokens)
+    c = program.columns
+    c["tokens"][: len(ids)] = ids
+    c["positions"][: len(ids)] = np.arange(len(ids))
+    c["seq_starts"][:2] = 0, len(ids)
+    program.step(len(ids), 1, n_rows)

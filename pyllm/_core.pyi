@@ -1,0 +1,173 @@
+"""
+The C++ core: packed weights, the KV pool and programs.
+"""
+
+from __future__ import annotations
+import numpy
+import numpy.typing
+import typing
+import typing_extensions
+
+__all__: list[str] = ["KVPool", "PackedTensor", "Program", "isa", "isas", "set_isa"]
+
+class PackedTensor:
+    """
+    A 2-D weight in 16-row tiles.
+    """
+    @staticmethod
+    def pack(
+        type: typing.SupportsInt | typing.SupportsIndex,
+        rows: typing.SupportsInt | typing.SupportsIndex,
+        cols: typing.SupportsInt | typing.SupportsIndex,
+        raw: typing_extensions.Buffer,
+        threads: typing.SupportsInt | typing.SupportsIndex,
+    ) -> PackedTensor:
+        """
+        Pack the file's row-major blocks (rows, cols) of a ggml type; GIL released.
+
+        ValueError when the type is unknown or the shape or the number of bytes does not fit.
+        """
+    def unpack(self) -> numpy.typing.NDArray[numpy.uint8]:
+        """
+        The bytes that were packed, uint8 [file bytes].
+        """
+    @property
+    def cols(self) -> int: ...
+    @property
+    def nbytes(self) -> int:
+        """
+        Bytes of packed memory.
+        """
+    @property
+    def rows(self) -> int: ...
+    @property
+    def type(self) -> int:
+        """
+        ggml type id
+        """
+
+class KVPool:
+    """
+    Paged f16 keys and values of all layers.
+    """
+    def __init__(
+        self,
+        n_layers: typing.SupportsInt | typing.SupportsIndex,
+        n_kv_heads: typing.SupportsInt | typing.SupportsIndex,
+        k_dim: typing.SupportsInt | typing.SupportsIndex,
+        v_dim: typing.SupportsInt | typing.SupportsIndex,
+        block_size: typing.SupportsInt | typing.SupportsIndex,
+        n_blocks: typing.SupportsInt | typing.SupportsIndex,
+    ) -> None:
+        """
+        block_size is in tokens, a multiple of 16. Memory becomes resident as blocks are written.
+        """
+    def keys(
+        self,
+        layer: typing.SupportsInt | typing.SupportsIndex,
+        block: typing.SupportsInt | typing.SupportsIndex,
+        head: typing.SupportsInt | typing.SupportsIndex,
+    ) -> numpy.ndarray:
+        """
+        Copy, float16 [block_size, k_dim].
+        """
+    def values(
+        self,
+        layer: typing.SupportsInt | typing.SupportsIndex,
+        block: typing.SupportsInt | typing.SupportsIndex,
+        head: typing.SupportsInt | typing.SupportsIndex,
+    ) -> numpy.ndarray:
+        """
+        Copy, float16 [block_size, v_dim].
+        """
+    @property
+    def block_size(self) -> int: ...
+    @property
+    def k_dim(self) -> int: ...
+    @property
+    def n_blocks(self) -> int: ...
+    @property
+    def n_kv_heads(self) -> int: ...
+    @property
+    def n_layers(self) -> int: ...
+    @property
+    def nbytes(self) -> int: ...
+    @property
+    def v_dim(self) -> int: ...
+
+class Program:
+    """
+    A compiled model: ops over one arena, run by all threads once per step.
+    """
+    def __init__(
+        self,
+        ops: list[dict[str, typing.Any]],
+        kv: KVPool | None,
+        limits: dict[str, int],
+        threads: typing.SupportsInt | typing.SupportsIndex,
+    ) -> None:
+        """
+        Check everything and allocate; ValueError names the op and what does not fit.
+        """
+    def profile(self) -> list[tuple[int, str, int, int, int]]:
+        """
+        (op index, name, nanoseconds, bytes, multiply-adds) of the last profiled step.
+        """
+    def read(
+        self,
+        value: tuple[
+            typing.SupportsInt | typing.SupportsIndex,
+            typing.SupportsInt | typing.SupportsIndex,
+            str,
+        ],
+        n_rows: typing.SupportsInt | typing.SupportsIndex,
+    ) -> numpy.typing.NDArray[numpy.float32]:
+        """
+        Copy of a value's first rows (for tests).
+        """
+    def set_threads(self, n: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+    def step(
+        self,
+        n_tokens: typing.SupportsInt | typing.SupportsIndex,
+        n_seqs: typing.SupportsInt | typing.SupportsIndex,
+        n_rows: typing.SupportsInt | typing.SupportsIndex,
+        history: tuple[
+            typing.Annotated[numpy.typing.ArrayLike, numpy.int32],
+            typing.Annotated[numpy.typing.ArrayLike, numpy.int32],
+            typing.Annotated[numpy.typing.ArrayLike, numpy.int32],
+        ]
+        | None = None,
+        bias: tuple[
+            typing.Annotated[numpy.typing.ArrayLike, numpy.int32],
+            typing.Annotated[numpy.typing.ArrayLike, numpy.int32],
+            typing.Annotated[numpy.typing.ArrayLike, numpy.float32],
+        ]
+        | None = None,
+        profile: bool = False,
+    ) -> None:
+        """
+        Run the first entries of the columns; GIL released. ValueError names an impossible column value;
+        then nothing has changed.
+        """
+    @property
+    def columns(self) -> dict[str, numpy.ndarray]:
+        """
+        NumPy views of what a step reads and writes.
+        """
+    @property
+    def threads(self) -> int: ...
+
+def isa() -> str:
+    """
+    Name of the active instruction set.
+    """
+
+def isas() -> list[str]:
+    """
+    Instruction sets usable on this machine, best first.
+    """
+
+def set_isa(name: str) -> None:
+    """
+    Switch the instruction set (for tests); ValueError with the reason when it cannot be used.
+    """

@@ -1,0 +1,143 @@
+"""Attention against NumPy; equal bits for every batch, chunking, thread count and ISA."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pyllm import _core
+from tests.support.attention_model import AttentionModel, Schedule
+
+SHAPES: list[dict[str, Any]] = [
+    {"lengths": (1,), "n_heads": 1, "n_kv_heads": 1},
+    {"lengths": (70,), "n_heads": 1, "n_kv_heads": 1, "head_dim": 5, "v_dim": 3},
+    {"lengths": (33, 1, 17), "n_heads": 6, "n_kv_heads": 2},
+    {"lengths": (300,), "n_heads": 8, "n_kv_heads": 1, "head_dim": 64, "v_dim": 64,
+     "block_size": 32},
+    {"lengths": (520, 257), "n_heads": 7, "n_kv_heads": 7, "head_dim": 20, "v_dim": 36,
+     "block_size": 48},
+    {"lengths": (90,), "n_heads": 71, "n_kv_heads": 1, "head_dim": 16, "v_dim": 80},
+    {"lengths": (40, 30), "head_dim": 12, "v_dim": 12, "rope_pairs": 6, "mode": "interleaved"},
+    {"lengths": (40, 30), "head_dim": 16, "rope_pairs": 5, "norms": True, "block_size": 64},
+    {"lengths": (600,), "n_heads": 8, "n_kv_heads": 2, "head_dim": 128, "v_dim": 128,
+     "rope_pairs": 64, "norms": True, "block_size": 32},
+]  # fmt: skip
+MIXED = {
+    "lengths": (530, 300, 20), "n_heads": 6, "n_kv_heads": 2, "head_dim": 24, "v_dim": 40,
+    "rope_pairs": 12, "norms": True, "block_size": 16,
+}  # fmt: skip
+
+
+def one_by_one(lengths: tuple[int, ...]) -> Schedule:
+    return [[(seq, 1)] for seq, n in enumerate(lengths) for _ in range(n)]
+
+
+def in_chunks(lengths: tuple[int, ...], chunk: int) -> Schedule:
+    """All sequences advance together by `chunk` tokens, the last piece is shorter."""
+    return [
+        [(seq, min(chunk, n - at)) for seq, n in enumerate(lengths) if at < n]
+        for at in range(0, max(lengths), chunk)
+    ]
+
+
+def assert_same_bits(a: np.ndarray, b: np.ndarray) -> None:
+    np.testing.assert_array_equal(a.view(np.uint32), b.view(np.uint32))
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_equals_numpy(isa: str, shape: dict[str, Any]) -> None:
+    model = AttentionModel(**shape)
+    np.testing.assert_allclose(model.run(threads=2), model.expected(), atol=2e-3)
+    exact_inputs = not (model.norms or model.rope_pairs)  # else f16 rounding may fall the other way
+    if exact_inputs:
+        np.testing.assert_allclose(model.run(), model.expected(), rtol=2e-4, atol=2e-5)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_same_bits_on_every_instruction_set(restore_isa: None, shape: dict[str, Any]) -> None:
+    results = []
+    for name in _core.isas():
+        _core.set_isa(name)
+        results.append(AttentionModel(**shape).run())
+    for result in results[1:]:
+        assert_same_bits(result, results[0])
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 64, 100, 512])
+def test_same_bits_for_every_chunking(chunk: int) -> None:
+    model = AttentionModel(**MIXED)
+    assert_same_bits(model.run(in_chunks(model.lengths, chunk)), model.run())
+
+
+@pytest.mark.parametrize("threads", [2, 3, 5])
+def test_same_bits_for_every_thread_count(threads: int) -> None:
+    model = AttentionModel(**MIXED)
+    whole = model.run()
+    assert_same_bits(model.run(threads=threads), whole)
+    # Single tokens on many threads: the chunks of one row are spread and merged again.
+    assert_same_bits(model.run(in_chunks(model.lengths, 1), threads=threads), whole)
+
+
+def test_same_bits_alone_or_in_a_batch() -> None:
+    model = AttentionModel(**MIXED)
+    assert_same_bits(model.run(one_by_one(model.lengths)), model.run())
+
+
+def test_later_tokens_cannot_reach_a_row() -> None:
+    """Infinite keys and NaN values in the future, or left in a block by another sequence."""
+    model = AttentionModel((60,), n_heads=4, n_kv_heads=2)
+    clean = model.run()
+    model.k[33:] = np.inf
+    model.v[33:] = np.nan
+    poisoned = model.run()
+    assert_same_bits(poisoned[:33], clean[:33])
+    assert np.isnan(poisoned[33:]).all()
+    assert_same_bits(model.run(in_chunks((60,), 33))[:33], clean[:33])
+
+
+def test_stale_blocks_do_not_matter() -> None:
+    model = AttentionModel((40,), n_heads=2, n_kv_heads=1)
+    program, _, out = model.program()
+    c = program.columns
+    c["block_tables"][0] = model.block_table(0)
+
+    def run(n: int) -> np.ndarray:
+        c["tokens"][:n] = c["positions"][:n] = np.arange(n)
+        c["seq_starts"][:2] = 0, n
+        program.step(n, 1, 0)
+        return program.read(out, n)
+
+    first = run(7)
+    run(40)
+    assert_same_bits(run(7), first)
+
+
+def test_shared_prefix_blocks_are_only_read() -> None:
+    """Two sequences whose first block is one and the same."""
+    model = AttentionModel((32, 32), seed=3)
+    for table in (model.q, model.k, model.v):
+        table[32:48] = table[:16]
+    apart = model.run()
+    program, _, out = model.program(threads=2)
+    c = program.columns
+    c["tokens"][:16] = c["positions"][:16] = np.arange(16)
+    c["seq_starts"][:2] = 0, 16
+    c["block_tables"][:, 0] = 0
+    c["block_tables"][:, 1] = 1, 2
+    program.step(16, 1, 0)
+    c["tokens"][:32] = [*range(16, 32), *range(48, 64)]
+    c["positions"][:32] = [*range(16, 32), *range(16, 32)]
+    c["seq_starts"][:3] = 0, 16, 32
+    program.step(32, 2, 0)
+    together = program.read(out, 32)
+    assert_same_bits(together[:16], apart[16:32])
+    assert_same_bits(together[16:], apart[48:])
+
+
+def test_bad_attention_is_refused() -> None:
+    model = AttentionModel((4,))
+    model.n_kv_heads = 1
+    with pytest.raises(ValueError, match=r"attention.*does not fit the heads"):
+        model.program()

@@ -1,0 +1,69 @@
+"""The KV pool: its shape checks, and where attention puts keys and values."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pyllm import _core
+from tests.support.attention_model import AttentionModel
+
+GOOD = {"n_layers": 2, "n_kv_heads": 3, "k_dim": 10, "v_dim": 20, "block_size": 32, "n_blocks": 5}
+
+
+def test_size_counts_padded_values() -> None:
+    pool = _core.KVPool(**GOOD)
+    assert pool.nbytes == 2 * 5 * 3 * 32 * (10 + 32) * 2
+    assert (pool.block_size, pool.n_blocks, pool.k_dim, pool.v_dim) == (32, 5, 10, 20)
+
+
+def test_memory_is_not_touched_until_written() -> None:
+    """A pool of 2 TiB can be made on any machine: only written blocks become resident."""
+    pool = _core.KVPool(32, 8, 128, 128, 32, 1 << 19)
+    assert pool.nbytes == 1 << 41
+    assert not pool.keys(31, (1 << 19) - 1, 7).any()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("block_size", 24), ("block_size", 0), ("n_blocks", 0), ("n_layers", -1), ("k_dim", 0),
+     ("v_dim", -5), ("n_kv_heads", 1 << 40), ("n_blocks", 1 << 31)],
+)  # fmt: skip
+def test_impossible_sizes_are_refused(field: str, value: int) -> None:
+    sizes = (
+        {**GOOD, "n_layers": 1 << 20, field: value} if value == 1 << 31 else {**GOOD, field: value}
+    )
+    with pytest.raises(ValueError, match=f"KVPool.*({field}|bytes)"):
+        _core.KVPool(**sizes)
+
+
+@pytest.mark.parametrize("block_size", [16, 32, 48])
+def test_tokens_land_in_their_blocks(isa: str, block_size: int) -> None:
+    model = AttentionModel(
+        (75, 20), n_heads=2, n_kv_heads=2, head_dim=10, v_dim=18, block_size=block_size
+    )
+    program, kv, _ = model.program(threads=2)
+    c = program.columns
+    c["tokens"][:95] = np.arange(95)
+    c["positions"][:95] = [*range(75), *range(20)]
+    c["seq_starts"][:3] = 0, 75, 95
+    for seq in range(2):
+        c["block_tables"][seq] = model.block_table(seq)
+    program.step(95, 2, 0)
+    for seq, start, n in ((0, 0, 75), (1, 75, 20)):
+        for head in range(2):
+            blocks = model.block_table(seq)
+            keys = np.concatenate([kv.keys(0, int(b), head) for b in blocks])[:n]
+            values = np.concatenate([kv.values(0, int(b), head) for b in blocks])[:n]
+            rows = slice(start, start + n)
+            expected_keys = model.k[rows].reshape(n, 2, 10)[:, head].astype(np.float16)
+            expected_values = model.v[rows].reshape(n, 2, 18)[:, head].astype(np.float16)
+            np.testing.assert_array_equal(keys, expected_keys)
+            np.testing.assert_array_equal(values, expected_values)
+
+
+def test_reading_outside_is_refused() -> None:
+    pool = _core.KVPool(**GOOD)
+    for place in ((2, 0, 0), (0, 5, 0), (0, 0, 3), (-1, 0, 0)):
+        with pytest.raises(ValueError, match="no such"):
+            pool.keys(*place)
