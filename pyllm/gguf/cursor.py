@@ -58,19 +58,29 @@ class Cursor:
 
     def u32(self, field: str) -> int:
         """A 32-bit unsigned integer."""
-        return int(self.scalar(_U32, field))
+        position = self.position
+        if self.end - position < 4:
+            self.need(4, field)
+        self.position = position + 4
+        value: int = _U32.unpack_from(self.data, position)[0]
+        return value
 
     def u64(self, field: str) -> int:
         """A 64-bit unsigned integer."""
-        return int(self.scalar(_U64, field))
+        position = self.position
+        if self.end - position < 8:
+            self.need(8, field)
+        self.position = position + 8
+        value: int = _U64.unpack_from(self.data, position)[0]
+        return value
 
     def string(self, field: str, max_bytes: int) -> bytes:
         """A length-prefixed string of at most `max_bytes` bytes; the length is checked first."""
-        at = self.position
-        length = self.u64(f"{field} length")
-        if length > max_bytes:
-            raise self.error(at, f"{field} length", length, f"at most {max_bytes} bytes")
-        self.need(length, field)
+        length = self.u64(field)
         start = self.position
+        if length > max_bytes:
+            raise self.error(start - 8, f"{field} length", length, f"at most {max_bytes} bytes")
+        if length > self.end - start:
+            self.need(length, field)
         self.position = start + length
-        return self.data[start : self.position]
+        return self.data[start : start + length]

@@ -128,11 +128,9 @@ def _check_data(
     """Checks that the data of every tensor is in the file; answers with warnings."""
     file_size = len(cursor.data)
     last = next(reversed(tensors.values()), None)
-    data_end = data_start
-    if last is not None:
-        data_end = data_start + last.offset + last.nbytes
-        if data_end > file_size:
-            raise _data_missing(cursor, tensors, data_start, file_size)
+    data_end = data_start + (last.offset + last.nbytes if last else 0)
+    if data_end > file_size:
+        _refuse_missing_data(cursor, tensors, data_start, file_size)
     trailing = file_size - padded(data_end, alignment)
     if trailing <= 0:
         return ()
@@ -140,17 +138,16 @@ def _check_data(
     return (f"{trailing} bytes follow the last tensor; they are ignored",)
 
 
-def _data_missing(
+def _refuse_missing_data(
     cursor: Cursor, tensors: dict[str, TensorInfo], data_start: int, file_size: int
-) -> ModelFileError:
-    # Tensors are in order, so the first one that passes the end is the one to name.
-    info = next(t for t in tensors.values() if data_start + t.offset + t.nbytes > file_size)
-    at = data_start + info.offset
-    field = f"tensor {printable(info.name)}: bytes of data in the file"
-    limit = f"it needs {info.nbytes}"
-    return cursor.error(
-        at, field, max(0, file_size - at), limit, f"truncated download? {CUT_SHORT}"
-    )
+) -> None:
+    """Raises for the first tensor that passes the end; tensors are in the order of their data."""
+    for info in tensors.values():
+        at = data_start + info.offset
+        if info.nbytes and at + info.nbytes > file_size:
+            field = f"tensor {printable(info.name)}: bytes of data in the file"
+            limit, message = f"it needs {info.nbytes}", f"truncated download? {CUT_SHORT}"
+            raise cursor.error(at, field, max(0, file_size - at), limit, message)
 
 
 def _refuse_uncounted_tensor(

@@ -96,7 +96,11 @@ def _add(
 def _elements(value: object) -> list[object]:
     if isinstance(value, StringArray):
         return list(value.iter_raw())
-    return value.tolist() if isinstance(value, np.ndarray) else list(value)  # type: ignore[call-overload]
+    if isinstance(value, np.ndarray):
+        return list(value.tolist())
+    if isinstance(value, list):
+        return value
+    raise ValueError(f"not an array: {type(value).__name__}")
 
 
 def _natural_type(value: object) -> str:

@@ -23,7 +23,8 @@ class Case:
     row      "A-38"; several cases may share a row
     stage    the last step to try; an error is allowed, and expected, at any step up to it
     error    name of the exception class, exactly
-    max_ms   bound on the time of the whole attempt
+    max_ms   bound on the processor time of the whole attempt
+    max_mib  bound on the memory it adds, at its highest
     warning  a regular expression that one of the file's warnings must match
     """
 
