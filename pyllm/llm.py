@@ -70,17 +70,17 @@ class LLM:
         if max_num_batched_tokens < max_num_seqs:  # before loading: that takes a while
             limit = f"must be at least max_num_seqs ({max_num_seqs})"
             raise RequestError("max_num_batched_tokens", max_num_batched_tokens, limit)
-        self._start(
-            load_model(
+        with ProgressBar("loading") as progress:
+            loaded = load_model(
                 model,
                 num_threads=num_threads,
                 max_model_len=max_model_len,
                 max_num_seqs=max_num_seqs,
                 max_num_batched_tokens=max_num_batched_tokens,
                 kv_cache_bytes=kv_cache_bytes,
-            ),
-            seed,
-        )
+                progress=progress,
+            )
+        self._start(loaded, seed)
 
     @classmethod
     def from_model(cls, model: EngineModel, *, seed: int = 0) -> Self:
@@ -196,11 +196,11 @@ class LLM:
         inbox: Inbox = queue.SimpleQueue()
         try:
             self._thread.submit(requests, inbox)
-            with ProgressBar("generating", total=len(requests), shown=use_tqdm) as bar:
+            with ProgressBar("generating", shown=use_tqdm) as bar:
                 while len(results) < len(requests):
                     output = _received(inbox)
                     results[output.request_id] = output
-                    bar.advance()
+                    bar(len(results), len(requests))
         finally:  # an interrupt or a failure: the others must not go on for nobody
             self._abandon(requests, results)
         return [results[request.request_id] for request in requests]

@@ -41,7 +41,10 @@ class CompletionOutput:
 
 @dataclass(slots=True)
 class RequestMetrics:
-    """When things happened to a request, in seconds of `time.perf_counter()`."""
+    """When things happened to a request, in seconds of `time.perf_counter()`.
+
+    All outputs of a request share one object: fields fill in while it runs.
+    """
 
     arrival_time: float
     first_scheduled_time: float | None = None

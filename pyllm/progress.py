@@ -14,33 +14,31 @@ _WORTH_SHOWING_AFTER_S = 1.0
 
 
 class ProgressBar:
-    """On stderr, when that is a terminal and the work has taken over a second."""
+    """Call it with (done, total). On stderr, when that is a terminal, after a second of work."""
 
-    def __init__(self, what: str, *, total: int, shown: bool = True) -> None:
-        self._what = what
-        self._total = total
-        self._shown = shown and sys.stderr.isatty()
+    def __init__(self, title: str, *, shown: bool = True) -> None:
+        self._title = title
+        self._shown = shown and sys.stderr is not None and sys.stderr.isatty()
         self._started = time.perf_counter()
-        self._done = 0
         self._bar: Progress | None = None
         self._task: TaskID | None = None
 
-    def advance(self) -> None:
-        """One unit of the total is done."""
-        self._done += 1
-        if not self._shown:
+    def __call__(self, done: int, total: int) -> None:
+        if not self._shown or time.perf_counter() - self._started < _WORTH_SHOWING_AFTER_S:
             return
-        if self._bar is None and time.perf_counter() - self._started > _WORTH_SHOWING_AFTER_S:
-            self._open()
-        if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, completed=self._done)
+        if self._bar is None:
+            self._open(total)
+        assert self._bar is not None
+        assert self._task is not None
+        self._bar.update(self._task, completed=done, total=total)
 
-    def _open(self) -> None:
+    def _open(self, total: int) -> None:
+        # Imported here: rich takes 60 ms, and most calls never wait a second.
         from rich.console import Console
         from rich.progress import Progress
 
         self._bar = Progress(console=Console(stderr=True), transient=True)
-        self._task = self._bar.add_task(self._what, total=self._total)
+        self._task = self._bar.add_task(self._title, total=total)
         self._bar.start()
 
     def __enter__(self) -> Self:

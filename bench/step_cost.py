@@ -1,0 +1,127 @@
+"""What does the Python half of a decode step cost? (schedule, fill, postprocess; no model)
+
+    python bench/step_cost.py [--batches 1 8 32]
+
+The program is replaced by one that does nothing, so that what remains is Python. The budget is
+100 us at batch 32: a 1B model in 4 bits takes 10 ms or more for such a step.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pyllm.engine import Engine
+from pyllm.sampling import RequestOutputKind, SamplingParams
+
+N_VOCAB = 32_000
+MAX_SEQS, MAX_BLOCKS = 64, 512
+
+
+class ByteTokenizer:
+    """The least a tokenizer can cost: every token is one letter."""
+
+    n_vocab = N_VOCAB
+    eog_ids: frozenset[int] = frozenset({2})
+
+    def piece(self, token: int, *, at_start: bool, skip_special: bool) -> bytes:  # noqa: ARG002
+        return b"x"
+
+    def restarts_text(self, token: int) -> bool:  # noqa: ARG002
+        return False
+
+    def token_bytes(self, token: int) -> bytes:  # noqa: ARG002
+        return b"x"
+
+
+class NoProgram:
+    """Answers token 7 for ever, in no time."""
+
+    def __init__(self) -> None:
+        self.columns: Mapping[str, npt.NDArray[Any]] = {
+            "tokens": np.zeros(512, np.int32),
+            "positions": np.zeros(512, np.int32),
+            "seq_starts": np.zeros(MAX_SEQS + 1, np.int32),
+            "block_tables": np.zeros((MAX_SEQS, MAX_BLOCKS), np.int32),
+            "seed": np.zeros(MAX_SEQS, np.uint64),
+            "rng_position": np.zeros(MAX_SEQS, np.int64),
+            "sampled": np.full(MAX_SEQS, 7, np.int32),
+            "top_ids": np.zeros((MAX_SEQS, 20), np.int32),
+            "top_logprobs": np.zeros((MAX_SEQS, 20), np.float32),
+        }
+        self.columns |= {
+            name: np.zeros(MAX_SEQS, np.int32)
+            for name in ("logit_rows", "top_k", "n_logprobs", "status")
+        } | {
+            name: np.zeros(MAX_SEQS, np.float32)
+            for name in (
+                "temperature", "top_p", "min_p", "repetition_penalty", "presence_penalty",
+                "frequency_penalty", "logprob",
+            )
+        }  # fmt: skip
+
+    def step(self, *_: object) -> None:
+        pass
+
+
+class NoModel:
+    """A model with room for everything."""
+
+    def __init__(self) -> None:
+        self.program = NoProgram()
+        self.tokenizer: Any = ByteTokenizer()
+        self.block_size = 32
+        self.max_model_len = MAX_BLOCKS * self.block_size
+        self.num_kv_blocks = MAX_SEQS * MAX_BLOCKS
+
+    def close(self) -> None:
+        pass
+
+
+def step_times_us(batch: int, kind: RequestOutputKind, **params: Any) -> list[float]:
+    """Microseconds of 2000 steps that decode `batch` sequences."""
+    engine = Engine(NoModel())
+    for _ in range(batch):
+        sampling = SamplingParams(max_tokens=None, output_kind=kind, **params)
+        engine.add(engine.make_request(None, [5] * 100, sampling))
+    for _ in range(20):  # prompts of 100 tokens, 512 a step: 32 of them are in after 7 steps
+        engine.step()
+    times = []
+    for _ in range(2000):
+        start = time.perf_counter()
+        engine.step()
+        times.append((time.perf_counter() - start) * 1e6)
+    return times
+
+
+CASES: dict[str, tuple[RequestOutputKind, dict[str, Any]]] = {
+    "generate": (RequestOutputKind.FINAL_ONLY, {}),
+    "stream": (RequestOutputKind.DELTA, {}),
+    "stream, stop strings": (RequestOutputKind.DELTA, {"stop": ["\n\n", "User:"]}),
+    "generate, penalties": (RequestOutputKind.FINAL_ONLY, {"presence_penalty": 0.5}),
+    "generate, 5 logprobs": (RequestOutputKind.FINAL_ONLY, {"logprobs": 5}),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Python's cost of one decode step")
+    parser.add_argument("--batches", type=int, nargs="+", default=[1, 8, 32])
+    batches = parser.parse_args().batches
+    print("| us per step, median (best) |" + "".join(f" batch {b} |" for b in batches))
+    print("|---|" + "---:|" * len(batches))
+    for name, (kind, params) in CASES.items():
+        cells = []
+        for batch in batches:
+            times = step_times_us(batch, kind, **params)
+            cells.append(f" {statistics.median(times):.0f} ({min(times):.0f}) |")
+        print(f"| {name} |" + "".join(cells))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,426 @@
+"""The engine: a request's tokens are its own affair, whatever else runs and however it is cut."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pyllm.engine import Engine
+from pyllm.errors import ContextLengthError, RequestError
+from pyllm.sampling import RequestOutputKind, SamplingParams
+from tests.pyllm.fake_program import (
+    BOS,
+    EOS,
+    EOT,
+    FakeModel,
+    hashed_logits,
+    printable_logits,
+    scripted,
+)
+
+FINAL = RequestOutputKind.FINAL_ONLY
+
+
+def run(engine, requests):
+    """Outputs by request, in order."""
+    for request in requests:
+        engine.add(request)
+    outputs = {}
+    for _ in range(5000):
+        if not engine.has_unfinished():
+            break
+        for output in engine.step():
+            outputs[output.request_id] = output
+        engine.scheduler.check()
+    assert not engine.has_unfinished()
+    return [outputs[request.request_id] for request in requests]
+
+
+def complete(params, *, prompt=(BOS, 1, 2), logits_of=hashed_logits, **model):
+    engine = Engine(FakeModel(logits_of=logits_of, **model))
+    params.output_kind = FINAL
+    return run(engine, [engine.make_request(None, prompt, params)])[0]
+
+
+def say(text, *, stop_at=None, **params):
+    """The output of a model that says `text` (a string, or token ids) and then ends."""
+    script = list(text.encode()) if isinstance(text, str) else text
+    params = SamplingParams(temperature=0, max_tokens=params.pop("max_tokens", None), **params)
+    return complete(params, logits_of=scripted(3, script)).outputs[0]
+
+
+# ---- ends ------------------------------------------------------------------------------------
+
+
+def test_end_of_generation_stops_without_a_reason_to_name():
+    output = say("hello")
+    assert (output.text, output.finish_reason, output.stop_reason) == ("hello", "stop", None)
+    assert output.token_ids == [*b"hello", EOS]
+
+
+def test_every_end_of_generation_token_stops():
+    assert say([ord("a"), EOT, ord("b")]).token_ids == [ord("a"), EOT]
+
+
+def test_ignore_eos_goes_on_to_the_limit():
+    output = say("ab", ignore_eos=True, max_tokens=5)
+    assert (output.token_ids, output.finish_reason) == ([*b"ab", EOS, EOS, EOS], "length")
+
+
+def test_max_tokens():
+    output = say("hello", max_tokens=3)
+    assert (output.text, output.finish_reason) == ("hel", "length")
+
+
+def test_the_context_is_the_limit_without_max_tokens():
+    output = complete(SamplingParams(max_tokens=None, ignore_eos=True), max_model_len=20)
+    assert len(output.outputs[0].token_ids) == 17
+    assert output.outputs[0].finish_reason == "length"
+
+
+def test_a_stop_id_is_named_and_not_written():
+    output = say("hello", stop_token_ids=[ord("l")])
+    assert (output.text, output.finish_reason, output.stop_reason) == ("he", "stop", ord("l"))
+    assert output.token_ids == [*b"hel"]
+
+
+def test_a_stop_id_can_be_written():
+    assert say("hello", stop_token_ids=[ord("l")], include_stop_str_in_output=True).text == "hel"
+
+
+def test_a_stop_id_that_is_eos_works_despite_ignore_eos():
+    output = say("hi", stop_token_ids=[EOS], ignore_eos=True)
+    assert (output.finish_reason, output.stop_reason) == ("stop", EOS)
+
+
+@pytest.mark.parametrize(
+    "tokens",
+    [
+        [*b"a", 262, *b"x"],  # "stop" is one token
+        [*b"a", 260, 261, *b"x"],  # "st" "op"
+        [*b"as", 260, *b"op", *b"x"],  # a false start first: "sst" "o" "p"
+        [*b"a", *b"sto", 261],  # "s" "t" "o" "op": never "stop"
+    ],
+)
+def test_stop_strings_across_tokens(tokens):
+    text = b"".join(bytes([t]) if t < 256 else {260: b"st", 261: b"op", 262: b"stop"}[t]
+                    for t in tokens).decode()  # fmt: skip
+    output = say(tokens, stop=["stop"])
+    if "stop" in text:
+        assert (output.text, output.stop_reason) == (text[: text.index("stop")], "stop")
+    else:
+        assert (output.text, output.stop_reason) == (text, None)
+    assert output.finish_reason == "stop"
+
+
+def test_a_stop_string_can_be_written():
+    output = say("one. two.", stop=". ", include_stop_str_in_output=True)
+    assert output.text == "one. "
+
+
+def test_held_back_text_is_released_at_the_end():
+    assert say("a sto", stop="stop").text == "a sto"
+    assert say("a sto", stop="stop", max_tokens=4).text == "a st"
+
+
+def test_half_a_character_at_the_end_is_marked():
+    output = say("aé", max_tokens=2)
+    assert output.text == "a\N{REPLACEMENT CHARACTER}"
+
+
+def test_min_tokens_bans_the_end_and_ignores_stop_strings():
+    output = complete(
+        SamplingParams(temperature=0, min_tokens=6, max_tokens=8, stop="a"),
+        logits_of=scripted(3, [*b"aaa"]),  # then wants to end
+    ).outputs[0]
+    assert len(output.token_ids) >= 6
+    assert not {EOS, EOT} & set(output.token_ids[:6])
+
+
+def test_detokenize_false_gives_ids_only():
+    output = say("hello", detokenize=False)
+    assert (output.text, output.token_ids) == ("", [*b"hello", EOS])
+
+
+def test_special_tokens_are_shown_when_asked():
+    assert say([*b"a", 259, *b"b"]).text == "ab"
+    assert say([*b"a", 259, *b"b"], skip_special_tokens=False).text == "a<259>b"
+
+
+# ---- numbers ---------------------------------------------------------------------------------
+
+
+def test_logprobs():
+    output = complete(SamplingParams(temperature=0, max_tokens=4, logprobs=2, ignore_eos=True))
+    output = output.outputs[0]
+    assert len(output.logprobs) == 4
+    tokens = [BOS, 1, 2]
+    total = 0.0
+    for token, entry in zip(output.token_ids, output.logprobs, strict=True):
+        logits = hashed_logits(tokens).astype(np.float64)
+        expected = logits - np.log(np.exp(logits).sum())
+        best = np.argsort(-expected)[:2].tolist()
+        assert list(entry) == best
+        assert [entry[t].rank for t in best] == [1, 2]
+        assert entry[token].logprob == pytest.approx(expected[token], abs=1e-5)
+        total += entry[token].logprob
+        tokens.append(token)
+    assert output.cumulative_logprob == pytest.approx(total)
+
+
+def test_logprobs_zero_reports_the_chosen_token_only():
+    output = complete(SamplingParams(seed=1, max_tokens=3, logprobs=0, ignore_eos=True)).outputs[0]
+    assert [list(entry) for entry in output.logprobs] == [[t] for t in output.token_ids]
+    assert {value.rank for entry in output.logprobs for value in entry.values()} == {None}
+
+
+def test_no_logprobs_unless_asked():
+    output = complete(SamplingParams(max_tokens=2)).outputs[0]
+    assert output.logprobs is None
+    assert output.cumulative_logprob is None
+
+
+def test_logit_bias_chooses():
+    output = complete(
+        SamplingParams(temperature=0, max_tokens=3, logit_bias={ord("z"): 100})
+    ).outputs[0]
+    assert output.text == "zzz"
+
+
+def test_presence_penalty_counts_generated_tokens_only():
+    prompt = [BOS, *b"q"]
+    logits = np.zeros(272, np.float32)
+    logits[ord("q")] = 1.0
+    logits[ord("r")] = 0.5
+    output = complete(
+        SamplingParams(temperature=0, max_tokens=3, presence_penalty=2.0),
+        prompt=prompt,
+        logits_of=lambda tokens: logits.copy(),
+    ).outputs[0]
+    assert output.text[:2] == "qr"
+    assert output.text[2] not in "qr"
+
+
+def test_repetition_penalty_sees_the_prompt():
+    logits = np.zeros(272, np.float32)
+    logits[ord("q")] = 1.0
+    logits[ord("r")] = 0.6
+    params = SamplingParams(temperature=0, max_tokens=1, repetition_penalty=2.0)
+    output = complete(params, prompt=[BOS, *b"q"], logits_of=lambda tokens: logits.copy())
+    assert output.outputs[0].text == "r"
+
+
+def test_nonfinite_logits_end_one_request_alone():
+    def logits_of(tokens):
+        logits = printable_logits(tokens)
+        if tokens[1] == 99 and len(tokens) == 6:
+            logits[5] = np.nan
+        return logits
+
+    engine = Engine(FakeModel(logits_of=logits_of))
+    params = SamplingParams(max_tokens=10, output_kind=FINAL, seed=3)
+    prompts = [[BOS, 1, 2], [BOS, 99, 2], [BOS, 3, 2]]
+    outputs = run(engine, [engine.make_request(None, p, params) for p in prompts])
+    bad = outputs[1].outputs[0]
+    assert (bad.finish_reason, bad.stop_reason) == ("error", "nonfinite_logits")
+    assert len(bad.text) == 3
+    for prompt, output in zip(prompts[::2], outputs[::2], strict=True):
+        assert output.outputs[0].finish_reason == "length"
+        alone = complete(SamplingParams(max_tokens=10, seed=3), prompt=prompt, logits_of=logits_of)
+        assert alone.outputs[0].token_ids == output.outputs[0].token_ids
+    assert engine.scheduler.kv_cache.num_free_blocks == 64
+
+
+# ---- seeds and n -----------------------------------------------------------------------------
+
+
+def test_unseeded_requests_differ_and_repeat_with_the_engine_seed():
+    def texts(seed):
+        engine = Engine(FakeModel(logits_of=printable_logits), seed=seed)
+        params = SamplingParams(output_kind=FINAL, temperature=20)
+        requests = [engine.make_request(None, [BOS], params) for _ in range(3)]
+        return [output.outputs[0].text for output in run(engine, requests)]
+
+    assert len(set(texts(0))) == 3
+    assert texts(0) == texts(0)
+    assert texts(0) != texts(1)
+
+
+def test_n_begins_with_the_answer_of_one():
+    one = complete(SamplingParams(seed=9, max_tokens=6, ignore_eos=True))
+    three = complete(SamplingParams(seed=9, max_tokens=6, ignore_eos=True, n=3))
+    assert [o.index for o in three.outputs] == [0, 1, 2]
+    assert three.outputs[0].token_ids == one.outputs[0].token_ids
+    assert len({tuple(o.token_ids) for o in three.outputs}) == 3
+
+
+# ---- reports ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_deltas_add_up_to_the_final_output(n):
+    def params(kind):
+        return SamplingParams(
+            seed=4, max_tokens=20, stop="q", logprobs=1, n=n, output_kind=kind, temperature=20
+        )
+
+    outputs = {}
+    for kind in RequestOutputKind:
+        engine = Engine(FakeModel(logits_of=printable_logits))
+        engine.add(engine.make_request(None, [BOS, 1], params(kind)))
+        outputs[kind] = []
+        while engine.has_unfinished():
+            outputs[kind] += engine.step()
+    (final,) = outputs[FINAL]
+    assert outputs[RequestOutputKind.CUMULATIVE][-1].outputs == final.outputs
+    for expected in final.outputs:
+        parts = [
+            part
+            for output in outputs[RequestOutputKind.DELTA]
+            for part in output.outputs
+            if part.index == expected.index
+        ]
+        assert "".join(part.text for part in parts) == expected.text
+        assert [t for part in parts for t in part.token_ids] == expected.token_ids
+        assert [entry for part in parts for entry in part.logprobs] == expected.logprobs
+        reasons = [part.finish_reason for part in parts]
+        assert reasons == [None] * (len(parts) - 1) + [expected.finish_reason]
+
+
+def test_metrics_are_in_order():
+    metrics = complete(SamplingParams(max_tokens=5, ignore_eos=True)).metrics
+    times = [
+        metrics.arrival_time,
+        metrics.first_scheduled_time,
+        metrics.first_token_time,
+        metrics.last_token_time,
+        metrics.finished_time,
+    ]
+    assert times == sorted(times)
+    assert metrics.first_token_time < metrics.finished_time
+
+
+# ---- requests --------------------------------------------------------------------------------
+
+
+def test_a_prompt_that_fills_the_context_is_refused_with_both_counts():
+    engine = Engine(FakeModel(max_model_len=20))
+    engine.make_request(None, [1] * 19, SamplingParams())
+    with pytest.raises(ContextLengthError) as raised:
+        engine.make_request(None, [1] * 20, SamplingParams())
+    assert (raised.value.prompt_tokens, raised.value.max_model_len) == (20, 20)
+
+
+def test_an_empty_prompt_is_refused():
+    with pytest.raises(RequestError, match=r"prompt: .*no tokens"):
+        Engine(FakeModel()).make_request("", [], SamplingParams())
+
+
+def test_a_request_id_cannot_be_used_twice_at_a_time():
+    engine = Engine(FakeModel())
+    engine.add(engine.make_request(None, [1], SamplingParams(), "mine"))
+    with pytest.raises(RequestError, match="request_id: 'mine': is in use"):
+        engine.add(engine.make_request(None, [1], SamplingParams(), "mine"))
+
+
+def test_later_changes_of_the_callers_params_do_not_reach_the_request():
+    engine = Engine(FakeModel())
+    params = SamplingParams(max_tokens=2, ignore_eos=True, output_kind=FINAL)
+    request = engine.make_request(None, [1], params)
+    params.max_tokens, params.output_kind = 9, RequestOutputKind.DELTA
+    (output,) = run(engine, [request])
+    assert len(output.outputs[0].token_ids) == 2
+
+
+def test_a_cache_smaller_than_the_context_is_refused():
+    with pytest.raises(RequestError, match="max_model_len: 256: the KV cache holds 240 tokens"):
+        Engine(FakeModel(num_kv_blocks=15))
+
+
+def test_abort_frees_everything_and_is_idempotent():
+    engine = Engine(FakeModel())
+    request = engine.make_request(None, [1] * 40, SamplingParams(n=3, max_tokens=50))
+    engine.add(request)
+    engine.step()
+    engine.abort(request.request_id)
+    engine.abort(request.request_id)
+    engine.abort("never heard of")
+    assert not engine.has_unfinished()
+    assert engine.scheduler.kv_cache.num_free_blocks == 64
+    assert [c.finish_reason for c in request.continuations] == ["abort"] * 3
+
+
+# ---- the promise -----------------------------------------------------------------------------
+
+requests_of = st.lists(
+    st.tuples(
+        st.integers(1, 60),  # prompt tokens
+        st.integers(1, 40),  # max_tokens
+        st.integers(0, 5),  # seed
+        st.sampled_from(
+            [
+                {"temperature": 0},
+                {"temperature": 0.9, "top_p": 0.9},
+                {"presence_penalty": 0.5, "repetition_penalty": 1.2},
+                {"logit_bias": {7: 3.0}, "min_tokens": 1},
+            ]
+        ),
+        st.integers(0, 30),  # step at which it arrives
+        st.one_of(st.none(), st.integers(1, 20)),  # steps after which it is aborted
+    ),
+    min_size=1,
+    max_size=7,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    requests=requests_of,
+    budget=st.sampled_from([4, 7, 64]),
+    block_size=st.sampled_from([4, 16]),
+    spare_blocks=st.integers(0, 12),
+)
+def test_tokens_do_not_depend_on_company_chunks_or_preemption(
+    requests, budget, block_size, spare_blocks
+):
+    engine = Engine(
+        FakeModel(
+            max_model_len=100,
+            block_size=block_size,
+            num_kv_blocks=-(-100 // block_size) + spare_blocks,
+            max_num_seqs=4,
+            max_num_batched_tokens=budget,
+        )
+    )
+    todo = [
+        (
+            arrival,
+            index,
+            [index + 1] * length,
+            SamplingParams(max_tokens=most, seed=seed, output_kind=FINAL, **params),
+            abort,
+        )
+        for index, (length, most, seed, params, arrival, abort) in enumerate(requests)
+    ]
+    outputs, deadlines = {}, {}
+    for step in range(5000):
+        for arrival, index, prompt, params, abort in todo:
+            if arrival == step:
+                engine.add(engine.make_request(None, prompt, params, str(index)))
+                if abort is not None:
+                    deadlines[str(index)] = step + abort
+        for request_id, deadline in deadlines.items():
+            if deadline == step:
+                engine.abort(request_id)
+        if engine.has_unfinished():
+            outputs |= {output.request_id: output for output in engine.step()}
+            engine.scheduler.check()
+        elif step > 60:
+            break
+    assert engine.scheduler.kv_cache.num_free_blocks == engine.model.num_kv_blocks
+    for _, index, prompt, params, abort in todo:
+        if str(index) not in outputs:
+            assert abort is not None
+            continue
+        alone = complete(params, prompt=prompt, max_model_len=100)
+        assert outputs[str(index)].outputs == alone.outputs

@@ -1,0 +1,275 @@
+"""LLM: several threads, streams that are left, interrupts, failures, closing."""
+
+import gc
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+import pyllm.llm as llm_module
+from pyllm.errors import ContextLengthError, PyLLMError, RequestError
+from pyllm.llm import LLM
+from pyllm.sampling import SamplingParams
+from tests.pyllm.fake_program import EOS, FakeModel, hashed_logits, printable_logits, scripted
+
+GREEDY = SamplingParams(temperature=0, max_tokens=8, ignore_eos=True)
+
+
+def llm_of(**options):
+    return LLM.from_model(FakeModel(**options))
+
+
+def wait_until(condition, seconds=10):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.001)
+
+
+def free_blocks(llm):
+    return llm.engine.scheduler.kv_cache.num_free_blocks
+
+
+def slow_logits(tokens):
+    time.sleep(0.002)
+    return printable_logits(tokens)
+
+
+# ---- generate --------------------------------------------------------------------------------
+
+
+def test_generate_keeps_the_order_of_prompts():
+    with llm_of(logits_of=printable_logits) as llm:
+        prompts = [chr(ord("a") + i) * (20 - i) for i in range(20)]
+        params = [SamplingParams(max_tokens=1 + i % 5, temperature=0) for i in range(20)]
+        outputs = llm.generate(prompts, params)
+        assert [output.prompt for output in outputs] == prompts
+        assert [len(o.outputs[0].token_ids) for o in outputs] == [1 + i % 5 for i in range(20)]
+        for prompt, p, output in zip(prompts, params, outputs, strict=True):
+            assert llm.generate(prompt, p)[0].outputs == output.outputs
+
+
+def test_generate_defaults_to_sixteen_tokens():
+    with llm_of(logits_of=printable_logits) as llm:
+        assert len(llm.generate("a")[0].outputs[0].token_ids) == 16
+
+
+def test_generate_of_nothing():
+    with llm_of() as llm:
+        assert llm.generate([]) == []
+
+
+def test_params_must_match_the_prompts():
+    with llm_of() as llm:
+        with pytest.raises(RequestError, match=r"sampling_params.*one for each of the 2 prompts"):
+            llm.generate(["a", "b"], [SamplingParams()])
+        with pytest.raises(RequestError, match="sampling_params"):
+            llm.generate("a", {"temperature": 1})
+
+
+def test_one_bad_prompt_refuses_the_call_before_any_work():
+    with llm_of() as llm:
+        with pytest.raises(ContextLengthError):
+            llm.generate(["fine", "x" * 300])
+        assert llm.model.program.num_steps == 0
+
+
+# ---- chat ------------------------------------------------------------------------------------
+
+
+def test_plain_prompts_refuse_template_options():
+    with llm_of() as llm, pytest.raises(RequestError, match="tools"):
+        llm.stream("a", tools=[])
+
+
+@pytest.mark.parametrize("messages", [[], "hi", None, [[]], [{"content": "a"}], [["hi"]]])
+def test_malformed_conversations_are_refused(messages):
+    with llm_of() as llm, pytest.raises(RequestError, match="messages"):
+        llm.chat(messages)
+
+
+# ---- stream ----------------------------------------------------------------------------------
+
+
+def test_stream_adds_up_to_generate():
+    with llm_of(logits_of=printable_logits) as llm:
+        expected = llm.generate("hello", GREEDY)[0].outputs[0]
+        deltas = list(llm.stream("hello", GREEDY))
+        assert "".join(delta.text for delta in deltas) == expected.text
+        assert [token for delta in deltas for token in delta.token_ids] == expected.token_ids
+        assert [delta.finished for delta in deltas] == [False] * 7 + [True]
+        assert deltas[-1].finish_reason == "length"
+
+
+def test_stream_checks_at_once_and_starts_when_iterated():
+    with llm_of() as llm:
+        with pytest.raises(ContextLengthError):
+            llm.stream("x" * 300)
+        llm.stream("x")
+        time.sleep(0.01)
+        assert llm.model.program.num_steps == 0
+
+
+@pytest.mark.parametrize("how", ["close", "drop", "throw"])
+def test_leaving_a_stream_frees_its_blocks(how):
+    with llm_of(logits_of=slow_logits) as llm:
+        stream = llm.stream("a" * 100, SamplingParams(max_tokens=None))
+        next(stream)
+        assert free_blocks(llm) < 64
+        if how == "close":
+            stream.close()
+        elif how == "throw":
+            with pytest.raises(KeyboardInterrupt):
+                stream.throw(KeyboardInterrupt)
+        else:
+            del stream
+            gc.collect()
+        wait_until(lambda: free_blocks(llm) == 64)
+        assert not llm.engine.has_unfinished()
+
+
+# ---- threads ---------------------------------------------------------------------------------
+
+
+def test_threads_share_batches_and_get_their_own_answers():
+    barrier = threading.Barrier(6)
+
+    def ask(number):
+        barrier.wait()
+        prompt = f"thread {number}"
+        if number % 2:
+            return "".join(d.text for d in llm.stream(prompt, params))
+        return llm.generate(prompt, params)[0].outputs[0].text
+
+    params = SamplingParams(max_tokens=60, seed=5, temperature=20)
+    with llm_of(logits_of=slow_logits) as llm:
+        with ThreadPoolExecutor(6) as pool:
+            texts = list(pool.map(ask, range(6)))
+        assert llm.model.program.num_steps < 6 * 60 / 2, "they did run together"
+        barrier = threading.Barrier(1)
+        assert texts == [ask(number) for number in range(6)]
+        assert len(set(texts)) == 6
+
+
+def test_a_failing_step_is_reported_to_its_requests_and_the_engine_goes_on():
+    def logits_of(tokens):
+        if len(tokens) > 12:
+            raise ZeroDivisionError("boom")
+        return hashed_logits(tokens)
+
+    with llm_of(logits_of=logits_of) as llm:
+        for _ in range(2):
+            with pytest.raises(PyLLMError, match="the engine failed: ZeroDivisionError: boom"):
+                llm.generate("a", SamplingParams(max_tokens=50, ignore_eos=True))
+            assert free_blocks(llm) == 64
+            assert len(llm.generate("a", GREEDY)[0].outputs[0].token_ids) == 8
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
+def test_ctrl_c_ends_the_call_and_nothing_else():
+    with llm_of(logits_of=slow_logits, max_model_len=1000) as llm:
+        timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT))
+        timer.start()
+        with pytest.raises(KeyboardInterrupt):
+            llm.generate(["a", "b"], SamplingParams(max_tokens=None))
+        timer.join()
+        wait_until(lambda: free_blocks(llm) == 64)
+        assert len(llm.generate("a", GREEDY)[0].outputs[0].token_ids) == 8
+
+
+# ---- the end ---------------------------------------------------------------------------------
+
+
+def test_close_ends_others_and_may_be_repeated():
+    llm = llm_of(logits_of=slow_logits)
+    stream = llm.stream("a", SamplingParams(max_tokens=None))
+    next(stream)
+    llm.close()
+    llm.close()
+    assert llm.model.program.closed
+    with pytest.raises(PyLLMError, match="closed before the request was finished"):
+        list(stream)
+    for call in (lambda: llm.generate("a"), lambda: llm.stream("a")):
+        with pytest.raises(PyLLMError, match="closed"):
+            call()
+
+
+def test_a_stream_made_before_close_and_iterated_after_it_says_so():
+    llm = llm_of()
+    stream = llm.stream("a")
+    llm.close()
+    with pytest.raises(PyLLMError, match="this LLM is closed"):
+        next(stream)
+
+
+def test_a_forgotten_llm_stops_its_thread():
+    def engine_threads():
+        return [t for t in threading.enumerate() if t.name == "pyllm-engine"]
+
+    before = len(engine_threads())
+    llm = llm_of()
+    assert len(engine_threads()) == before + 1
+    del llm
+    gc.collect()
+    wait_until(lambda: len(engine_threads()) == before)
+
+
+def test_exit_in_the_middle_of_a_stream_is_clean():
+    code = """
+from tests.pyllm.test_llm import *
+llm = llm_of(logits_of=slow_logits)
+stream = llm.stream("a", SamplingParams(max_tokens=None))
+print(next(stream).token_ids != [])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "True\n", "")
+
+
+# ---- arguments of the constructor --------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("kv_cache_dtype", "q8_0"), ("enable_prefix_caching", True), ("max_num_seqs", 0),
+        ("max_num_batched_tokens", 15), ("max_num_batched_tokens", 0), ("max_num_seqs", 1.5),
+    ],
+)  # fmt: skip
+def test_a_constructor_argument_that_cannot_be_honoured_is_refused_before_loading(field, value):
+    with pytest.raises(RequestError, match=field):
+        LLM("no such file", **{field: value})
+
+
+def test_the_constructor_loads_what_it_was_told(monkeypatch):
+    calls = {}
+
+    def load_model(path, **options):
+        calls.update(path=path, **options)
+        return FakeModel()
+
+    monkeypatch.setattr(llm_module, "load_model", load_model)
+    with LLM("m.gguf", num_threads=3, max_model_len=99, enable_prefix_caching=False, seed=4) as llm:
+        assert llm.engine.seed == 4
+        assert llm.get_tokenizer().name == "fake"
+    del calls["progress"]
+    assert calls == {
+        "path": "m.gguf",
+        "num_threads": 3,
+        "max_model_len": 99,
+        "max_num_seqs": 16,
+        "max_num_batched_tokens": 512,
+        "kv_cache_bytes": None,
+    }
+
+
+def test_scripted_end():
+    with llm_of(logits_of=scripted(2, [*b"ok"])) as llm:
+        output = llm.generate("x", SamplingParams(temperature=0)).pop().outputs[0]
+        assert (output.text, output.token_ids[-1], output.finish_reason) == ("ok", EOS, "stop")
