@@ -32,6 +32,7 @@ __all__ = ["Model", "load_model"]
 
 Progress = Callable[[int, int], None]  # (bytes of weights done, bytes of weights in all)
 FLOAT_BYTES = 4
+PANEL_TOKENS = 16  # the cache stores tokens in vectors of 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ def load_model(
     max_num_seqs            sequences of one step
     max_num_batched_tokens  tokens of one step; longer prompts run in several
     kv_cache_bytes          None: up to a quarter of the memory the weights leave
+    block_size              tokens of a KV block, a multiple of 16
     progress                called with (bytes done, bytes in all) after each weight
 
     Raises ModelFileError, UnsupportedModelError, TokenizerError, MemoryBudgetError, RequestError,
@@ -82,6 +84,8 @@ def load_model(
         block_size=block_size,
     )  # fmt: skip
     isa()  # a wrong PYLLM_ISA is told before the file is read
+    if block_size % PANEL_TOKENS:
+        raise RequestError("block_size", block_size, f"must be a multiple of {PANEL_TOKENS}")
     threads = default_num_threads() if num_threads is None else num_threads
     with GGUFFile.open(path) as file:
         config = read_config(file, builders())

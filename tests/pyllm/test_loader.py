@@ -189,6 +189,11 @@ def test_sizes_below_one_are_refused(option: str) -> None:
         load(model_path("llama"), **{option: 0})
 
 
+def test_block_size_must_be_whole_vectors() -> None:
+    with pytest.raises(RequestError, match=r"block_size.*24.*16"):
+        load(model_path("llama"), block_size=24)
+
+
 def test_context_beyond_the_models_is_refused() -> None:
     with pytest.raises(RequestError, match=r"max_model_len.*257.*256"):
         load(model_path("llama"), max_model_len=257)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pyllm import kernels
 from pyllm.errors import ModelFileError
 from pyllm.graph.weights import Weight
 
@@ -27,7 +28,7 @@ class ToyFile:
 
     arrays: dict[str, npt.NDArray[Any]]
     types: dict[str, int] = field(default_factory=dict)  # ggml type when it is not the array's own
-    shapes: dict[str, tuple[int, int]] = field(default_factory=dict)  # of arrays that hold blocks
+    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)  # of arrays that hold blocks
     path: str = "toy.gguf"
 
     @property
@@ -44,6 +45,15 @@ class ToyFile:
         self, name: str, field: str, value: object, limit: str, message: str = ""
     ) -> ModelFileError:
         return ModelFileError(self.path, 64, f"tensor '{name}': {field}", value, limit, message)
+
+    def quantised(self, ggml_type: int) -> ToyFile:
+        """Return a copy whose matrices are of another type."""
+        matrices = {name: a for name, a in self.arrays.items() if a.ndim == 2}
+        return ToyFile(
+            self.arrays | {name: kernels.quantize(a, ggml_type) for name, a in matrices.items()},
+            self.types | dict.fromkeys(matrices, ggml_type),
+            {name: a.shape for name, a in matrices.items()},
+        )
 
     def values(self, weight: Weight) -> npt.NDArray[np.float32]:
         """What the reference interpreter reads for a handle."""

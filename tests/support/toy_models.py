@@ -62,9 +62,11 @@ def toy_arrays(c: Any, *, biases: bool = False, tied: bool = False, seed: int = 
     return arrays
 
 
-def record(c: Any, arrays: Arrays) -> tuple[list[Op], ToyFile]:
-    """Record the model; every tensor must have been read."""
+def record(c: Any, arrays: Arrays, ggml_type: int | None = None) -> tuple[list[Op], ToyFile]:
+    """Record the model, matrices quantised to `ggml_type`; every tensor must have been read."""
     graph, file = Graph(), ToyFile(arrays)
+    if ggml_type is not None:
+        file = file.quantised(ggml_type)
     weights = Weights(file)
     builders()[c.architecture](graph, c, weights)
     weights.require_all_used()

@@ -15,12 +15,12 @@ from pyllm.graph.reference import Batch
 from pyllm.kernels import prepare
 
 BLOCK_SIZE = 16
-BLOCKS_PER_SEQ = 8  # 128 tokens
+BLOCKS_PER_SEQ = 40  # 640 tokens
 MAX_SEQS = 33
 
 
 def compile_toy(plan: Plan, config: Any, threads: int = 1) -> CompiledProgram:
-    """Pack the weights of a toy model and build its program; sequence s owns blocks 8s..8s+7."""
+    """Pack the weights of a toy model and build its program; each sequence has its own blocks."""
     prepared = {w: _operand(w) for op in plan.ops for w in op.weights if w is not None}
     pool = make_kv_pool(config, MAX_SEQS * BLOCKS_PER_SEQ, BLOCK_SIZE)
     limits = Limits(MAX_SEQS, BLOCKS_PER_SEQ)

@@ -33,6 +33,12 @@ MODELS: dict[str, tuple[Any, dict[str, Any]]] = {
     "qwen3": (toy_config("qwen3"), {"tied": True}),
 }
 TOKENS = [int(t) for t in np.random.default_rng(5).integers(0, 43, 100)]
+FORMATS = {fmt.name: fmt.id for fmt in kernels.formats()}
+KINDS = ("F32", "BF16", "Q8_0", "Q4_K", "Q6_K", "IQ4_NL")
+WIDE_HEADS = {"n_heads": 4, "n_kv_heads": 2, "head_dim": 64, "v_dim": 64, "rope_dim": 64}
+WIDE = toy_config("qwen3", n_layers=1, n_embd=256, n_ff=512, **WIDE_HEADS)
+# 530 tokens: three chunks of attention, two of a prefill.
+LONG = [int(t) for t in np.random.default_rng(6).integers(0, 43, 530)]
 # Two sequences of different lengths, then more of both.
 STEPS = (
     batch_of([(0, 0, TOKENS[:23]), (1, 0, TOKENS[40:49])]),
@@ -100,46 +106,52 @@ def test_fused_and_planned_gives_the_bits_of_recorded(name: str) -> None:
         np.testing.assert_array_equal(run(fused, batch), run(recorded, batch))
 
 
-@pytest.mark.parametrize("threads", [1, 2, 3])
-@pytest.mark.parametrize("chunk", [1, 7, 64])
-def test_same_bits_for_every_chunk_and_thread_count(chunk: int, threads: int) -> None:
-    expected = run(toy_program("qwen3"), batch_of([(0, 0, TOKENS[:64])]))
-    program = toy_program("qwen3", threads=threads)
-    parts = [
-        run(program, batch_of([(0, at, TOKENS[at : min(at + chunk, 64)])]))
-        for at in range(0, 64, chunk)
-    ]
-    np.testing.assert_array_equal(np.concatenate(parts), expected)
+@pytest.mark.parametrize("kind", KINDS)
+class TestSameBits:
+    """Logits of a request do not depend on what runs beside it, nor on how it is cut."""
 
+    def program(self, kind: str, threads: int = 1) -> CompiledProgram:
+        ops, _ = record(WIDE, toy_arrays(WIDE), FORMATS[kind])
+        return compile_toy(plan(fuse(ops), 512, 512), WIDE, threads)
 
-@pytest.mark.parametrize("n_seqs", [1, 2, 8, 33])
-def test_same_bits_alone_and_in_a_batch(n_seqs: int) -> None:
-    """Prompts of different lengths first, then one token of each sequence per step."""
-    prompts = [TOKENS[i : i + 1 + i % 5] for i in range(n_seqs)]
-    together, alone = toy_program("llama-wide"), toy_program("llama-wide")
-    halves = [range(n_seqs)[: n_seqs // 2], range(n_seqs)[n_seqs // 2 :]]  # at most 64 tokens
-    for half in halves:
-        if half:
-            run(together, batch_of([(s, 0, prompts[s]) for s in half]))
-    for s in range(n_seqs):
-        run(alone, batch_of([(s, 0, prompts[s])]))
-    for step in range(3):
-        parts = [(s, len(prompts[s]) + step, [TOKENS[(7 * s + step) % 100]]) for s in range(n_seqs)]
-        expected = [run(alone, batch_of([part])) for part in parts]
-        np.testing.assert_array_equal(run(together, batch_of(parts)), np.concatenate(expected))
+    @pytest.mark.parametrize("threads", [1, 2, 3])
+    def test_chunks_and_threads(self, kind: str, threads: int) -> None:
+        expected = np.concatenate(self.in_chunks(self.program(kind), 512))
+        program = self.program(kind, threads)
+        for chunk in (1, 7, 64, 512):
+            found = np.concatenate(self.in_chunks(program, chunk))
+            np.testing.assert_array_equal(found, expected, err_msg=f"chunk {chunk}")
 
+    def in_chunks(self, program: CompiledProgram, chunk: int) -> list[Any]:
+        starts = range(0, len(LONG), chunk)
+        return [run(program, batch_of([(0, at, LONG[at : at + chunk])])) for at in starts]
 
-def test_same_bits_on_every_instruction_set() -> None:
-    active, results = kernels.isa(), {}
-    try:
-        for isa in kernels.isas():
-            kernels.set_isa(isa)
-            results[isa] = [run(toy_program("llama-wide"), batch) for batch in STEPS[:1]]
-    finally:
-        kernels.set_isa(active)
-    assert "scalar" in results
-    for found in results.values():
-        np.testing.assert_array_equal(found, results["scalar"])
+    @pytest.mark.parametrize("n_seqs", [2, 8, 33])
+    def test_alone_and_in_a_batch(self, kind: str, n_seqs: int) -> None:
+        """Prompts of different lengths at once, then one token of each sequence per step."""
+        together, alone = self.program(kind, threads=2), self.program(kind)
+        parts = [(s, 0, LONG[s : s + 1 + 5 * s % 29]) for s in range(n_seqs)]
+        for step in range(4):
+            expected = [run(alone, batch_of([part])) for part in parts]
+            np.testing.assert_array_equal(run(together, batch_of(parts)), np.concatenate(expected))
+            parts = [(s, at + len(old), [LONG[7 * s + step]]) for s, at, old in parts]
+
+    def test_instruction_sets(self, kind: str) -> None:
+        active, results = kernels.isa(), {}
+        try:
+            for isa in kernels.isas():
+                kernels.set_isa(isa)
+                program = self.program(kind)
+                results[isa] = [
+                    *self.in_chunks(program, 512),
+                    run(program, batch_of([(1, 0, LONG[:3])])),  # few tokens: other kernels
+                ]
+        finally:
+            kernels.set_isa(active)
+        assert "scalar" in results
+        for isa, found in results.items():
+            for mine, scalar in zip(found, results["scalar"], strict=True):
+                np.testing.assert_array_equal(mine, scalar, err_msg=isa)
 
 
 @pytest.mark.parametrize("fmt", kernels.formats(), ids=lambda fmt: fmt.name)
