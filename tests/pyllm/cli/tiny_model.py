@@ -17,10 +17,20 @@ TEMPLATE = (
 )
 
 
-def write_tiny_model(path: Path, *, template: str | None = None, arch: str = "llama") -> Path:
-    """Writes the model to `path` and returns it."""
+def write_tiny_model(
+    path: Path,
+    *,
+    template: str | None = None,
+    arch: str = "llama",
+    context: int = CONTEXT,
+    says: str | None = None,
+) -> Path:
+    """Writes the model to `path` and returns it.
+
+    says  a character whose byte is the likeliest next token after any text
+    """
     file = gguf.GGUFWriter(path, arch)
-    file.add_context_length(CONTEXT)
+    file.add_context_length(context)
     file.add_embedding_length(EMBEDDING)
     file.add_block_count(LAYERS)
     file.add_feed_forward_length(FEED_FORWARD)
@@ -40,7 +50,14 @@ def write_tiny_model(path: Path, *, template: str | None = None, arch: str = "ll
     rng = np.random.default_rng(0)
     for name, shape in _shapes().items():
         values = np.ones(shape) if len(shape) == 1 else rng.standard_normal(shape) * 0.2
+        if says is not None:
+            # All tokens look alike and the layers add next to nothing, so the same token wins.
+            values = np.ones(shape) if name == "token_embd.weight" else values * 0.1
         file.add_tensor(name, values.astype(np.float32))
+    if says is not None:
+        output = np.zeros((len(TOKENS), EMBEDDING), np.float32)
+        output[3 + ord(says)] = 1
+        file.add_tensor("output.weight", output)
     file.write_header_to_file()
     file.write_kv_data_to_file()
     file.write_tensors_to_file()
