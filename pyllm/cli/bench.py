@@ -16,6 +16,10 @@ from pyllm.cli.progress import ProgressBar
 __all__ = ["bench"]
 
 
+# The cache keeps f16, whichever way it was asked for.
+_KV_TYPES = {"auto": "f16", "f16": "f16", "float16": "f16"}
+
+
 class _Test(NamedTuple):
     """One row to measure: a prompt or a generation, never both."""
 
@@ -37,6 +41,7 @@ def bench(
     repetitions: int,
     output: str,
     profile: bool,
+    kv_cache_dtype: str,
 ) -> int:
     """Runs the command; returns its exit code."""
     from pyllm.loader import load_model
@@ -60,7 +65,7 @@ def bench(
         if profile:
             _print_profiles(stepper, tests)
         else:
-            _print_table(_subject(model), stepper, tests, repetitions, output)
+            _print_table(_subject(model, kv_cache_dtype), stepper, tests, repetitions, output)
     finally:
         loaded.close()
     return 0
@@ -116,7 +121,7 @@ def _measure(stepper: Stepper, test: _Test) -> float:
     return stepper.generate(test.depth, test.n_gen)
 
 
-def _subject(path: Path) -> Subject:
+def _subject(path: Path, kv_cache_dtype: str) -> Subject:
     from pyllm import kernels
     from pyllm.doctor import cpu_name
     from pyllm.gguf import GGUFFile
@@ -132,4 +137,5 @@ def _subject(path: Path) -> Subject:
         n_params=sum(tensor.num_elements for tensor in tensors),
         backend=f"CPU {kernels.isa()}",
         cpu=cpu_name(),
+        kv_type=_KV_TYPES[kv_cache_dtype],
     )

@@ -22,6 +22,7 @@ class Subject:
     n_params: int
     backend: str  # "CPU avx512vnni"
     cpu: str
+    kv_type: str  # "f16"
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,8 @@ class Measurement:
             "model_n_params": self.subject.n_params,
             "n_batch": self.batch,
             "n_threads": self.threads,
+            "type_k": self.subject.kv_type,
+            "type_v": self.subject.kv_type,
             "n_prompt": self.n_prompt,
             "n_gen": self.n_gen,
             "n_depth": self.depth,
@@ -134,6 +137,8 @@ _CSV_FIELDS = (
     "model_n_params",
     "n_batch",
     "n_threads",
+    "type_k",
+    "type_v",
     "n_prompt",
     "n_gen",
     "n_depth",

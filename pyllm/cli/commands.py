@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from pyllm.cli.flags import DEBUG, ENGINE, HELP, IGNORED, KV_CACHE, MODEL, SAMPLING, Flag
+from pyllm.cli.flags import (
+    DEBUG,
+    ENGINE,
+    HELP,
+    IGNORED_CHAT,
+    IGNORED_HARDWARE,
+    KV_CACHE,
+    MODEL,
+    SAMPLING,
+    Flag,
+)
 from pyllm.cli.values import choice, integer, integers, text
 
 __all__ = ["COMMANDS", "Command", "find_command"]
@@ -49,7 +59,8 @@ RUN = Command(
         *SAMPLING,
         *ENGINE,
         KV_CACHE,
-        *IGNORED,
+        *IGNORED_HARDWARE,
+        *IGNORED_CHAT,
     ),
     takes_text="prompt_words",
     notes=(
@@ -120,7 +131,8 @@ BENCH = Command(
             "md",
         ),
         Flag(("--profile",), "print a table of time per operation instead"),
-        *IGNORED[:9],
+        replace(KV_CACHE, group=""),
+        *IGNORED_HARDWARE,
     ),
 )
 

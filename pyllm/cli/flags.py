@@ -11,7 +11,17 @@ from dataclasses import dataclass
 
 from pyllm.cli.values import Parser, choice, integer, number, switch, text
 
-__all__ = ["DEBUG", "ENGINE", "HELP", "IGNORED", "KV_CACHE", "MODEL", "SAMPLING", "Flag"]
+__all__ = [
+    "DEBUG",
+    "ENGINE",
+    "HELP",
+    "IGNORED_CHAT",
+    "IGNORED_HARDWARE",
+    "KV_CACHE",
+    "MODEL",
+    "SAMPLING",
+    "Flag",
+]
 
 
 @dataclass(frozen=True)
@@ -175,7 +185,7 @@ def _ignored(names: tuple[str, ...], why: str, *, takes_value: bool = True) -> F
     return Flag(names, "accepted, no effect", text if takes_value else switch, metavar, ignored=why)
 
 
-IGNORED = (
+IGNORED_HARDWARE = (
     _ignored(("-ngl", "--n-gpu-layers", "--gpu-layers"), _CPU_ONLY),
     _ignored(("-sm", "--split-mode"), _CPU_ONLY),
     _ignored(("-ts", "--tensor-split"), _CPU_ONLY),
@@ -187,6 +197,9 @@ IGNORED = (
     _ignored(("-fa", "--flash-attn"), "attention is always computed in blocks"),
     _ignored(("-ub", "--ubatch-size"), "a step is one batch; set its size with -b"),
     _ignored(("-tb", "--threads-batch"), _SAME_THREADS),
+)
+
+IGNORED_CHAT = (
     _ignored(("--color",), "colours follow the terminal", takes_value=False),
     _ignored(("--jinja",), "chat templates always run through Jinja", takes_value=False),
     _ignored(("-cnv", "--conversation"), "chatting is the default", takes_value=False),

@@ -18,7 +18,10 @@ from pyllm.cli.bench_profile import profile_table, sum_by_op
 from pyllm.cli.bench_report import Measurement, Subject, formatted, header
 from pyllm.cli.bench_steps import Stepper
 
-SUBJECT = Subject("m.gguf", "llama Q4_K", 800 * 2**20, 1_236_000_000, "CPU avx2", 'A "CPU", fast')
+CPU = 'A "CPU", fast'
+SUBJECT = Subject("m.gguf", "llama Q4_K", 800 * 2**20, 1_236_000_000, "CPU avx2", CPU, "f16")
+    "m.gguf", "llama Q4_K", 800 * 2**20, 1_236_000_000, "CPU avx2", 'A "CPU", fast', "f16"
+)
 
 
 class FakeProgram:
@@ -162,7 +165,7 @@ def loaded(monkeypatch: pytest.MonkeyPatch, program: FakeProgram) -> list[dict[s
         )
 
     monkeypatch.setattr("pyllm.loader.load_model", load_model)
-    monkeypatch.setattr(command, "_subject", lambda path: SUBJECT)
+    monkeypatch.setattr(command, "_subject", lambda path, kv: SUBJECT)
     return calls
 
 
@@ -175,6 +178,7 @@ OPTIONS: dict[str, Any] = {
     "repetitions": 3,
     "output": "md",
     "profile": False,
+    "kv_cache_dtype": "auto",
 }
 
 
