@@ -200,7 +200,9 @@ GAUSSIAN_ERROR = {
 @pytest.mark.parametrize("fmt", ENCODERS, ids=name_of)
 def test_encoder_error_on_gaussian_weights(fmt: Format) -> None:
     x = samples("gaussian")
-    assert rms(decoded(fmt, x) - x) <= GAUSSIAN_ERROR[fmt.name] * rms(x)
+    # 2^-bits is what no code can beat; the worst of ours, Q4_1, needs 2.2 times that.
+    any_type = 2.3 * 2 ** (-8 * fmt.block_bytes / fmt.block_elems)
+    assert rms(decoded(fmt, x) - x) <= GAUSSIAN_ERROR.get(fmt.name, any_type) * rms(x)
 
 
 @pytest.mark.parametrize("kind", ["gaussian", "heavy tails", "offset", "outliers"])

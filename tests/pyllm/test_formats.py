@@ -10,6 +10,7 @@ import pytest
 
 from pyllm import native
 from pyllm.formats import find_format, formats, prepare, row_bytes
+from pyllm.gguf.types import TENSOR_TYPES
 
 ROOT = Path(__file__).parents[2]
 FORMATS = formats()
@@ -58,3 +59,10 @@ def test_without_its_codebook_a_type_is_refused_not_guessed() -> None:
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout == "-5 IQ2_XXS needs its codebook first\n"
+
+
+def test_the_file_reader_agrees_with_the_kernels() -> None:
+    runnable = {
+        t.id: (t.name, t.block_elements, t.block_bytes) for t in TENSOR_TYPES.values() if t.runnable
+    }
+    assert runnable == {f.id: (f.name, f.block_elems, f.block_bytes) for f in FORMATS}
