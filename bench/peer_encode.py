@@ -9,6 +9,7 @@ import ctypes
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import llama_cpp
 import numpy as np
@@ -20,7 +21,7 @@ def main() -> None:
     library = ctypes.CDLL(str(Path(llama_cpp.__file__).parent / "lib" / "libggml-base.so"))
     library.ggml_quantize_chunk.restype = ctypes.c_size_t
     rows, cols = x.shape
-    results = {}
+    results: dict[str, Any] = {}
     for entry in types:
         type_id, row_bytes = map(int, entry.split(":"))
         blocks = np.zeros((rows, row_bytes), np.uint8)
