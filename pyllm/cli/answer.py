@@ -17,7 +17,7 @@ def print_answer(session: Session, text: str, *, verbose: bool) -> None:
     A file or pipe gets the text unchanged. Raises KeyboardInterrupt after stopping the model.
     """
     safe = escape_controls if is_terminal(sys.stdout) else str
-    at_line_start = False
+    at_line_start = True
     try:
         with contextlib.closing(session.answer(text)) as pieces:
             for piece in pieces:

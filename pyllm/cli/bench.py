@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -129,10 +130,12 @@ def _subject(path: Path, kv_cache_dtype: str) -> Subject:
     with GGUFFile.open(path) as file:
         tensors = list(file.tensors.values())
         architecture = file.get("general.architecture", str, "model")
-    largest = max(tensors, key=lambda tensor: tensor.nbytes)
+    bytes_of: Counter[str] = Counter()
+    for tensor in tensors:
+        bytes_of[tensor.type_name] += tensor.nbytes
     return Subject(
         filename=str(path),
-        model_type=f"{architecture} {largest.type_name}",
+        model_type=f"{architecture} {bytes_of.most_common(1)[0][0]}",
         size=sum(tensor.nbytes for tensor in tensors),
         n_params=sum(tensor.num_elements for tensor in tensors),
         backend=f"CPU {kernels.isa()}",

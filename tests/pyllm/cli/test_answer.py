@@ -10,6 +10,7 @@ import pytest
 
 from pyllm.cli.answer import print_answer
 from pyllm.cli.session import Session
+from pyllm.errors import RequestError
 from tests.pyllm.cli.fake_llm import FakeLLM
 
 
@@ -50,3 +51,10 @@ def test_interrupt_stops_the_model(capsys: pytest.CaptureFixture[str]) -> None:
         print_answer(session, "x", verbose=True)
     assert llm.streams_ended == 1
     assert capsys.readouterr() == ("par\n", "")
+
+
+def test_a_refused_question_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    session, _ = session_with(RequestError("prompt", "", "has no tokens"))
+    with pytest.raises(RequestError):
+        print_answer(session, "", verbose=False)
+    assert capsys.readouterr().out == ""

@@ -20,8 +20,6 @@ from pyllm.cli.bench_steps import Stepper
 
 CPU = 'A "CPU", fast'
 SUBJECT = Subject("m.gguf", "llama Q4_K", 800 * 2**20, 1_236_000_000, "CPU avx2", CPU, "f16")
-    "m.gguf", "llama Q4_K", 800 * 2**20, 1_236_000_000, "CPU avx2", 'A "CPU", fast', "f16"
-)
 
 
 class FakeProgram:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.pyllm.cli.pseudo_terminal import PseudoTerminal
-from tests.pyllm.cli.tiny_model import write_tiny_model
+from tests.pyllm.cli.tiny_model import TEMPLATE, write_tiny_model
 
 ROOT = Path(__file__).parents[3]
 LONG = 60_000  # tokens of context: an answer that nobody waits for
@@ -16,7 +16,7 @@ LONG = 60_000  # tokens of context: an answer that nobody waits for
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("model") / "m.gguf"
-    return write_tiny_model(path, template=None, context=LONG, says="a")
+    return write_tiny_model(path, template=TEMPLATE, context=LONG, says="a")
 
 
 def terminal(tmp_path: Path, *typed: object) -> PseudoTerminal:
