@@ -72,6 +72,7 @@ def problems(case: Case, folder: Path) -> list[str]:
     """Everything about the case that is not as it must be; empty when all is well."""
     path = case.make(folder)
     _load_modules_once(case.stage)
+    gc.collect()
     before = _open_things()
     outcomes = []
     for _ in range(_TRIES):
@@ -100,7 +101,6 @@ def _load_modules_once(stage: Stage) -> None:
 
 
 def _measured(path: Path, stage: Stage) -> Outcome:
-    gc.collect()
     _reset_peak()
     rss = _status_kib("VmRSS")
     start, cpu_start = time.perf_counter(), time.process_time()

@@ -1,0 +1,47 @@
+"""map_file: regular files only."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+import pytest
+
+from pyllm.errors import ModelFileError
+from pyllm.gguf import mapping
+from pyllm.gguf.mapping import map_file
+
+
+def test_a_file_is_mapped_and_its_descriptor_closed(tmp_path):
+    path = tmp_path / "m.gguf"
+    path.write_bytes(b"content")
+    before = set(os.listdir("/proc/self/fd"))  # noqa: PTH208 - names only
+    data = map_file(str(path))
+    assert data[:] == b"content"
+    data.close()
+    assert set(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EIO, errno.EMFILE])
+def test_what_the_system_says_is_in_the_error(monkeypatch, code):
+    # Root may open anything, so the refusal is staged.
+    def refuse(*_):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(mapping.os, "open", refuse)
+    with pytest.raises(ModelFileError, match=os.strerror(code)):
+        map_file("m.gguf")
+
+
+def test_a_mapping_that_fails_closes_the_descriptor(tmp_path, monkeypatch):
+    path = tmp_path / "m.gguf"
+    path.write_bytes(b"content")
+
+    def refuse(*_, **__):
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+
+    monkeypatch.setattr(mapping.mmap, "mmap", refuse)
+    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    with pytest.raises(ModelFileError, match="Cannot allocate memory"):
+        map_file(str(path))
+    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
