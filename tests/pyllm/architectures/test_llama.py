@@ -20,6 +20,7 @@ def test_reference_interpreter(name: str, chunk: int) -> None:
     check_reference(name, chunk)
 
 
+@pytest.mark.isa
 @pytest.mark.parametrize("chunk", CHUNKS)
 @pytest.mark.parametrize("kind", FLOATS, ids=lambda kind: kind.name)
 @pytest.mark.parametrize("name", NAMES)

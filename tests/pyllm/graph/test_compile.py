@@ -65,6 +65,7 @@ def toy_program(name: str, *, fused: bool = True, threads: int = 1) -> CompiledP
     return compile_toy(plan(fuse(ops) if fused else ops, 64, 64), config, threads)
 
 
+@pytest.mark.isa
 @pytest.mark.usefixtures("f16_cache")
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("fused", [False, True], ids=["recorded", "fused"])
@@ -84,6 +85,7 @@ def test_every_value_is_close_to_the_reference(name: str, fused: bool) -> None:
             )
 
 
+@pytest.mark.isa
 @pytest.mark.parametrize("name", MODELS)
 def test_ops_before_the_first_cache_read_are_close_to_float32_rounding(name: str) -> None:
     config, options = MODELS[name]
@@ -99,6 +101,7 @@ def test_ops_before_the_first_cache_read_are_close_to_float32_rounding(name: str
             np.testing.assert_allclose(found, expected, atol=3e-6, rtol=3e-6)
 
 
+@pytest.mark.isa
 @pytest.mark.parametrize("name", MODELS)
 def test_fused_and_planned_gives_the_bits_of_recorded(name: str) -> None:
     recorded, fused = toy_program(name, fused=False), toy_program(name, fused=True)
@@ -154,6 +157,7 @@ class TestSameBits:
                 np.testing.assert_array_equal(mine, scalar, err_msg=isa)
 
 
+@pytest.mark.isa
 @pytest.mark.parametrize("fmt", kernels.formats(), ids=lambda fmt: fmt.name)
 def test_every_weight_type_embeds_and_multiplies_as_the_kernels_do(fmt: kernels.Format) -> None:
     """One matrix of the type as embedding table and as head."""
