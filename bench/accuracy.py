@@ -5,12 +5,14 @@
 Exact means the weights as the file stores them, dequantised, and everything else in float64
 (pyllm/graph/reference.py). What is left is the engine's own error: activations rounded to int8,
 an f16 cache, float32 sums. The peer is measured with each of its settings; the table quotes its
-best. Writes a markdown table.
+best. Each row is a mean over several random models, because one alone varies by a few percent.
+Writes a markdown table.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import subprocess
 import tempfile
 from dataclasses import replace
@@ -28,9 +30,10 @@ from pyllm.gguf import GGUFFile
 from pyllm.graph.reference import Interpreter
 from pyllm.graph.weights import Weight
 from pyllm.loader import load_model, record
-from shapes import SHAPES
+from shapes import SHAPES, Shape
 
 Logits = npt.NDArray[Any]  # [tokens, vocabulary]
+Errors = tuple[float, ...]  # RMS in percent, largest, mean KL divergence
 
 FAMILIES = ("tiny", "tiny-qwen2", "tiny-qwen3")
 TYPES = ("Q8_0", "Q4_0", "Q4_K", "Q5_K", "Q6_K")
@@ -78,7 +81,7 @@ def peer_logits(python: str, path: Path, tokens: list[int], setting: tuple[int, 
         return np.asarray(np.load(out))
 
 
-def errors(exact: Logits, measured: Logits) -> tuple[float, float, float]:
+def errors(exact: Logits, measured: Logits) -> Errors:
     """(RMS error in percent of the RMS of the exact logits, largest error, mean KL in nats)."""
     difference = measured.astype(np.float64) - exact
     rms = float(np.sqrt((difference**2).mean() / (exact**2).mean()))
@@ -92,39 +95,46 @@ def _log_softmax(x: Logits) -> Logits:
     return np.asarray(shifted - np.log(np.exp(shifted).sum(-1, keepdims=True)))
 
 
-def best_peer(
-    python: str, path: Path, tokens: list[int], exact: Logits
-) -> tuple[float, float, float]:
-    """The peer's errors with the setting that has the smallest RMS error."""
-    found = []
-    for setting in PEER_SETTINGS:
-        try:
-            found.append(errors(exact, peer_logits(python, path, tokens, setting)))
-        except subprocess.CalledProcessError:
-            continue  # a setting this machine cannot run; at least one must work
-    return min(found)
+def measure(shape: Shape, mix: str, seed: int, python: str) -> dict[str, Errors]:
+    """Errors of both engines on one random model; a setting that cannot run is left out."""
+    tokens = np.random.default_rng(seed).integers(0, 1000, N_TOKENS).tolist()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.gguf"
+        write_model(path, shape, mix, seed=seed, encode=True)
+        exact = exact_logits(path, tokens)
+        found = {"pyllm": errors(exact, our_logits(path, tokens))}
+        for setting in PEER_SETTINGS:
+            with contextlib.suppress(subprocess.CalledProcessError):
+                found[f"llama.cpp {setting}"] = errors(
+                    exact, peer_logits(python, path, tokens, setting)
+                )
+    return found
+
+
+def mean(runs: list[dict[str, Errors]]) -> tuple[Errors, Errors]:
+    """Averages over the models: ours, and those of the peer's setting with the smallest RMS."""
+    averages = {
+        name: tuple(float(x) for x in np.mean([run[name] for run in runs], 0)) for name in runs[0]
+    }
+    ours = averages.pop("pyllm")
+    return ours, min(averages.values())
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--peer-python", required=True, help="interpreter with llama-cpp-python")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--models", type=int, default=8, help="random models per row")
     args = parser.parse_args()
     print("| model | type | RMS % | llama.cpp | max | llama.cpp | KL (nats) | llama.cpp |")
     print("|---|---|---|---|---|---|---|---|")
     for family in FAMILIES:
         shape = replace(SHAPES[family], n_layers=4, n_embd=512, n_heads=8, n_ff=1024, n_vocab=1024)
-        tokens = np.random.default_rng(args.seed).integers(0, 1000, N_TOKENS).tolist()
-        for name in TYPES:
-            with tempfile.TemporaryDirectory() as folder:
-                path = Path(folder) / "model.gguf"
-                write_model(path, shape, name, seed=args.seed, encode=True)
-                exact = exact_logits(path, tokens)
-                ours = errors(exact, our_logits(path, tokens))
-                theirs = best_peer(args.peer_python, path, tokens, exact)
+        for mix in TYPES:
+            runs = [measure(shape, mix, seed, args.peer_python) for seed in range(args.models)]
+            ours, theirs = mean(runs)
             pairs = zip(("{:.3f}", "{:.4f}", "{:.2e}"), ours, theirs, strict=True)
             cells = [f"{f.format(a)} | {f.format(b)}" for f, a, b in pairs]
-            print(f"| {shape.architecture} | {name} | {' | '.join(cells)} |", flush=True)
+            print(f"| {shape.architecture} | {mix} | {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":
