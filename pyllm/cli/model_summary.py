@@ -6,12 +6,10 @@ import hashlib
 import math
 from typing import Any, TypeVar
 
-import numpy as np
-
 from pyllm.architectures import builders
 from pyllm.config import read_config
 from pyllm.errors import ModelFileError
-from pyllm.gguf import GGUFFile, StringArray
+from pyllm.gguf import GGUFFile
 
 __all__ = ["metadata_rows", "summary", "tensor_rows"]
 
@@ -125,18 +123,9 @@ def metadata_rows(file: GGUFFile) -> list[dict[str, Any]]:
             row["value"] = _simple(file, key)
         else:
             row["length"] = length
-            row["first"] = _first_elements(file, key)
+            row["first"] = [_plain(element) for element in file.metadata.first(key, _FIRST)]
         rows.append(row)
     return rows
-
-
-def _first_elements(file: GGUFFile, key: str) -> list[Any]:
-    value = file.metadata[key]
-    if isinstance(value, StringArray):
-        return [_plain(text) for text in value[:_FIRST]]
-    if isinstance(value, np.ndarray):
-        return [_plain(number) for number in value[:_FIRST].tolist()]
-    raise AssertionError(key)
 
 
 def tensor_rows(file: GGUFFile) -> list[dict[str, Any]]:
@@ -158,10 +147,12 @@ def _simple(file: GGUFFile, key: str) -> bool | int | float | str | None:
     """A scalar as JSON can hold it; of an array its type; None for a missing key."""
     if key not in file.metadata:
         return None
+    length = file.metadata.length(key)
+    if length is not None:
+        return f"{file.metadata.type_name(key)} ({length})"
     value = file.metadata[key]
-    if isinstance(value, bool | int | float | str):
-        return _plain(value)
-    return f"{file.metadata.type_name(key)} ({len(value)})"
+    assert isinstance(value, bool | int | float | str)
+    return _plain(value)
 
 
 def _plain(value: T) -> T | str:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from pyllm.cli.answer import print_answer
 from pyllm.cli.arguments import CommandLineError
+from pyllm.cli.interrupt import first_interrupt_only
 from pyllm.cli.multiline import Message, MessageReader
 from pyllm.cli.slash import ChatState, execute
 from pyllm.cli.terminal import one_line
@@ -32,15 +33,22 @@ def chat(state: ChatState, read_line: ReadLine) -> None:
             continue
         if message is None or not message.text.strip():
             continue
-        try:
-            if not _obey_or_answer(state, message):
+        with first_interrupt_only():
+            if not _carried_out(state, message):
                 return
-        except KeyboardInterrupt:
-            _remark("(stopped)")
-        except ContextLengthError as error:
-            _complain(f"{error}; /clear starts anew")
-        except (CommandLineError, PyLLMError, OSError) as error:
-            _complain(str(error))
+
+
+def _carried_out(state: ChatState, message: Message) -> bool:
+    """Answers or obeys, and tells of failures; False when the chat is to end."""
+    try:
+        return _obey_or_answer(state, message)
+    except KeyboardInterrupt:
+        _remark("(stopped)")
+    except ContextLengthError as error:
+        _complain(f"{error}; /clear starts anew")
+    except (CommandLineError, PyLLMError, OSError) as error:
+        _complain(str(error))
+    return True
 
 
 def _obey_or_answer(state: ChatState, message: Message) -> bool:

@@ -97,6 +97,8 @@ def _load(state: ChatState, name: str) -> None:
         raise CommandLineError("/load needs a model: /load MODEL")
     state.session.load(resolve_model(name))
     print(f"Loaded {escape_controls(str(state.session.path))}.")
+    if state.session.completes:
+        print("It completes text instead of chatting.")
 
 
 def _set(state: ChatState, rest: str) -> None:
@@ -152,7 +154,7 @@ def _show(state: ChatState, what: str) -> None:
     elif what == "parameters":
         values = {**session.sampling, **session.engine}
         for name, value in values.items():
-            print(f"  {name:<24} {'default' if value is None else value}")
+            print(f"  {name:<24} {'default' if value in (None, ()) else value}")
     elif what == "system":
         print(escape_controls(session.system or "There is no system message."))
     elif what == "template":

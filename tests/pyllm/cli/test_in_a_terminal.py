@@ -54,7 +54,7 @@ def test_interrupt_stops_the_answer_not_the_chat(model: Path, tmp_path: Path) ->
             screen.wait_for(">>> ")
             screen.type("go on\r")
             screen.wait_for("aaa")
-            screen.type("\x03")
+            screen.type("\x03\x03\x03")  # impatience must not end the chat
             screen.wait_for("(stopped)")
         screen.wait_for(">>> ")
         screen.type("\x04")
