@@ -88,6 +88,13 @@ class GGUFFile:
         part = self._parts[info.part]
         return memoryview(part.data)[info.offset : info.offset + info.nbytes]
 
+    def prefetch(self, name: str) -> None:
+        """Asks the system to read a tensor's pages now, in the background."""
+        info = self.tensors[name]
+        start = info.offset // mmap.PAGESIZE * mmap.PAGESIZE
+        length = info.offset + info.nbytes - start
+        self._parts[info.part].data.madvise(mmap.MADV_WILLNEED, start, length)
+
     def release(self, name: str) -> None:
         """Tells the system that a tensor's pages are not needed again soon; they stay readable."""
         info = self.tensors[name]

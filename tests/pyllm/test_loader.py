@@ -257,3 +257,22 @@ def test_peak_memory_stays_near_the_file(kind: gguf.GGMLQuantizationType, tmp_pa
     peak = int(subprocess.run(command, check=True, capture_output=True, cwd=ROOT).stdout)
     assert peak <= 1.15 * path.stat().st_size
     assert peak >= 0.5 * path.stat().st_size, "the measurement missed the weights"
+
+
+def test_weights_are_read_ahead_of_packing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every stored weight is asked for before it is packed; a tensor asked too late stalls."""
+    asked: list[str] = []
+    prefetch, pack = GGUFFile.prefetch, loader.pack
+    monkeypatch.setattr(
+        GGUFFile, "prefetch", lambda self, name: asked.append(name) or prefetch(self, name)
+    )
+
+    def pack_after(weight: Any, *rest: Any) -> Any:
+        assert weight.name in asked[:-1] or weight.name == stored[-1]
+        return pack(weight, *rest)
+
+    with GGUFFile.open(model_path("llama")) as file:
+        stored = list(file.tensors)
+    monkeypatch.setattr(loader, "pack", pack_after)
+    load(model_path("llama")).close()
+    assert sorted(asked) == sorted(stored)
