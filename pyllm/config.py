@@ -10,10 +10,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-
 from pyllm.errors import UnsupportedModelError
-from pyllm.gguf import GGUFFile, StringArray
+from pyllm.gguf import GGUFFile
 from pyllm.gguf.types import TENSOR_TYPES, runnable_type_names
 from pyllm.hyperparameters import Hyperparameters
 
@@ -116,8 +114,8 @@ _NEUTRAL: Final[tuple[tuple[str, float | bool], ...]] = (
 
 def _refuse_unsupported(keys: Hyperparameters) -> None:
     for name, neutral in _NEUTRAL:
-        value = keys.value(name)
-        if isinstance(value, StringArray | np.ndarray) or (value is not None and value != neutral):
+        value = keys.scalar(name)
+        if value is not None and value != neutral:
             raise keys.unsupported(name, value, f"{neutral}, or no such key")
     window = keys.integer("attention.sliding_window", 1, _MAX_CONTEXT, default=0)
     if window and window < keys.integer("context_length", 1, _MAX_CONTEXT):

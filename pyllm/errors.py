@@ -1,14 +1,14 @@
 """The exception tree: every error pyllm raises on purpose, each saying what to do next.
 
-    PyLLMError
-     ├─ ModelFileError          a model file is malformed (file, offset, field, value, limit)
-     │   └─ UnsupportedModelError   well formed, but a kind of model pyllm does not run
-     ├─ TokenizerError          the vocabulary cannot be built or cannot encode
-     ├─ TemplateError           the chat template is refused or fails
-     ├─ RequestError            a request field has an unusable value
-     │   └─ ContextLengthError      the prompt is longer than the context
-     ├─ DeviceError             the machine cannot do what was asked (instruction set, threads)
-     └─ MemoryBudgetError       more memory is needed than there is
+PyLLMError
+ ├─ ModelFileError          a model file is malformed (file, offset, field, value, limit)
+ │   └─ UnsupportedModelError   well formed, but a kind of model pyllm does not run
+ ├─ TokenizerError          the vocabulary cannot be built or cannot encode
+ ├─ TemplateError           the chat template is refused or fails
+ ├─ RequestError            a request field has an unusable value
+ │   └─ ContextLengthError      the prompt is longer than the context
+ ├─ DeviceError             the machine cannot do what was asked (instruction set, threads)
+ └─ MemoryBudgetError       more memory is needed than there is
 """
 
 from __future__ import annotations
@@ -47,7 +47,10 @@ def printable(value: object, max_chars: int = _MAX_SHOWN_CHARS) -> str:
     if value is None or isinstance(value, bool | int | float):
         return _shortened(_number_text(value), max_chars)
     if isinstance(value, list | tuple):
-        inside = ", ".join(printable(item, 24) for item in value[:8])
+        # One level: a list from a request may be nested deeper than Python's stack.
+        inside = ", ".join(
+            "[…]" if isinstance(item, list | tuple) else printable(item, 24) for item in value[:8]
+        )
         return _shortened(f"[{inside}{', …' if len(value) > 8 else ''}]", max_chars)
     return type(value).__name__
 

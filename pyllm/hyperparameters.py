@@ -8,7 +8,8 @@ from typing import Final
 import numpy as np
 
 from pyllm.errors import ModelFileError, UnsupportedModelError
-from pyllm.gguf import GGUFFile, StringArray, Value
+from pyllm.gguf import GGUFFile
+from pyllm.gguf.metadata import Scalar
 
 __all__ = ["Hyperparameters"]
 
@@ -31,9 +32,15 @@ class Hyperparameters:
         """The full key of a name."""
         return f"{self.architecture}.{name}"
 
-    def value(self, name: str) -> Value | None:
-        """The raw value, None when the key is missing."""
-        return self._file.metadata.get(self.key(name))
+    def scalar(self, name: str) -> Scalar | None:
+        """The value whatever its type, None when the key is missing; an array is unsupported."""
+        key = self.key(name)
+        if key not in self._file.metadata:
+            return None
+        value = None if self._file.metadata.length(key) is not None else self._file.metadata[key]
+        if not isinstance(value, bool | int | float | str):
+            raise self.unsupported(name, self._file.metadata.type_name(key), "one value")
+        return value
 
     def integer(self, name: str, low: int, high: int, *, default: int | None = None) -> int:
         """An integer of any width in [low, high]; a missing key gives `default` unchecked."""
@@ -61,15 +68,16 @@ class Hyperparameters:
         self, name: str, n_layers: int, low: int, high: int, *, default: int | None = None
     ) -> int:
         """An integer, or an array with one equal integer for each layer."""
-        value = self.value(name)
-        if not isinstance(value, np.ndarray):
+        key, metadata = self.key(name), self._file.metadata
+        if key not in metadata or metadata.python_type(key) is not np.ndarray:
             return self.integer(name, low, high, default=default)
-        if not np.issubdtype(value.dtype, np.integer):
-            kind = self._file.metadata.type_name(self.key(name))
-            raise self.error(name, kind, "an integer or an array of integers")
-        if len(value) != n_layers:
+        # Before the array is read: a hostile one may be half a gigabyte long.
+        if metadata.length(key) != n_layers:
             limit = f"one number or {n_layers}, one for each layer"
-            raise self.error(name, f"an array of {len(value)}", limit)
+            raise self.error(name, f"an array of {metadata.length(key)}", limit)
+        value = self._file.get(key, np.ndarray)
+        if not np.issubdtype(value.dtype, np.integer):
+            raise self.error(name, metadata.type_name(key), "an integer or an array of integers")
         first = int(value[0])
         if not (value == value[0]).all():
             raise self.unsupported(name, value[:8].tolist(), "the same number for all layers")
@@ -83,7 +91,5 @@ class Hyperparameters:
 
     def unsupported(self, name: str, value: object, limit: str) -> ModelFileError:
         """The error for a value that is right but asks for something pyllm does not do."""
-        if isinstance(value, StringArray | np.ndarray):
-            value = self._file.metadata.type_name(self.key(name))
         message = "pyllm does not run this kind of model yet"
         return self._file.error(self.key(name), value, limit, message, UnsupportedModelError)

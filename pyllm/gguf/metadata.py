@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from mmap import mmap
 from typing import NamedTuple, TypeAlias
 
@@ -90,6 +90,23 @@ class Metadata(Mapping[str, Value]):
         if isinstance(entry.value, _ArrayField):
             return f"array of {VALUE_TYPE_NAMES[entry.value.element_type]}"
         return VALUE_TYPE_NAMES[entry.type]
+
+    def python_type(self, key: str) -> type:
+        """The class of metadata[key], without reading an array."""
+        entry = self._entries[key]
+        if isinstance(entry.value, _ArrayField):
+            return StringArray if entry.value.element_type == STRING else np.ndarray
+        return type(entry.value)
+
+    def first(self, key: str, count: int) -> Sequence[Scalar]:
+        """The first `count` elements of an array, without reading the others."""
+        field = self._entries[key].value
+        if not isinstance(field, _ArrayField):
+            raise TypeError(f"{key} is not an array")
+        elements: Sequence[Scalar] = self._array(
+            field._replace(length=min(count, field.length))
+        ).tolist()
+        return elements
 
     def length(self, key: str) -> int | None:
         """Number of elements of an array, without reading it; None for a scalar."""

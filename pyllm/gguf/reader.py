@@ -120,11 +120,11 @@ class GGUFFile:
             if isinstance(default, _Required):
                 raise ModelFileError(self.path, None, key, None, "the key is missing", _REMAKE)
             return default
-        value = self.metadata[key]
-        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        found = self.metadata.python_type(key)
+        if not issubclass(found, kind) or (found is bool and kind is not bool):
             limit = f"a value of type {_KIND_NAMES.get(kind.__name__, kind.__name__)}"
             raise self.error(key, self.metadata.type_name(key), limit, _REMAKE)
-        return value
+        return self.metadata[key]
 
     def error(
         self,

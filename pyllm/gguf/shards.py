@@ -8,7 +8,7 @@ from typing import Final
 
 from pyllm.errors import ModelFileError
 from pyllm.gguf.limits import MAX_PARTS
-from pyllm.gguf.metadata import Metadata
+from pyllm.gguf.metadata import Scalar
 from pyllm.gguf.part import Part
 
 __all__ = ["check_parts", "part_paths"]
@@ -84,23 +84,26 @@ def _check_part(first: Part, part: Part, index: int, count: int) -> None:
         limit = f"{index}, as the file name says"
         raise _error(part, _NUMBER, _integer(part, _NUMBER), limit, _MIXED)
     for key in (*_SAME_MODEL, _NUM_TENSORS):
-        if key in part.metadata and part.metadata[key] != first.metadata.get(key):
-            limit = "the same value as in the first part"
-            raise _error(part, key, _shown(part.metadata, key), limit, _MIXED)
+        if key in part.metadata and _scalar(part, key) != _scalar(first, key):
+            raise _error(part, key, _scalar(part, key), "the value in the first part", _MIXED)
 
 
 def _integer(part: Part, key: str) -> int:
-    value = part.metadata.get(key)
+    value = _scalar(part, key)
     if isinstance(value, bool) or not isinstance(value, int):
-        raise _error(part, key, _shown(part.metadata, key), "an integer", _MIXED)
+        raise _error(part, key, value, "an integer", _MIXED)
     return value
 
 
-def _shown(metadata: Metadata, key: str) -> object:
-    if key not in metadata:
+def _scalar(part: Part, key: str) -> Scalar:
+    """The value of a key; of an array, or of a key that is not there, what to call it."""
+    if key not in part.metadata:
         return "nothing"
-    value = metadata[key]
-    return value if isinstance(value, bool | int | float | str) else metadata.type_name(key)
+    if part.metadata.length(key) is not None:
+        return part.metadata.type_name(key)
+    value = part.metadata[key]
+    assert isinstance(value, bool | int | float | str)
+    return value
 
 
 def _error(part: Part, key: str, value: object, limit: str, message: str = "") -> ModelFileError:

@@ -7,7 +7,7 @@ import shutil
 import socket
 from pathlib import Path
 
-from tests.corpus.builder import I32, U16, Gguf, Tensor, key
+from tests.corpus.builder import I32, U16, Gguf, Tensor, array, key
 from tests.corpus.case import Case, Make
 from tests.corpus.tiny_model import tiny_model
 
@@ -163,6 +163,12 @@ def _splits() -> list[Case]:
         paths[1].write_bytes(part.bytes())
         return paths[0]
 
+    def array_for_a_name(place: Path) -> Path:
+        paths = split_model(place)
+        part = Gguf([array("general.name", I32, [1, 2])])
+        paths[1].write_bytes(part.set(key("split.no", 1), key("split.count", 3)).bytes())
+        return paths[0]
+
     def same_part_twice(place: Path) -> Path:
         paths = split_model(place)
         shutil.copy(paths[1], paths[2])
@@ -202,6 +208,7 @@ def _splits() -> list[Case]:
         Case("A-54", "first-part-swapped", first_swapped, "split.no: .*renamed or swapped"),
         Case("A-54", "part-of-another-model", other_model, "m-00002-of.* split.tensors.count"),
         Case("A-54", "part-with-another-name", other_name, "m-00002-of.*general.name"),
+        Case("A-54", "array-for-a-name", array_for_a_name, "general.name: read 'array of int32'"),
         Case("A-54", "same-part-twice", same_part_twice, "m-00003-of.* split.no: read 1"),
         Case("A-54", "same-tensor-twice", same_tensor_twice, "each tensor once"),
         Case("A-54", "middle-part-opened", middle, "open .*m-00001-of-00003.gguf"),

@@ -35,7 +35,8 @@ def test_defaults_are_not_checked(keys):
     assert keys.number("none", 1, 2, default=0.0) == 0.0
     assert keys.text("none", "d") == "d"
     assert keys.same_in_all_layers("none", 3, 1, 2, default=0) == 0
-    assert keys.value("none") is None
+    assert keys.scalar("none") is None
+    assert keys.scalar("two") == 2
 
 
 @pytest.mark.parametrize(
@@ -56,7 +57,6 @@ def test_values_out_of_range(keys, read, message):
         read(keys)
 
 
-def test_unsupported_names_an_array_by_its_type(keys):
-    error = keys.unsupported("each", keys.value("each"), "nothing")
-    assert isinstance(error, UnsupportedModelError)
-    assert "read 'array of uint32'" in str(error)
+def test_an_array_where_one_value_is_known_is_unsupported(keys):
+    with pytest.raises(UnsupportedModelError, match="read 'array of uint32', allowed: one value"):
+        keys.scalar("each")

@@ -186,6 +186,9 @@ def test_array_of_signed_bytes_and_empty_arrays(tmp_path):
         assert opened.metadata["no.strings"].tolist() == []
         assert opened.metadata["flags"].tolist() == [True, False]
         assert opened.metadata["flags"].dtype == np.bool_
+        assert opened.metadata.first("a", 1) == [-1]
+        assert opened.metadata.first("flags", 9) == [True, False]
+        assert opened.metadata.first("no.strings", 3) == []
 
 
 REAL_FILES = sorted(MATERIAL.glob("tokenizers/ggml-vocab/*.gguf")) + sorted(

@@ -43,5 +43,16 @@ def test_indexing_is_that_of_a_list(strings):
             strings[index]
 
 
+def test_first_elements_are_read_alone(tmp_path):
+    path = tmp_path / "m.gguf"
+    file = Gguf([key("general.architecture", "x"), array("s", STRING, ELEMENTS)])
+    path.write_bytes(file.bytes())
+    with GGUFFile.open(path) as opened:
+        assert opened.metadata.first("s", 2) == ["", "plain"]
+        assert len(opened.metadata.first("s", 100)) == 7
+        with pytest.raises(TypeError, match="not an array"):
+            opened.metadata.first("general.architecture", 1)
+
+
 def test_repr_does_not_list_the_elements(strings):
     assert repr(strings) == "StringArray(length=7)"
