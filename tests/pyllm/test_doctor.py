@@ -11,6 +11,7 @@ from pyllm import doctor, kernels, self_test
 from pyllm.doctor import KNOWN_ISAS, Finding, examine
 from pyllm.errors import DeviceError, ModelFileError
 from pyllm.self_test import KernelResult
+from tests.pyllm.cli.tiny_model import write_tiny_model
 
 ROOT = Path(__file__).parents[2]
 
@@ -89,9 +90,6 @@ class FakeTokenizer:
     name = "fake"
     n_vocab = 256
     eog_ids: frozenset[int] = frozenset()
-    chat_template: str | None = None
-    bos_id = eos_id = None
-    add_bos = False
 
     def encode(self, text: str, **_: bool) -> list[int]:
         return list(text.encode())
@@ -111,13 +109,19 @@ def test_tokenizer_that_changes_text_or_never_ends() -> None:
     ("template", "status", "said"),
     [
         (None, "ok", "none: the model completes text"),
-        ("{{ messages[0].content }}!", "ok", "a short question becomes 15 tokens"),
+        ("{{ messages[0].content }}!", "ok", "a short question becomes "),
         ("{{ messages[0].role }}", "failed", "it leaves out the user's message"),
     ],
 )
-def test_chat_templates(template: str | None, status: str, said: str) -> None:
-    tokenizer = FakeTokenizer()
-    tokenizer.chat_template = template
-    (finding,) = doctor._template(tokenizer)  # type: ignore[arg-type]
-    assert finding.status == status
-    assert finding.text.startswith(said)
+def test_chat_templates(tmp_path: Path, template: str | None, status: str, said: str) -> None:
+    path = write_tiny_model(tmp_path / "m.gguf", template=template)
+    findings = [finding for finding in examine(path) if finding.subject == "chat template"]
+    assert [finding.status for finding in findings] == [status]
+    assert findings[0].text.startswith(said)
+
+
+def test_a_model_is_told_about(tmp_path: Path) -> None:
+    path = write_tiny_model(tmp_path / "m.gguf")
+    findings = list(examine(path))
+    assert texts(findings, "model")[0].startswith("llama, 11 tensors, 0.1 MiB, context 64")
+    assert texts(findings, "tokenizer") == ["SPM, 259 tokens"]

@@ -8,8 +8,9 @@ import select
 import subprocess
 import sys
 import time
-from pathlib import Path
 from types import TracebackType
+
+from tests.pyllm.cli.program import COMMAND, environment
 
 # Makes the terminal the controlling one, so that Ctrl-C becomes a signal, then runs the command.
 _LAUNCHER = (
@@ -19,14 +20,13 @@ _LAUNCHER = (
 
 
 class PseudoTerminal:
-    """Starts `python -m pyllm …` in `cwd`; a context manager that leaves no process behind."""
+    """Starts `python -m pyllm …`; a context manager that leaves no process behind."""
 
-    def __init__(self, typed: list[str], cwd: Path, environ: dict[str, str]) -> None:
+    def __init__(self, typed: list[str], **environ: str) -> None:
         self._master, slave = pty.openpty()
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _LAUNCHER, sys.executable, "-m", "pyllm", *typed],
-            cwd=cwd,
-            env={**os.environ, "TERM": "xterm", "PROMPT_TOOLKIT_NO_CPR": "1", **environ},
+            [sys.executable, "-c", _LAUNCHER, *COMMAND, *typed],
+            env=environment(TERM="xterm", PROMPT_TOOLKIT_NO_CPR="1", **environ),
             stdin=slave,
             stdout=slave,
             stderr=slave,

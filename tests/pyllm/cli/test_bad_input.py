@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,9 +10,8 @@ from typing import Any
 import pytest
 
 from pyllm.cli import main
+from tests.pyllm.cli.program import COMMAND, environment
 from tests.pyllm.cli.tiny_model import CONTEXT, TEMPLATE, write_tiny_model
-
-ROOT = Path(__file__).parents[3]
 
 LFS_POINTER = (
     "version https://git-lfs.github.com/spec/v1\n"
@@ -156,11 +154,10 @@ def test_a_prompt_that_is_no_text(model: Path, capsys: Any) -> None:
 def start(*typed: object, stdin: bytes = b"", **environ: str) -> subprocess.CompletedProcess[str]:
     """Runs the real command in a process of its own."""
     run = subprocess.run(
-        [sys.executable, "-m", "pyllm", *map(str, typed)],
-        cwd=ROOT,
+        [*COMMAND, *map(str, typed)],
         input=stdin,
         capture_output=True,
-        env={**os.environ, **environ},
+        env=environment(**environ),
         timeout=60,
     )
     return subprocess.CompletedProcess(

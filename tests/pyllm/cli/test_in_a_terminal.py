@@ -9,7 +9,6 @@ import pytest
 from tests.pyllm.cli.pseudo_terminal import PseudoTerminal
 from tests.pyllm.cli.tiny_model import TEMPLATE, write_tiny_model
 
-ROOT = Path(__file__).parents[3]
 LONG = 60_000  # tokens of context: an answer that nobody waits for
 
 
@@ -20,7 +19,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def terminal(tmp_path: Path, *typed: object) -> PseudoTerminal:
-    return PseudoTerminal([str(word) for word in typed], ROOT, {"XDG_STATE_HOME": str(tmp_path)})
+    return PseudoTerminal([str(word) for word in typed], XDG_STATE_HOME=str(tmp_path))
 
 
 def test_a_chat(model: Path, tmp_path: Path) -> None:

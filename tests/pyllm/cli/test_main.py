@@ -23,8 +23,7 @@ from pyllm.errors import (
     TemplateError,
     TokenizerError,
 )
-
-ROOT = Path(__file__).parents[3]
+from tests.pyllm.cli.program import COMMAND, environment
 
 
 def use(monkeypatch: pytest.MonkeyPatch, behaviour: Callable[[], int | None]) -> None:
@@ -159,7 +158,11 @@ def test_help_imports_nothing_heavy(typed: list[str]) -> None:
         f"print([name for name in {HEAVY} if name in sys.modules]); sys.exit(code)"
     )
     run = subprocess.run(
-        [sys.executable, "-c", code, *typed], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code, *typed],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert run.stdout.splitlines()[-1] == "[]"
 
@@ -169,9 +172,7 @@ def test_help_answers_within_150_ms() -> None:
     durations_s = []
     for _ in range(5):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run(
-            [sys.executable, "-m", "pyllm", "--help"], cwd=ROOT, check=True, capture_output=True
-        )
+        subprocess.run([*COMMAND, "--help"], env=environment(), check=True, capture_output=True)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         durations_s.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     assert min(durations_s) < 0.150
@@ -180,8 +181,8 @@ def test_help_answers_within_150_ms() -> None:
 def test_a_reader_that_leaves_is_no_error() -> None:
     """`pyllm --help | head -0` ends quietly."""
     run = subprocess.Popen(
-        [sys.executable, "-m", "pyllm", "run", "--help"],
-        cwd=ROOT,
+        [*COMMAND, "run", "--help"],
+        env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
