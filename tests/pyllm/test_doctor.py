@@ -124,4 +124,4 @@ def test_a_model_is_told_about(tmp_path: Path) -> None:
     path = write_tiny_model(tmp_path / "m.gguf")
     findings = list(examine(path))
     assert texts(findings, "model")[0].startswith("llama, 11 tensors, 0.1 MiB, context 64")
-    assert texts(findings, "tokenizer") == ["SPM, 259 tokens"]
+    assert texts(findings, "tokenizer") == ["SPM, 260 tokens"]

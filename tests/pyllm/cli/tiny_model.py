@@ -1,4 +1,4 @@
-"""A tiny llama with random weights whose tokens are the 256 bytes: it reads and writes any text."""
+"""A tiny llama with random weights whose tokens are bytes: it reads and writes any text."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import gguf
 import numpy as np
 
 EMBEDDING, HEADS, LAYERS, FEED_FORWARD, CONTEXT = 32, 4, 1, 48, 64
-TOKENS = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256))]
+TOKENS = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), "▁"]
 
 # Ends every message with a token the user cannot type.
 TEMPLATE = (
@@ -42,7 +42,8 @@ def write_tiny_model(
     file.add_token_list(TOKENS)
     file.add_token_scores([0.0] * len(TOKENS))
     kinds = gguf.TokenType
-    file.add_token_types([kinds.UNKNOWN, kinds.CONTROL, kinds.CONTROL] + [kinds.BYTE] * 256)
+    byte_types = [kinds.BYTE] * 256
+    file.add_token_types([kinds.UNKNOWN, kinds.CONTROL, kinds.CONTROL, *byte_types, kinds.NORMAL])
     file.add_bos_token_id(1)
     file.add_eos_token_id(2)
     if template is not None:
