@@ -52,6 +52,8 @@ def bench(
     tests = list(_tests(threads, max_num_batched_tokens, n_depth, n_prompt, n_gen))
     if not tests:
         raise CommandLineError("nothing to measure: both -p and -n are 0")
+    if profile and output != "md":
+        raise CommandLineError("--profile prints tables for people; leave -o out")
     with ProgressBar(f"loading {model.name}") as progress:
         loaded = load_model(
             model,
@@ -64,7 +66,7 @@ def bench(
     stepper = Stepper(loaded, loaded.config.n_vocab)
     try:
         if profile:
-            _print_profiles(stepper, tests)
+            _print_profiles(stepper, tests, repetitions)
         else:
             _print_table(_subject(model, kv_cache_dtype), stepper, tests, repetitions, output)
     finally:
@@ -98,11 +100,12 @@ def _print_table(
         print(formatted(result, output, last=test is tests[-1]), flush=True)
 
 
-def _print_profiles(stepper: Stepper, tests: Sequence[_Test]) -> None:
+def _print_profiles(stepper: Stepper, tests: Sequence[_Test], repetitions: int) -> None:
     for test in tests:
         _warm(stepper, test)
         stepper.profiles, stepper.profiling = [], True
-        _measure(stepper, test)
+        for _ in range(repetitions):
+            _measure(stepper, test)
         stepper.profiling = False
         name = f"pp{test.n_prompt}" if test.n_prompt else f"tg{test.n_gen}"
         title = f"{name} @ d{test.depth}, {test.threads} threads, batch {test.batch}"

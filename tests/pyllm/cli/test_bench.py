@@ -211,10 +211,12 @@ def test_profile_prints_tables(
     out = capsys.readouterr().out
     assert "pp8 @ d0, 1 threads, batch 4: " in out
     assert "tg4 @ d0, 1 threads, batch 4: " in out
-    assert program.profiled == 2 + 4
+    assert program.profiled == OPTIONS["repetitions"] * (2 + 4)
 
 
 def test_nothing_to_measure(loaded: list[dict[str, Any]]) -> None:
     with pytest.raises(CommandLineError, match="nothing to measure"):
         command.bench(Path("m.gguf"), **{**OPTIONS, "n_prompt": [0], "n_gen": [0]})
+    with pytest.raises(CommandLineError, match="leave -o out"):
+        command.bench(Path("m.gguf"), **{**OPTIONS, "profile": True, "output": "csv"})
     assert loaded == []
