@@ -5,6 +5,7 @@
 #include <limits>
 #include <stdexcept>
 
+#include "isa/select.h"
 #include "ops/add.h"
 #include "ops/attention.h"
 #include "ops/embed.h"
@@ -93,6 +94,7 @@ Program::Program(const std::vector<OpSpec>& ops, std::shared_ptr<const KVPool> k
       (limits_.max_blocks < 1 || limits_.max_blocks > kMaxSize / kv_->block_size)) {
     throw std::invalid_argument("limits: max_blocks does not fit the KVPool's block size");
   }
+  kernels();  // a wrong PYLLM_ISA is an error here, not on a worker
   build_ops(ops);
   activations_ = Buffer(static_cast<size_t>(build_.activation_bytes));
   allocate_for_workers();

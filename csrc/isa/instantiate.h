@@ -32,6 +32,7 @@ constexpr int64_t kTokenGroup = PYLLM_ISA_TOKEN_GROUP;
 // Program kernels; exp.h first, the others call it.
 #include "kernels/exp.h"
 #include "kernels/activation.h"
+#include "kernels/attention_tiles.h"
 #include "kernels/attention.h"
 #include "kernels/kv_store.h"
 #include "kernels/norm.h"
