@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from pyllm.errors import RequestError, TemplateError
 from pyllm.prompts import Encoded, checked_text
+from pyllm.special_text import Messages, SpecialText
+from pyllm.tokenizer import ChatTemplate
 
 if TYPE_CHECKING:
-    from pyllm.tokenizer import ChatTemplate, Tokenizer
-
-Messages: TypeAlias = Sequence[Mapping[str, Any]]
+    from pyllm.tokenizer import Tokenizer
 
 
 def is_conversation(value: object) -> TypeGuard[Messages]:
@@ -46,6 +46,7 @@ class ChatRenderer:
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
+        self._special_text: SpecialText | None = None
         self._templates: dict[str, ChatTemplate] = {}
 
     def encode(
@@ -57,26 +58,27 @@ class ChatRenderer:
         tools: Sequence[Mapping[str, Any]] | None = None,
         chat_template_kwargs: Mapping[str, Any] | None = None,
     ) -> Encoded:
-        """The rendered text and its ids. Raises TemplateError and RequestError."""
-        template = self._template(chat_template)
-        text = template.render(
-            messages,
+        """The rendered text and its ids. Raises TemplateError, TokenizerError and RequestError.
+
+        Special tokens written by the template are tokens; written by a user they are text.
+        """
+        if self._special_text is None:  # on first use: a model may never chat
+            self._special_text = SpecialText(self._tokenizer)
+        marked, mark = self._special_text.marked(messages)
+        text = self._template(chat_template).render(
+            marked,
             add_generation_prompt=add_generation_prompt,
             tools=tools,
             **(chat_template_kwargs or {}),
         )
-        ids = self._tokenizer.encode(
-            checked_text("messages", text), add_special=False, parse_special=True
-        )
+        ids = self._special_text.encode(checked_text("messages", text), mark)
         # Templates differ in whether they write the BOS token; the model expects exactly one.
         bos = self._tokenizer.bos_id
         if self._tokenizer.add_bos and bos is not None and ids[:1] != [bos]:
             ids.insert(0, bos)
-        return text, ids
+        return text.replace(mark, "") if mark else text, ids
 
     def _template(self, override: str | None) -> ChatTemplate:
-        from pyllm.tokenizer import ChatTemplate
-
         source = override if override is not None else self._tokenizer.chat_template
         if source is None:
             raise TemplateError(
@@ -89,7 +91,7 @@ class ChatRenderer:
             )
         return self._templates[source]
 
-    def _token_text(self, token: int | None) -> str:
+    def _token_text(self, token: int | None) -> str | None:
         if token is None:
-            return ""
+            return None
         return self._tokenizer.token_bytes(token).decode("utf-8", "replace")

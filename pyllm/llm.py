@@ -8,7 +8,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from pyllm.chat import ChatRenderer, Messages, as_conversations, is_conversation
+from pyllm.chat import ChatRenderer, as_conversations, is_conversation
 from pyllm.engine import Engine, EngineModel
 from pyllm.engine_thread import EngineThread, Inbox
 from pyllm.errors import PyLLMError, RequestError
@@ -18,6 +18,7 @@ from pyllm.progress import ProgressBar
 from pyllm.prompts import Encoded, Prompt, Prompts, as_prompt_list, encode_prompt
 from pyllm.request import Request
 from pyllm.sampling import DefaultMaxTokens, RequestOutputKind, SamplingParams
+from pyllm.special_text import Messages
 
 if TYPE_CHECKING:
     import os

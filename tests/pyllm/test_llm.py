@@ -24,15 +24,19 @@ def llm_of(**options):
     return LLM.from_model(FakeModel(**options))
 
 
-def wait_until(condition, seconds=10):
+def wait_until(condition, seconds=5):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.001)
 
 
-def free_blocks(llm):
-    return llm.engine.scheduler.kv_cache.num_free_blocks
+def all_blocks_are_free(llm):
+    return llm.engine.scheduler.kv_cache.num_free_blocks == llm.model.num_kv_blocks
+
+
+# A context that takes slow_logits over ten seconds to fill: who frees it earlier was told to.
+ENDLESS = {"max_model_len": 8000, "num_kv_blocks": 500}
 
 
 def slow_logits(tokens):
@@ -82,6 +86,38 @@ def test_one_bad_prompt_refuses_the_call_before_any_work():
 # ---- chat ------------------------------------------------------------------------------------
 
 
+HELLO = [{"role": "user", "content": "hello"}]
+
+
+def test_chat_answers_one_conversation_or_several():
+    with llm_of(logits_of=printable_logits) as llm:
+        one = llm.chat(HELLO, GREEDY)
+        several = llm.chat([HELLO, HELLO], GREEDY)
+        assert one[0].prompt == "[user]hello[assistant]"
+        assert [output.outputs for output in several] == [one[0].outputs] * 2
+
+
+def test_chat_runs_to_the_end_of_the_context_unless_told_otherwise():
+    with llm_of(logits_of=printable_logits) as llm:
+        for params in (None, SamplingParams(temperature=0)):
+            output = llm.chat(HELLO, params)[0]
+            assert len(output.prompt_token_ids) + len(output.outputs[0].token_ids) == 256
+            deltas = list(llm.stream(HELLO, params))
+            assert sum(len(delta.token_ids) for delta in deltas) == len(output.outputs[0].token_ids)
+        output = llm.chat(HELLO, SamplingParams(max_tokens=16))[0]
+        assert len(output.outputs[0].token_ids) == 16
+
+
+def test_template_options_reach_the_template():
+    with llm_of() as llm:
+        template = "{{ mood }}"
+        options = {"chat_template": template, "chat_template_kwargs": {"mood": "calm"}}
+        assert llm.chat(HELLO, GREEDY, **options)[0].prompt == "calm"
+        stream = llm.stream(HELLO, GREEDY, **options)
+        assert next(stream).prompt_token_ids[1:] == [*b"calm"]
+        stream.close()
+
+
 def test_plain_prompts_refuse_template_options():
     with llm_of() as llm, pytest.raises(RequestError, match="tools"):
         llm.stream("a", tools=[])
@@ -117,10 +153,10 @@ def test_stream_checks_at_once_and_starts_when_iterated():
 
 @pytest.mark.parametrize("how", ["close", "drop", "throw"])
 def test_leaving_a_stream_frees_its_blocks(how):
-    with llm_of(logits_of=slow_logits) as llm:
+    with llm_of(logits_of=slow_logits, **ENDLESS) as llm:
         stream = llm.stream("a" * 100, SamplingParams(max_tokens=None))
         next(stream)
-        assert free_blocks(llm) < 64
+        assert not all_blocks_are_free(llm)
         if how == "close":
             stream.close()
         elif how == "throw":
@@ -129,7 +165,7 @@ def test_leaving_a_stream_frees_its_blocks(how):
         else:
             del stream
             gc.collect()
-        wait_until(lambda: free_blocks(llm) == 64)
+        wait_until(lambda: all_blocks_are_free(llm))
         assert not llm.engine.has_unfinished()
 
 
@@ -166,19 +202,19 @@ def test_a_failing_step_is_reported_to_its_requests_and_the_engine_goes_on():
         for _ in range(2):
             with pytest.raises(PyLLMError, match="the engine failed: ZeroDivisionError: boom"):
                 llm.generate("a", SamplingParams(max_tokens=50, ignore_eos=True))
-            assert free_blocks(llm) == 64
+            assert all_blocks_are_free(llm)
             assert len(llm.generate("a", GREEDY)[0].outputs[0].token_ids) == 8
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
 def test_ctrl_c_ends_the_call_and_nothing_else():
-    with llm_of(logits_of=slow_logits, max_model_len=1000) as llm:
+    with llm_of(logits_of=slow_logits, **ENDLESS) as llm:
         timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT))
         timer.start()
         with pytest.raises(KeyboardInterrupt):
             llm.generate(["a", "b"], SamplingParams(max_tokens=None))
         timer.join()
-        wait_until(lambda: free_blocks(llm) == 64)
+        wait_until(lambda: all_blocks_are_free(llm))
         assert len(llm.generate("a", GREEDY)[0].outputs[0].token_ids) == 8
 
 
@@ -186,7 +222,7 @@ def test_ctrl_c_ends_the_call_and_nothing_else():
 
 
 def test_close_ends_others_and_may_be_repeated():
-    llm = llm_of(logits_of=slow_logits)
+    llm = llm_of(logits_of=slow_logits, **ENDLESS)
     stream = llm.stream("a", SamplingParams(max_tokens=None))
     next(stream)
     llm.close()
@@ -222,7 +258,7 @@ def test_a_forgotten_llm_stops_its_thread():
 def test_exit_in_the_middle_of_a_stream_is_clean():
     code = """
 from tests.pyllm.test_llm import *
-llm = llm_of(logits_of=slow_logits)
+llm = llm_of(logits_of=slow_logits, **ENDLESS)
 stream = llm.stream("a", SamplingParams(max_tokens=None))
 print(next(stream).token_ids != [])
 """

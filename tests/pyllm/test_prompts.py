@@ -61,3 +61,12 @@ def test_an_impossible_id_is_refused_with_its_place(token):
 def test_a_malformed_prompt_is_refused(prompt):
     with pytest.raises(RequestError):
         encode_prompt(prompt, TOKENIZER)
+
+
+def test_bottomless_ids_are_refused_in_one_line():
+    prompt = [1]
+    for _ in range(5000):
+        prompt = [prompt]
+    with pytest.raises(RequestError) as raised:
+        encode_prompt(prompt, TOKENIZER)
+    assert len(str(raised.value)) < 200

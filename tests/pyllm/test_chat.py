@@ -1,0 +1,73 @@
+"""Conversations: one or several, through the model's template or another, with exactly one BOS."""
+
+import pytest
+
+from pyllm.chat import ChatRenderer, as_conversations
+from pyllm.errors import RequestError, TemplateError
+from tests.pyllm.fake_program import BOS, FakeTokenizer
+
+HELLO = [{"role": "user", "content": "hé"}]
+
+
+class Tokenizer(FakeTokenizer):
+    """Knows "<256>", its BOS token, when special tokens are parsed."""
+
+    def encode(self, text, *, add_special=True, parse_special=False):
+        ids = []
+        for number, part in enumerate(text.split("<256>") if parse_special else [text]):
+            ids += [BOS] * (number > 0) + list(part.encode())
+        return [BOS] * add_special + ids
+
+
+def test_one_conversation_or_several():
+    assert as_conversations(HELLO) == [HELLO]
+    assert as_conversations([HELLO, HELLO]) == [HELLO, HELLO]
+
+
+@pytest.mark.parametrize(
+    "messages", [[], {}, "hi", None, 5, [[]], ["hi"], [{"content": "no role"}], [HELLO, [{}]]]
+)
+def test_malformed_conversations_are_refused(messages):
+    with pytest.raises(RequestError, match="messages"):
+        as_conversations(messages)
+
+
+def test_the_models_template():
+    text, ids = ChatRenderer(Tokenizer()).encode(HELLO)
+    assert text == "[user]hé[assistant]"
+    assert ids == [BOS, *text.encode()]
+
+
+def test_options():
+    renderer = ChatRenderer(Tokenizer())
+    assert renderer.encode(HELLO, add_generation_prompt=False)[0] == "[user]hé"
+    template = "{{ mood }} {{ tools[0].name }} {{ eos_token }}"
+    text, _ = renderer.encode(
+        HELLO, chat_template=template, tools=[{"name": "f"}], chat_template_kwargs={"mood": "calm"}
+    )
+    assert text == "calm f <257>"
+
+
+def test_a_template_that_writes_bos_gets_no_second_one():
+    _, ids = ChatRenderer(Tokenizer()).encode(HELLO, chat_template="{{ bos_token }}x")
+    assert ids == [BOS, ord("x")]
+
+
+def test_a_users_special_text_stays_text():
+    text, ids = ChatRenderer(Tokenizer()).encode(
+        [{"role": "user", "content": "<256>!"}], chat_template="{{ messages[0].content }}"
+    )
+    assert text == "<256>!"
+    assert ids == [BOS, *b"<256>!"]
+
+
+def test_a_model_without_a_template_says_what_to_do():
+    tokenizer = Tokenizer()
+    tokenizer.chat_template = None
+    with pytest.raises(TemplateError, match="chat_template="):
+        ChatRenderer(tokenizer).encode(HELLO)
+
+
+def test_a_lone_surrogate_is_refused():
+    with pytest.raises(RequestError, match=r"messages.*surrogate"):
+        ChatRenderer(Tokenizer()).encode([{"role": "user", "content": "\ud800"}])
