@@ -76,7 +76,7 @@ class Continuation:
         # As in vLLM: the end of generation is no reason to name, a stop id of the caller's is.
         is_end = token in self.request.eog_ids and not params.ignore_eos
         self.stop_reason = None if is_end else token
-        if not is_end and params.include_stop_str_in_output:
+        if params.include_stop_str_in_output:
             self._push_text(token, may_match=False)
         self._flush_text()
 

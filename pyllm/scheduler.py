@@ -40,15 +40,13 @@ class Scheduler:
     def schedule(self) -> list[Sequence]:
         """The sequences of the next step, decodes first; sets their `num_scheduled_tokens`."""
         # decode
-        num_preempted = 0
         scheduled = []
         prefills = []
-        for sequence in self.running:  # preempting only ever removes from its end
+        for sequence in self.running:  # preempting removes from its end: none that was visited
             if sequence.num_pending_tokens > 1:
                 prefills.append(sequence)
                 continue
             while not self.kv_cache.grow(sequence, len(sequence.tokens)):
-                num_preempted += 1
                 if self._preempt_youngest() is sequence:
                     break
             else:
@@ -57,10 +55,10 @@ class Scheduler:
         # prefill
         budget = self.max_num_batched_tokens - len(scheduled)
         for sequence in prefills:
-            if budget and sequence.block_table:  # it may have been preempted just now
+            if budget:
                 budget -= self._schedule_chunk(sequence, budget)
                 scheduled.append(sequence)
-        while budget and not num_preempted and self._can_admit():
+        while budget and self._can_admit():
             sequence = self._admit()
             budget -= self._schedule_chunk(sequence, budget)
             scheduled.append(sequence)

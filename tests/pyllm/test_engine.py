@@ -88,6 +88,13 @@ def test_a_stop_id_can_be_written():
     assert say("hello", stop_token_ids=[ord("l")], include_stop_str_in_output=True).text == "hel"
 
 
+def test_the_end_token_is_written_only_when_asked_twice():
+    assert say("hi", skip_special_tokens=False).text == "hi"
+    assert say("hi", include_stop_str_in_output=True).text == "hi"
+    both = say("hi", skip_special_tokens=False, include_stop_str_in_output=True)
+    assert both.text == "hi<257>"
+
+
 def test_a_stop_id_that_is_eos_works_despite_ignore_eos():
     output = say("hi", stop_token_ids=[EOS], ignore_eos=True)
     assert (output.finish_reason, output.stop_reason) == ("stop", EOS)
