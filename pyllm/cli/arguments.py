@@ -116,6 +116,8 @@ def _unknown(command: Command, name: str, known: list[str]) -> str:
 def _value(flag: Flag, given: list[object]) -> object:
     if not given:
         return flag.default
+    if not flag.metavar:
+        return bool(flag.default) != bool(given[-1])  # a switch turns its default around
     return given if flag.repeat else given[-1]
 
 

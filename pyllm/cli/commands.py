@@ -85,9 +85,19 @@ TOKENIZE = Command(
     "tokenize",
     "pyllm.cli.tokenize:tokenize",
     "the tokens of a text",
-    "MODEL TEXT",
-    (),
+    "MODEL [TEXT]",
+    (
+        Flag(
+            ("--no-bos", "--no-add-special"),
+            "leave out the tokens that begin and end a text",
+            default=True,
+            argument="add_special",
+        ),
+        Flag(("--parse-special",), "read special tokens written in the text as such"),
+        JSON,
+    ),
     takes_text="text",
+    notes="Without TEXT it is read from standard input.",
 )
 
 DOCTOR = Command(

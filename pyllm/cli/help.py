@@ -65,8 +65,8 @@ def _row(flag: Flag) -> tuple[str, str]:
     shown = flag.default
     if isinstance(shown, tuple):
         shown = ",".join(map(str, shown))
-    # None and False are explained by the help text or by the option being a switch.
-    has_default = shown is not None and shown is not False and shown != ""
+    # None is explained by the help text, and a switch needs no explanation.
+    has_default = bool(flag.metavar) and shown is not None and shown != ""
     return left, f"{flag.help} (default: {shown})" if has_default else flag.help
 
 

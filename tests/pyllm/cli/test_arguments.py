@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pyllm.cli.arguments import CommandLineError, Parsed, parse
-from pyllm.cli.commands import BENCH, RUN, SHOW
+from pyllm.cli.commands import BENCH, RUN, SHOW, TOKENIZE
 
 
 def run(*typed: str, **environ: str) -> Parsed:
@@ -121,3 +121,10 @@ def test_bench_takes_lists() -> None:
     values = parse(BENCH, ["m", "-p", "128,1k", "-n", "0", "-t", "1,2", "-o", "csv"], {}).values
     assert values["n_prompt"] == [128, 1000]
     assert (values["n_gen"], values["num_threads"], values["output"]) == ([0], [1, 2], "csv")
+
+
+def test_switches_turn_their_default_around() -> None:
+    assert parse(TOKENIZE, ["m"], {}).values["add_special"] is True
+    assert parse(TOKENIZE, ["m", "--no-bos"], {}).values["add_special"] is False
+    assert parse(TOKENIZE, ["m"], {"PYLLM_NO_BOS": "1"}).values["add_special"] is False
+    assert parse(TOKENIZE, ["m"], {"PYLLM_NO_BOS": "0"}).values["add_special"] is True
