@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 
     __version__: str
 
-__all__ = [
-    "LLM",
+__all__ = [  # noqa: RUF022 - plain order, as sorted() gives it
     "CompletionOutput",
     "ContextLengthError",
     "Delta",
     "DeviceError",
+    "LLM",
     "Logprob",
     "MemoryBudgetError",
     "ModelFileError",

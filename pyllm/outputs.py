@@ -74,7 +74,7 @@ class Delta:
 
     `text` holds complete characters only and may be empty while a stop string could still match.
     The last delta of a continuation carries `finish_reason`; `finished` is True on the last delta
-    of the whole request.
+    of the whole request. `str(delta)` is its text.
     """
 
     index: int
@@ -87,3 +87,6 @@ class Delta:
     request_id: str = ""
     prompt_token_ids: list[int] = field(default_factory=list, repr=False)
     metrics: RequestMetrics | None = None
+
+    def __str__(self) -> str:
+        return self.text

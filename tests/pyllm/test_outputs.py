@@ -17,3 +17,7 @@ def test_request_output_takes_vllm_positional_order():
 
 def test_deltas_do_not_share_default_lists():
     assert Delta(0, "", []).prompt_token_ids is not Delta(0, "", []).prompt_token_ids
+
+
+def test_a_delta_prints_as_its_text():
+    assert f"{Delta(0, 'once', [4])}" == "once"
