@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 
 from pyllm.cli import bench as command
+from pyllm.cli import main
 from pyllm.cli.arguments import CommandLineError
 from pyllm.cli.bench_profile import profile_table, sum_by_op
 from pyllm.cli.bench_report import Measurement, Subject, formatted, header
 from pyllm.cli.bench_steps import Stepper
+from tests.pyllm.cli.tiny_model import write_tiny_model
 
 CPU = 'A "CPU", fast'
 SUBJECT = Subject("m.gguf", "llama Q4_K", 800 * 2**20, 1_236_000_000, "CPU avx2", CPU, "f16")
@@ -220,3 +222,17 @@ def test_nothing_to_measure(loaded: list[dict[str, Any]]) -> None:
     with pytest.raises(CommandLineError, match="leave -o out"):
         command.bench(Path("m.gguf"), **{**OPTIONS, "profile": True, "output": "csv"})
     assert loaded == []
+
+
+def test_a_real_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write_tiny_model(tmp_path / "m.gguf")
+    typed = ["bench", str(path), "-p", "8", "-n", "4", "-d", "16", "-r", "2", "-t", "1"]
+    assert main([*typed, "-o", "json"]) == 0
+    prompt, generation = json.loads(capsys.readouterr().out)
+    assert (prompt["n_prompt"], prompt["n_gen"], prompt["n_depth"]) == (8, 0, 16)
+    assert (generation["n_prompt"], generation["n_gen"], generation["n_depth"]) == (0, 4, 16)
+    assert min(*prompt["samples_ts"], *generation["samples_ts"]) > 0
+    assert prompt["model_type"] == "llama F32"
+    assert prompt["model_size"] == 4 * prompt["model_n_params"]
+    assert main([*typed, "--profile"]) == 0
+    assert "linear" in capsys.readouterr().out

@@ -10,6 +10,7 @@ from pyllm.cli.arguments import CommandLineError
 from pyllm.cli.session import Session
 from pyllm.cli.slash import ChatState, execute
 from tests.pyllm.cli.fake_llm import FakeLLM
+from tests.pyllm.cli.tiny_model import write_tiny_model
 
 ENGINE = {"num_threads": None, "max_model_len": None, "max_num_batched_tokens": 512}
 
@@ -100,6 +101,12 @@ def test_show(state: ChatState, fake_llm: FakeLLM, capsys: pytest.CaptureFixture
     assert out.startswith("a template\n")
     assert "top_k                    40" in out
     assert out.endswith("\\x1b[2J\n")
+
+
+def test_show_info(state: ChatState, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    state.session.load(write_tiny_model(tmp_path / "m.gguf"))
+    execute(state, "/show info")
+    assert "llama" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("line", ["/?", "/help", "/set", "/show", "/? shortcuts", "/set parameter"])
