@@ -19,7 +19,7 @@ from pyllm.gguf.limits import (
 )
 from pyllm.gguf.mapping import map_file
 from pyllm.gguf.metadata import Metadata, read_metadata
-from pyllm.gguf.tensors import TensorInfo, padded, read_tensor, read_tensors
+from pyllm.gguf.tensors import Entry, TensorInfo, padded, placed, read_entries, read_entry
 
 __all__ = ["Part", "open_part"]
 
@@ -61,19 +61,11 @@ def _read_part(data: mmap.mmap, path: str, index: int) -> Part:
         raise cursor.error(16, "key count", 0, limit, "there is no architecture in this file")
     metadata = read_metadata(cursor, num_keys)
     alignment = _read_alignment(cursor, metadata)
-    tensors = read_tensors(cursor, num_tensors, alignment, index)
+    entries = read_entries(cursor, num_tensors, alignment)
     data_start = padded(cursor.position, alignment)
-    warnings = _check_data(cursor, tensors, data_start, alignment)
-    placed = _placed(tensors, data_start)
-    return Part(path, data, version, alignment, metadata, placed, warnings)
-
-
-def _placed(tensors: dict[str, TensorInfo], data_start: int) -> dict[str, TensorInfo]:
-    """The table with offsets from the start of the file instead of the data section."""
-    return {
-        name: TensorInfo(name, kind, shape, data_start + offset, nbytes, part)
-        for name, kind, shape, offset, nbytes, part in tensors.values()
-    }
+    warnings = _check_data(cursor, entries, data_start, alignment)
+    tensors = placed(entries, data_start, index)
+    return Part(path, data, version, alignment, metadata, tensors, warnings)
 
 
 def _read_version(cursor: Cursor) -> int:
@@ -123,43 +115,40 @@ def _is_power_of_two(value: int, most: int) -> bool:
 
 
 def _check_data(
-    cursor: Cursor, tensors: dict[str, TensorInfo], data_start: int, alignment: int
+    cursor: Cursor, entries: dict[str, Entry], data_start: int, alignment: int
 ) -> tuple[str, ...]:
     """Checks that the data of every tensor is in the file; answers with warnings."""
     file_size = len(cursor.data)
-    last = next(reversed(tensors.values()), None)
-    data_end = data_start + (last.offset + last.nbytes if last else 0)
-    if data_end > file_size:
-        _refuse_missing_data(cursor, tensors, data_start, file_size)
-    trailing = file_size - padded(data_end, alignment)
+    *_, offset, nbytes = next(reversed(entries.values()), ("", 0, (), 0, 0))
+    if data_start + offset + nbytes > file_size:
+        _refuse_missing_data(cursor, entries, data_start, file_size)
+    next_offset = padded(offset + nbytes, alignment)
+    trailing = file_size - data_start - next_offset
     if trailing <= 0:
         return ()
-    _refuse_uncounted_tensor(cursor, tensors, alignment, last)
+    _refuse_uncounted_tensor(cursor, len(entries), next_offset)
     return (f"{trailing} bytes follow the last tensor; they are ignored",)
 
 
 def _refuse_missing_data(
-    cursor: Cursor, tensors: dict[str, TensorInfo], data_start: int, file_size: int
+    cursor: Cursor, entries: dict[str, Entry], data_start: int, file_size: int
 ) -> None:
-    """Raises for the first tensor that passes the end; tensors are in the order of their data."""
-    for info in tensors.values():
-        at = data_start + info.offset
-        if info.nbytes and at + info.nbytes > file_size:
-            field = f"tensor {printable(info.name)}: bytes of data in the file"
-            limit, message = f"it needs {info.nbytes}", f"truncated download? {CUT_SHORT}"
+    """Raises for the first tensor that passes the end; entries are in the order of their data."""
+    for name, _, _, offset, nbytes in entries.values():
+        at = data_start + offset
+        if nbytes and at + nbytes > file_size:
+            field = f"tensor {printable(name)}: bytes of data in the file"
+            limit, message = f"it needs {nbytes}", f"truncated download? {CUT_SHORT}"
             raise cursor.error(at, field, max(0, file_size - at), limit, message)
 
 
-def _refuse_uncounted_tensor(
-    cursor: Cursor, tensors: dict[str, TensorInfo], alignment: int, last: TensorInfo | None
-) -> None:
+def _refuse_uncounted_tensor(cursor: Cursor, count: int, next_offset: int) -> None:
     """Raises when the bytes behind the table are one more entry: the count is then too small."""
     probe = Cursor(cursor.data, cursor.path, cursor.position, cursor.end)
     try:
-        extra = read_tensor(probe, 0)
+        name, _, _, offset, _ = read_entry(probe)
     except ModelFileError:
         return
-    expected = padded(last.offset + last.nbytes, alignment) if last else 0
-    if extra.offset == expected:
-        field = f"tensor count: offset mismatch, entry {printable(extra.name)} follows"
-        raise cursor.error(8, field, len(tensors), f"at least {len(tensors) + 1}")
+    if offset == next_offset:
+        field = f"tensor count: offset mismatch, entry {printable(name)} follows"
+        raise cursor.error(8, field, count, f"at least {count + 1}")

@@ -6,14 +6,14 @@ Sizes are Python integers, so no product and no sum here can wrap.
 from __future__ import annotations
 
 import struct
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from pyllm.errors import ModelFileError, printable
 from pyllm.gguf.cursor import CUT_SHORT, Cursor
 from pyllm.gguf.limits import MAX_DIMENSIONS, MAX_INT64, MAX_NAME_BYTES
 from pyllm.gguf.types import REMOVED_TYPE_IDS, TENSOR_TYPES
 
-__all__ = ["TensorInfo", "padded", "read_tensor", "read_tensors"]
+__all__ = ["Entry", "TensorInfo", "padded", "placed", "read_entries", "read_entry"]
 
 
 class TensorInfo(NamedTuple):
@@ -46,6 +46,10 @@ class TensorInfo(NamedTuple):
         return total
 
 
+# name, type, shape, offset from the start of the data section, bytes. A plain tuple: 65 536 named
+# ones would cost the garbage collector 60 ms.
+Entry: TypeAlias = tuple[str, int, tuple[int, ...], int, int]
+
 # Dimensions are signed on purpose: a negative one is then shown as it was meant.
 _SHAPES: Final = tuple(struct.Struct(f"<{rank}qiQ") for rank in range(MAX_DIMENSIONS + 1))
 
@@ -55,43 +59,49 @@ def padded(size: int, alignment: int) -> int:
     return -(-size // alignment) * alignment
 
 
-def read_tensors(cursor: Cursor, count: int, alignment: int, part: int) -> dict[str, TensorInfo]:
+def read_entries(cursor: Cursor, count: int, alignment: int) -> dict[str, Entry]:
     """Reads `count` tensor entries at the cursor, in file order.
 
-    Their offsets count from the start of the data section here, as in the file, and must follow
-    one another, each padded to `alignment`, without gap or overlap.
+    Their offsets must follow one another, each padded to `alignment`, without gap or overlap.
     """
-    tensors: dict[str, TensorInfo] = {}
+    entries: dict[str, Entry] = {}
     expected = 0
     for _ in range(count):
         at = cursor.position
-        info = read_tensor(cursor, part)
-        if info.name in tensors:
-            raise cursor.error(at, "tensor name", info.name, "each tensor once")
-        if info.offset != expected:
-            raise _bad_offset(cursor, info, expected, alignment)
-        tensors[info.name] = info
-        expected = padded(expected + info.nbytes, alignment)
-    return tensors
+        entry = read_entry(cursor)
+        name, _, _, offset, nbytes = entry
+        if name in entries:
+            raise cursor.error(at, "tensor name", name, "each tensor once")
+        if offset != expected:
+            raise _bad_offset(cursor, name, offset, expected, alignment)
+        entries[name] = entry
+        expected = padded(expected + nbytes, alignment)
+    return entries
 
 
-def read_tensor(cursor: Cursor, part: int) -> TensorInfo:
+def placed(entries: dict[str, Entry], data_start: int, part: int) -> dict[str, TensorInfo]:
+    """The tensors of part `part`, whose data section starts at byte `data_start`."""
+    return {
+        name: TensorInfo(name, kind, shape, data_start + offset, nbytes, part)
+        for name, kind, shape, offset, nbytes in entries.values()
+    }
+
+
+def read_entry(cursor: Cursor) -> Entry:
     """Reads one entry; what depends on its neighbours is left to the caller."""
     at = cursor.position
-    raw = cursor.string("tensor name", MAX_NAME_BYTES)
-    name = _checked_name(cursor, raw, at)
+    name = _checked_name(cursor, cursor.string("tensor name", MAX_NAME_BYTES), at)
     at = cursor.position
     rank = cursor.u32("tensor rank")
     if rank > MAX_DIMENSIONS:
         raise _error(cursor, at, name, "number of dimensions", rank, f"0 to {MAX_DIMENSIONS}")
     layout = _SHAPES[rank]
     cursor.need(layout.size, "tensor entry")
-    *dimensions, type_id, offset = layout.unpack_from(cursor.data, cursor.position)
-    shape = tuple(dimensions)
     at = cursor.position
-    cursor.position += layout.size
-    nbytes = _checked_size(cursor, at, name, shape, type_id)
-    return TensorInfo(name, type_id, shape, offset, nbytes, part)
+    *dimensions, type_id, offset = layout.unpack_from(cursor.data, at)
+    cursor.position = at + layout.size
+    shape = tuple(dimensions)
+    return name, type_id, shape, offset, _checked_size(cursor, at, name, shape, type_id)
 
 
 def _checked_name(cursor: Cursor, raw: bytes, at: int) -> str:
@@ -142,15 +152,17 @@ def _bad_type(cursor: Cursor, at: int, name: str, type_id: int) -> ModelFileErro
     return _error(cursor, at, name, "unknown tensor type", type_id, limit, "update pyllm")
 
 
-def _bad_offset(cursor: Cursor, info: TensorInfo, expected: int, alignment: int) -> ModelFileError:
+def _bad_offset(
+    cursor: Cursor, name: str, offset: int, expected: int, alignment: int
+) -> ModelFileError:
     at = cursor.position - 8
-    if info.offset % alignment:
+    if offset % alignment:
         limit = f"a multiple of the alignment {alignment}"
-    elif info.offset < expected:
+    elif offset < expected:
         limit = f"{expected}: it overlaps the tensor before it"
     else:
         limit = f"{expected}: there is a gap, or tensors are out of order"
-    return _error(cursor, at, info.name, "data offset", info.offset, limit, CUT_SHORT)
+    return _error(cursor, at, name, "data offset", offset, limit, CUT_SHORT)
 
 
 def _error(

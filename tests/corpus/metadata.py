@@ -98,7 +98,11 @@ def _arrays() -> list[Case]:
     long_element = Entry(b"a", ARRAY, struct.pack("<IQ", STRING, 1) + string(b"", (16 << 20) + 1))
     past_end = Entry(b"a", ARRAY, struct.pack("<IQ", STRING, 1) + string(b"abc", 4))
     wraps_end = Entry(b"a", ARRAY, struct.pack("<IQ", STRING, 1) + string(b"", (1 << 64) - 1))
+    type_cut = Entry(b"a", ARRAY, b"\x08\0")
+    length_cut = Entry(b"a", ARRAY, struct.pack("<IQ", STRING, 2) + string(b"x" * 8) + b"\1\0")
     return [
+        case("A-24", "type-cut", type_cut, "element type: truncated"),
+        case("A-24", "second-length-cut", length_cut, "truncated, bytes left: read 2"),
         case("A-24", "type-13", array("a", 13, [1]), "element type: .*0 to 12"),
         case("A-24", "count-2^63", array("a", U8, [1], 1 << 63), "at most"),
         case("A-24", "size-wraps", array("a", U64, [1], wraps), "at most"),

@@ -169,6 +169,18 @@ def _splits() -> list[Case]:
         paths[1].write_bytes(part.set(key("split.no", 1), key("split.count", 3)).bytes())
         return paths[0]
 
+    def another_count(place: Path) -> Path:
+        paths = split_model(place)
+        part = Gguf([key("split.no", 1), key("split.count", 2)])
+        paths[1].write_bytes(part.bytes())
+        return paths[0]
+
+    def too_few_tensors(place: Path) -> Path:
+        paths = split_model(place)
+        part = Gguf([key("split.no", 1), key("split.count", 3)])
+        paths[1].write_bytes(part.bytes())
+        return paths[0]
+
     def same_part_twice(place: Path) -> Path:
         paths = split_model(place)
         shutil.copy(paths[1], paths[2])
@@ -209,6 +221,10 @@ def _splits() -> list[Case]:
         Case("A-54", "part-of-another-model", other_model, "m-00002-of.* split.tensors.count"),
         Case("A-54", "part-with-another-name", other_name, "m-00002-of.*general.name"),
         Case("A-54", "array-for-a-name", array_for_a_name, "general.name: read 'array of int32'"),
+        Case("A-54", "another-count", another_count, "m-00002-of.* split.count: read 2"),
+        Case(
+            "A-54", "too-few-tensors", too_few_tensors, "m-00001-of.* split.tensors.count: read 20"
+        ),
         Case("A-54", "same-part-twice", same_part_twice, "m-00003-of.* split.no: read 1"),
         Case("A-54", "same-tensor-twice", same_tensor_twice, "each tensor once"),
         Case("A-54", "middle-part-opened", middle, "open .*m-00001-of-00003.gguf"),

@@ -42,6 +42,7 @@ EXAMPLES = [
         MemoryBudgetError(8 << 30, 4 << 30, "use a smaller context"),
         "needs 8.0 GiB, 4.0 GiB are available; use a smaller context",
     ),
+    (MemoryBudgetError(1 << 30, 0), "needs 1.0 GiB, 0.0 GiB are available"),
     (errors.TemplateError("no"), "no"),
 ]
 

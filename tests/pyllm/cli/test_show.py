@@ -9,7 +9,7 @@ import pytest
 
 from pyllm.cli.show import show
 from pyllm.errors import ModelFileError
-from tests.corpus.builder import Tensor, key
+from tests.corpus.builder import Tensor, array, key
 from tests.corpus.places import split_model
 from tests.corpus.tiny_model import tiny_model
 
@@ -107,6 +107,12 @@ def test_types_are_sorted_by_size(capsys, tmp_path):
     facts = json.loads(shown(capsys, path, as_json=True))
     assert [row["type"] for row in facts["types"]] == ["Q6_K", "F32"]
     assert sum(row["share"] for row in facts["types"]) == pytest.approx(1.0)
+
+
+def test_an_array_where_a_value_is_usual_is_named(capsys, tmp_path):
+    path = tmp_path / "m.gguf"
+    path.write_bytes(tiny_model().set(array("llama.attention.head_count", 4, [4, 4])).bytes())
+    assert "heads                array of uint32 (2)" in shown(capsys, path)
 
 
 def test_warnings_go_to_stderr(capsys, tmp_path):

@@ -115,6 +115,21 @@ def test_release_keeps_the_data_readable(tmp_path):
         assert bytes(opened.data("w")) == big
 
 
+def test_prefetch_changes_nothing(model):
+    for name in model.tensors:
+        model.prefetch(name)
+    assert bytes(model.data("output_norm.weight")) == tiny_model().tensors[1].data
+
+
+def test_a_tensor_without_elements_has_no_data(tmp_path):
+    path = tmp_path / "m.gguf"
+    path.write_bytes(Gguf([key("general.architecture", "x")], [Tensor(b"w", [0, 4])]).bytes())
+    with GGUFFile.open(path) as file:
+        assert file.tensors["w"].num_elements == 0
+        with pytest.raises(ModelFileError, match=r"'w': dimensions: read \[0, 4\]"):
+            file.data("w")
+
+
 def test_release_of_a_tensor_smaller_than_a_page(model):
     model.release("output_norm.weight")
     assert len(model.data("output_norm.weight")) == 128
