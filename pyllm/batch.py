@@ -10,12 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from pyllm.sequence import Sequence
+from pyllm.token_bias import NO_BIAS
 
 Columns = Mapping[str, npt.NDArray[Any]]
 Arrays = tuple[npt.NDArray[Any], ...]
-
-# Weakest finite "never": -1e30 survives division by the smallest temperature (1e-5) in float32.
-_NEVER = -1e30
 
 
 @dataclass(slots=True)
@@ -109,7 +107,7 @@ class Batch:
         ]
         self.columns["seed"][:count] = np.array([s.seed for s in rows], dtype=np.uint64)
         self._has_history = any(sequence.history is not None for sequence in rows)
-        self._has_bias = any(p.logit_bias or p.min_tokens for p in params)
+        self._has_bias = any(sequence.bias is not None for sequence in rows)
         self._rows = rows
 
 
@@ -129,16 +127,17 @@ def _history(rows: list[Sequence]) -> Arrays:
     return _offsets(tokens), np.concatenate(tokens), np.concatenate(counts)
 
 
-def _bias(rows: list[Sequence]) -> Arrays | None:
-    """The caller's biases, and "never" for whatever would end a sequence before min_tokens."""
-    tokens, values = [], []
-    for sequence in rows:
-        bias = dict(sequence.params.logit_bias or {})
-        if sequence.must_not_stop:
-            bias.update(dict.fromkeys(sequence.stop_ids, _NEVER))
-        tokens.append(np.fromiter(bias.keys(), np.int32, len(bias)))
-        values.append(np.fromiter(bias.values(), np.float32, len(bias)))
-    return _offsets(tokens), np.concatenate(tokens), np.concatenate(values)
+def _bias(rows: list[Sequence]) -> Arrays:
+    biases = [
+        NO_BIAS
+        if sequence.bias is None
+        else sequence.bias.before_min_tokens
+        if sequence.must_not_stop
+        else sequence.bias.usual
+        for sequence in rows
+    ]
+    tokens = [tokens for tokens, _ in biases]
+    return _offsets(tokens), np.concatenate(tokens), np.concatenate([v for _, v in biases])
 
 
 _NO_INTS: npt.NDArray[np.int32] = np.empty(0, np.int32)

@@ -41,6 +41,10 @@ def as_conversations(messages: object) -> list[Messages]:
     return conversations
 
 
+# Compiled templates to keep; callers may bring their own, and each takes memory.
+_MAX_TEMPLATES = 16
+
+
 class ChatRenderer:
     """Renders conversations; compiled templates are kept, one per source text."""
 
@@ -64,12 +68,11 @@ class ChatRenderer:
         """
         if self._special_text is None:  # on first use: a model may never chat
             self._special_text = SpecialText(self._tokenizer)
+        variables = _checked_variables(chat_template_kwargs or {})
+        template = self._template(chat_template)
         marked, mark = self._special_text.marked(messages)
-        text = self._template(chat_template).render(
-            marked,
-            add_generation_prompt=add_generation_prompt,
-            tools=tools,
-            **(chat_template_kwargs or {}),
+        text = template.render(
+            marked, add_generation_prompt=add_generation_prompt, tools=tools, **variables
         )
         ids = self._special_text.encode(checked_text("messages", text), mark)
         # Templates differ in whether they write the BOS token; the model expects exactly one.
@@ -84,7 +87,11 @@ class ChatRenderer:
             raise TemplateError(
                 "the model has no chat template; give chat_template= or use generate()"
             )
+        if not isinstance(source, str):
+            raise RequestError("chat_template", source, "must be the text of a template")
         if source not in self._templates:
+            if len(self._templates) >= _MAX_TEMPLATES:
+                self._templates.clear()
             bos, eos = self._tokenizer.bos_id, self._tokenizer.eos_id
             self._templates[source] = ChatTemplate(
                 source, self._token_text(bos), self._token_text(eos)
@@ -95,3 +102,13 @@ class ChatRenderer:
         if token is None:
             return None
         return self._tokenizer.token_bytes(token).decode("utf-8", "replace")
+
+
+def _checked_variables(variables: object) -> dict[str, Any]:
+    if not isinstance(variables, Mapping):
+        raise RequestError("chat_template_kwargs", variables, "must be a dictionary")
+    for name in variables:
+        if not isinstance(name, str) or name in ("add_generation_prompt", "tools"):
+            limit = "cannot be set here" if isinstance(name, str) else "must be a string"
+            raise RequestError("chat_template_kwargs", name, limit)
+    return dict(variables)

@@ -59,6 +59,13 @@ class Engine:
     def __init__(self, model: EngineModel, *, seed: int = 0) -> None:
         self.model = model
         self.seed = seed
+        self._columns = model.program.columns
+        self._counter = count()
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin with empty hands, whatever state a failed step left behind."""
+        model, columns = self.model, self._columns
         kv_cache = KVCache(model.num_kv_blocks, model.block_size)
         # A lone sequence must always fit, or preemption could not make room for it.
         if kv_cache.capacity < model.max_model_len:
@@ -67,17 +74,14 @@ class Engine:
                 "lower max_model_len or give it more memory"
             )
             raise RequestError("max_model_len", model.max_model_len, limit)
-        columns = model.program.columns
         self.scheduler = Scheduler(
             kv_cache,
             max_num_seqs=min(len(columns["seq_starts"]) - 1, len(columns["logit_rows"])),
             max_num_batched_tokens=len(columns["tokens"]),
         )
         self.batch = Batch(columns)
-        self._columns = columns
         self._requests: dict[str, Request] = {}
         self._continuations: dict[Sequence, Continuation] = {}
-        self._counter = count()
 
     def make_request(
         self,
@@ -172,8 +176,3 @@ class Engine:
     def _retire(self, continuation: Continuation) -> None:
         self.scheduler.finish(continuation.sequence)
         del self._continuations[continuation.sequence]
-
-    def reset(self) -> None:
-        """Forget every request, as after a step that failed."""
-        for request_id in list(self._requests):
-            self.abort(request_id)

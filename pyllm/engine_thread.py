@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from pyllm.engine import Engine
-from pyllm.errors import PyLLMError, RequestError
+from pyllm.errors import PyLLMError
 from pyllm.outputs import RequestOutput
 from pyllm.request import Request
 
@@ -46,9 +46,10 @@ class EngineThread:
             for request in requests:
                 try:
                     engine.add(request)
+                except Exception as error:
+                    inbox.put(_as_pyllm_error(error))
+                else:
                     inboxes[request.request_id] = inbox
-                except RequestError as error:
-                    inbox.put(error)
 
         with self._lock:
             if self._closed:
@@ -81,19 +82,16 @@ def _stop(thread: threading.Thread, commands: queue.SimpleQueue[_Command | None]
 
 def _serve(engine: Engine, commands: queue.SimpleQueue[_Command | None]) -> None:
     inboxes: _Inboxes = {}
-    while _obey(engine, commands, inboxes):
+    while True:
         try:
-            outputs = engine.step()
+            if not _obey(engine, commands, inboxes):
+                break
+            _deliver(engine.step(), inboxes)
         except Exception as error:  # a defect of ours: callers hear of it, the engine goes on
             engine.reset()
-            _fail_all(inboxes, f"the engine failed: {type(error).__name__}: {error}")
-            continue
-        for output in outputs:
-            finished = output.finished
-            inbox = inboxes.pop(output.request_id) if finished else inboxes[output.request_id]
-            inbox.put(output)
+            _fail_all(inboxes, _as_pyllm_error(error))
     engine.reset()
-    _fail_all(inboxes, "the LLM was closed before the request was finished")
+    _fail_all(inboxes, PyLLMError("the LLM was closed before the request was finished"))
 
 
 def _obey(engine: Engine, commands: queue.SimpleQueue[_Command | None], inboxes: _Inboxes) -> bool:
@@ -106,7 +104,20 @@ def _obey(engine: Engine, commands: queue.SimpleQueue[_Command | None], inboxes:
     return True
 
 
-def _fail_all(inboxes: _Inboxes, message: str) -> None:
+def _deliver(outputs: list[RequestOutput], inboxes: _Inboxes) -> None:
+    for output in outputs:
+        inboxes[output.request_id].put(output)
+        if output.finished:
+            del inboxes[output.request_id]
+
+
+def _fail_all(inboxes: _Inboxes, error: PyLLMError) -> None:
     for inbox in inboxes.values():
-        inbox.put(PyLLMError(message))
+        inbox.put(error)
     inboxes.clear()
+
+
+def _as_pyllm_error(error: Exception) -> PyLLMError:
+    if isinstance(error, PyLLMError):
+        return error
+    return PyLLMError(f"the engine failed: {type(error).__name__}: {error}")

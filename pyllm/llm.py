@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -228,7 +229,8 @@ class LLM:
 def _received(inbox: Inbox) -> RequestOutput:
     message = inbox.get()
     if isinstance(message, PyLLMError):
-        raise message
+        # A copy: several callers may hear the same error, each with a traceback of its own.
+        raise copy(message)
     return message
 
 

@@ -15,6 +15,7 @@ from pyllm.sampling import RequestOutputKind, SamplingParams
 from pyllm.sequence import Sequence
 from pyllm.stop_strings import StopMatcher
 from pyllm.text_stream import TextStream
+from pyllm.token_bias import TokenBias
 
 if TYPE_CHECKING:
     from pyllm.tokenizer import Tokenizer
@@ -50,7 +51,7 @@ class Request:
         self.request_id = request_id
         self.prompt = prompt
         self.prompt_token_ids = list(prompt_token_ids)
-        self.params = replace(params)  # the caller may go on changing theirs
+        self.params = _own(params)
         self.eog_ids = tokenizer.eog_ids
         self._tokenizer = tokenizer
         self._metrics = RequestMetrics(arrival_time=time.perf_counter())
@@ -68,16 +69,19 @@ class Request:
         self, index: int, seed: int, max_length: int, matcher: StopMatcher | None
     ) -> Continuation:
         params = self.params
-        stop_ids = frozenset(
-            () if params.stop_token_ids is None else map(int, params.stop_token_ids)
-        )
+        stop_ids = frozenset(params.stop_token_ids or ())
+        stop_ids = stop_ids if params.ignore_eos else stop_ids | self.eog_ids
+        bias = None
+        if params.logit_bias or params.min_tokens:
+            bias = TokenBias(params.logit_bias or {}, stop_ids)
         sequence = Sequence(
             request_id=self.request_id,
             params=params,
             seed=seed,
             num_prompt_tokens=len(self.prompt_token_ids),
-            stop_ids=stop_ids if params.ignore_eos else stop_ids | self.eog_ids,
+            stop_ids=stop_ids,
             history=TokenHistory(self.prompt_token_ids) if params.has_penalties else None,
+            bias=bias,
             tokens=list(self.prompt_token_ids),
         )
         text_stream = None
@@ -129,6 +133,17 @@ class Request:
             finished=finished,
             metrics=metrics,
         )
+
+
+def _own(params: SamplingParams) -> SamplingParams:
+    """A copy all the way down: the caller may go on changing theirs while the request runs."""
+    stop_ids = params.stop_token_ids
+    return replace(
+        params,
+        stop=params.stop_strings,
+        stop_token_ids=None if stop_ids is None else tuple(map(int, stop_ids)),
+        logit_bias=dict(params.logit_bias or {}),
+    )
 
 
 def continuation_seed(seed: int, index: int) -> int:

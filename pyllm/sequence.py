@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from pyllm.history import TokenHistory
 from pyllm.sampling import SamplingParams
+from pyllm.token_bias import TokenBias
 
 
 @dataclass(slots=True, eq=False)
@@ -23,6 +24,7 @@ class Sequence:
     num_prompt_tokens: int
     stop_ids: frozenset[int]  # tokens that end it: end-of-generation ids and stop_token_ids
     history: TokenHistory | None  # None without penalties
+    bias: TokenBias | None  # None without logit_bias and min_tokens
 
     # filled by the engine
     tokens: list[int]  # prompt, then output

@@ -6,13 +6,18 @@ from pyllm.batch import Batch
 from pyllm.history import TokenHistory
 from pyllm.sampling import SamplingParams
 from pyllm.sequence import Sequence
+from pyllm.token_bias import TokenBias
 from tests.pyllm.fake_program import FakeModel
 
 
 def sequence_of(tokens, *, computed=0, scheduled=None, blocks=(), seed=5, stop_ids=(), **params):
     params = SamplingParams(**params)
     history = TokenHistory(tokens) if params.has_penalties else None
-    sequence = Sequence("r", params, seed, len(tokens), frozenset(stop_ids), history, list(tokens))
+    bias = None
+    if params.logit_bias or params.min_tokens:
+        bias = TokenBias(params.logit_bias or {}, stop_ids)
+    stop_ids = frozenset(stop_ids)
+    sequence = Sequence("r", params, seed, len(tokens), stop_ids, history, bias, list(tokens))
     sequence.num_computed_tokens = computed
     sequence.num_scheduled_tokens = len(tokens) - computed if scheduled is None else scheduled
     sequence.block_table = list(blocks)

@@ -71,3 +71,25 @@ def test_a_model_without_a_template_says_what_to_do():
 def test_a_lone_surrogate_is_refused():
     with pytest.raises(RequestError, match=r"messages.*surrogate"):
         ChatRenderer(Tokenizer()).encode([{"role": "user", "content": "\ud800"}])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"chat_template": ["x"]},
+        {"chat_template_kwargs": {"tools": []}},
+        {"chat_template_kwargs": {"add_generation_prompt": True}},
+        {"chat_template_kwargs": {1: 2}},
+        {"chat_template_kwargs": [1]},
+    ],
+)
+def test_impossible_options_are_refused_by_name(options):
+    with pytest.raises(RequestError, match=next(iter(options))):
+        ChatRenderer(Tokenizer()).encode(HELLO, **options)
+
+
+def test_only_so_many_compiled_templates_are_kept():
+    renderer = ChatRenderer(Tokenizer())
+    for number in range(100):
+        assert renderer.encode(HELLO, chat_template=f"t{number}")[0] == f"t{number}"
+    assert len(renderer._templates) <= 16

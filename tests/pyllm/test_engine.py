@@ -332,11 +332,13 @@ def test_a_request_id_cannot_be_used_twice_at_a_time():
 
 def test_later_changes_of_the_callers_params_do_not_reach_the_request():
     engine = Engine(FakeModel())
-    params = SamplingParams(max_tokens=2, ignore_eos=True, output_kind=FINAL)
+    bias = {7: 100.0}
+    params = SamplingParams(max_tokens=2, temperature=0, output_kind=FINAL, logit_bias=bias)
     request = engine.make_request(None, [1], params)
     params.max_tokens, params.output_kind = 9, RequestOutputKind.DELTA
+    bias[8] = bias.pop(7)
     (output,) = run(engine, [request])
-    assert len(output.outputs[0].token_ids) == 2
+    assert output.outputs[0].token_ids == [7, 7]
 
 
 def test_a_cache_smaller_than_the_context_is_refused():

@@ -10,7 +10,7 @@ from pyllm.sequence import Sequence
 
 
 def sequence_of(num_tokens):
-    return Sequence("r", SamplingParams(), 0, num_tokens, frozenset(), None, [1] * num_tokens)
+    return Sequence("r", SamplingParams(), 0, num_tokens, frozenset(), None, None, [1] * num_tokens)
 
 
 def test_grow_gives_just_enough_blocks():

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -241,6 +242,25 @@ def test_a_stream_made_before_close_and_iterated_after_it_says_so():
     llm.close()
     with pytest.raises(PyLLMError, match="this LLM is closed"):
         next(stream)
+
+
+def test_close_lets_go_of_the_engine():
+    """Its views of the columns would keep all of the program's memory."""
+    llm = llm_of()
+    llm.generate("a", GREEDY)
+    engine = weakref.ref(llm.engine)
+    llm.close()
+    gc.collect()
+    assert engine() is None
+
+
+def test_a_command_that_fails_is_reported_and_the_engine_goes_on(monkeypatch):
+    with llm_of() as llm:
+        monkeypatch.setattr(llm.engine, "add", lambda request: 1 / 0)
+        with pytest.raises(PyLLMError, match="the engine failed: ZeroDivisionError"):
+            llm.generate("a", GREEDY)
+        monkeypatch.undo()
+        assert len(llm.generate("a", GREEDY)[0].outputs[0].token_ids) == 8
 
 
 def test_a_forgotten_llm_stops_its_thread():

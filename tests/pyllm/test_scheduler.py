@@ -13,7 +13,7 @@ from pyllm.sequence import Sequence
 
 
 def sequence_of(num_tokens):
-    return Sequence("r", SamplingParams(), 0, num_tokens, frozenset(), None, [1] * num_tokens)
+    return Sequence("r", SamplingParams(), 0, num_tokens, frozenset(), None, None, [1] * num_tokens)
 
 
 def scheduler_of(num_blocks=64, block_size=4, max_num_seqs=4, budget=16):

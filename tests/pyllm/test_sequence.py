@@ -5,7 +5,9 @@ from pyllm.sequence import Sequence
 
 
 def make(prompt, output=0, **params):
-    sequence = Sequence("r", SamplingParams(**params), 0, prompt, frozenset(), None, [1] * prompt)
+    sequence = Sequence(
+        "r", SamplingParams(**params), 0, prompt, frozenset(), None, None, [1] * prompt
+    )
     sequence.tokens += [2] * output
     return sequence
 
