@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
-from pyllm.errors import ModelFileError
+from pyllm.gguf import StringArray
 
 if TYPE_CHECKING:
     from pyllm.gguf import GGUFFile
@@ -120,12 +119,7 @@ def read_vocabulary(file: GGUFFile) -> Vocabulary:
 
 def read_strings(file: GGUFFile, key: str) -> list[str]:
     """A key that must hold an array of strings. Raises ModelFileError."""
-    if key not in file.metadata:
-        raise ModelFileError(file.path, None, key, None, "the key is missing", _CONVERT_AGAIN)
-    value = file.metadata[key]
-    if not isinstance(value, Sequence) or isinstance(value, str):
-        raise file.error(key, type(value).__name__, "an array of strings", _CONVERT_AGAIN)
-    return list(value)
+    return list(file.get(key, StringArray))
 
 
 def read_scores(file: GGUFFile, n_tokens: int) -> npt.NDArray[np.float64]:
