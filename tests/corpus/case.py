@@ -11,8 +11,8 @@ from tests.corpus.builder import Gguf
 
 __all__ = ["Case", "Make", "Stage", "write"]
 
-# How far a file gets: its header, its hyper-parameters, the recording of its architecture.
-Stage = Literal["open", "config", "record"]
+# How far a file gets: header, hyper-parameters, recorded architecture, model ready to run.
+Stage = Literal["open", "config", "record", "load"]
 Make = Callable[[Path], Path]  # an empty folder → the file to open
 
 

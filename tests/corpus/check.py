@@ -45,6 +45,12 @@ def attempt(path: Path, stage: Stage) -> tuple[str, str, tuple[str, ...]]:
 def _load(path: Path, stage: Stage) -> tuple[str, ...]:
     from pyllm.gguf import GGUFFile
 
+    if stage == "load":
+        from pyllm.loader import load_model
+
+        load_model(path, num_threads=1, max_model_len=16, max_num_seqs=1)
+        return ()
+
     with GGUFFile.open(path) as file:
         if stage != "open":
             from pyllm.config import read_config

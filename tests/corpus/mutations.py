@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.corpus.case import Stage
 from tests.corpus.check import attempt, unreadable
-from tests.corpus.tiny_model import tiny_model
+from tests.corpus.tiny_model import loadable_model, tiny_model
 
 __all__ = ["Run", "runs"]
 
@@ -32,6 +33,7 @@ def runs(num_splices: int = 2_000, seed: int = 0) -> list[Run]:
         Run("A-70", "cut at random bytes of the data", lambda folder: cut_in_data(folder, seed)),
         Run("A-71", "flip every bit of the header", flip_header_bits),
         Run("A-72", "random splices", lambda folder: splice(folder, num_splices, seed)),
+        Run("A-72", "random splices, loaded", lambda folder: load(folder, num_splices // 10, seed)),
     ]
 
 
@@ -98,6 +100,23 @@ def splice(folder: Path, count: int, seed: int) -> tuple[int, list[str]]:
     return count, found
 
 
+def load(folder: Path, count: int, seed: int) -> tuple[int, list[str]]:
+    """The same, but what opens goes on through tokenizer, packing and compilation."""
+    generator = random.Random(seed)
+    file = loadable_model()
+    content, header = file.bytes(), len(file.header())
+    path = folder / "m.gguf"
+    path.write_bytes(content)
+    if (error := _try(path, "load")) != ("", ""):
+        return 1, [f"the file before any change: {error}"]
+    found = []
+    for number in range(count):
+        path.write_bytes(spliced(content, header, generator))
+        if problem := _try(path, "load")[1]:
+            found.append(f"splice {number} of seed {seed}: {problem}")
+    return count, found
+
+
 def spliced(content: bytes, header: int, generator: random.Random) -> bytes:
     """One mutant of `content`, changed within its first `header` bytes."""
     at, size = generator.randrange(header), generator.randint(1, 64)
@@ -107,11 +126,11 @@ def spliced(content: bytes, header: int, generator: random.Random) -> bytes:
     return content[:at] + piece + content[at + removed :]
 
 
-def _try(path: Path) -> tuple[str, str]:
+def _try(path: Path, stage: Stage = "record") -> tuple[str, str]:
     """(error class, what was wrong with how it ended); any exception but ours is wrong."""
     start = time.perf_counter()
     try:
-        error, message, _ = attempt(path, "record")
+        error, message, _ = attempt(path, stage)
     except Exception as unexpected:
         return "", f"{type(unexpected).__name__}: {unexpected}"
     seconds = time.perf_counter() - start

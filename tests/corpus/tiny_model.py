@@ -6,7 +6,7 @@ import struct
 
 from tests.corpus.builder import F32, I32, STRING, Gguf, Tensor, array, key
 
-__all__ = ["tiny_model"]
+__all__ = ["loadable_model", "tiny_model"]
 
 N_VOCAB = 32
 
@@ -39,6 +39,20 @@ def tiny_model(
         key("tokenizer.ggml.add_bos_token", True),
     )
     file.tensors = _tensors(n_layers, n_embd, n_ff)
+    return file
+
+
+def loadable_model() -> Gguf:
+    """The same with one layer and a vocabulary a tokenizer can be built from: 272 tokens."""
+    file = tiny_model(n_layers=1)
+    words = ["a", "b", "ab", "▁", "▁a", *(f"t{i}" for i in range(8))]
+    tokens = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), *words]
+    file.set(
+        array("tokenizer.ggml.tokens", STRING, tokens),
+        array("tokenizer.ggml.scores", F32, [-float(i) for i in range(len(tokens))]),
+        array("tokenizer.ggml.token_type", I32, [2, 3, 3] + [6] * 256 + [1] * len(words)),
+    )
+    file.tensors[0] = _floats("token_embd.weight", 32, len(tokens))
     return file
 
 

@@ -48,6 +48,12 @@ def test_every_bit_of_the_header_flipped(tmp_path) -> None:
     assert count > 10_000
 
 
+def test_random_splices_loaded_in_full(tmp_path) -> None:
+    count, found = mutations.load(tmp_path, count=300, seed=3)
+    assert found == []
+    assert count == 300
+
+
 def test_random_splices(tmp_path) -> None:
     count, found = mutations.splice(tmp_path, count=1000, seed=7)
     assert found == []
