@@ -109,15 +109,21 @@ class LLM:
         prompts: Prompts,
         sampling_params: SamplingParams | Sequence[SamplingParams] | None = None,
         *,
+        parse_special: bool = False,
         use_tqdm: bool = True,
     ) -> list[RequestOutput]:
         """Continue each prompt; results in the order of the prompts.
 
         A prompt is text, a list of token ids, {"prompt": text} or {"prompt_token_ids": ids}.
+        `parse_special` reads "<|im_start|>" and its like as tokens, for text that a template
+        made; otherwise, as is right for text from users, they are plain text.
         `use_tqdm` shows progress on a terminal's stderr when it takes over a second.
         Raises RequestError, ContextLengthError and TokenizerError before any work is done.
         """
-        encoded = [encode_prompt(p, self.model.tokenizer) for p in as_prompt_list(prompts)]
+        encoded = [
+            encode_prompt(prompt, self.model.tokenizer, parse_special=parse_special)
+            for prompt in as_prompt_list(prompts)
+        ]
         params = _params_for(len(encoded), sampling_params, SamplingParams())
         return self._run(encoded, params, use_tqdm=use_tqdm)
 
@@ -143,6 +149,8 @@ class LLM:
         self,
         prompt: Prompt | Messages,
         sampling_params: SamplingParams | None = None,
+        *,
+        parse_special: bool = False,
         **template_options: Any,
     ) -> Iterator[Delta]:
         """Continue one prompt, or answer one conversation, yielding text as it is written.
@@ -152,13 +160,16 @@ class LLM:
         """
         params = _params_for(1, sampling_params, SamplingParams())[0]
         if is_conversation(prompt):
+            if parse_special:
+                limit = "applies to a plain prompt; what a template writes is parsed anyway"
+                raise RequestError("parse_special", True, limit)
             encoded = self._chat.encode(prompt, **template_options)
             params = _for_chat(params)
         elif template_options:
             field, value = next(iter(template_options.items()))
             raise RequestError(field, value, "applies to messages, not to a plain prompt")
         else:
-            encoded = encode_prompt(prompt, self.model.tokenizer)
+            encoded = encode_prompt(prompt, self.model.tokenizer, parse_special=parse_special)
         params = replace(params, output_kind=RequestOutputKind.DELTA)
         return self._deltas(self.engine.make_request(*encoded, params))
 

@@ -28,12 +28,19 @@ def as_prompt_list(prompts: Prompts) -> list[Prompt]:
     return list(prompts)  # type: ignore[arg-type]
 
 
-def encode_prompt(prompt: object, tokenizer: Tokenizer) -> Encoded:
-    """Text (None for token ids) and ids. Special tokens written in the text stay plain text."""
+def encode_prompt(prompt: object, tokenizer: Tokenizer, *, parse_special: bool = False) -> Encoded:
+    """Text (None for token ids) and ids.
+
+    Special tokens written in the text stay plain text unless `parse_special`, which is for text
+    that came out of a template; a BOS token written there is the only one.
+    """
     if isinstance(prompt, Mapping):
         prompt = _dictionary_value(prompt)
     if isinstance(prompt, str):
-        return prompt, tokenizer.encode(checked_text("prompt", prompt))
+        ids = tokenizer.encode(checked_text("prompt", prompt), parse_special=parse_special)
+        if parse_special and tokenizer.add_bos and ids[:2] == [tokenizer.bos_id] * 2:
+            del ids[0]
+        return prompt, ids
     if isinstance(prompt, bytes) or not isinstance(prompt, Sequence):
         raise RequestError("prompt", prompt, "must be text or a list of token ids")
     return None, checked_ids("prompt_token_ids", prompt, tokenizer.n_vocab)

@@ -64,6 +64,22 @@ def test_generate_defaults_to_sixteen_tokens():
         assert len(llm.generate("a")[0].outputs[0].token_ids) == 16
 
 
+@pytest.mark.parametrize("door", ["generate", "stream"])
+def test_parse_special_reaches_the_tokenizer(door, monkeypatch):
+    with llm_of() as llm:
+        asked = []
+        encode = llm.get_tokenizer().encode
+        monkeypatch.setattr(
+            llm.get_tokenizer(),
+            "encode",
+            lambda text, *, parse_special: asked.append(parse_special) or encode(text),
+            raising=True,
+        )
+        for options in ({}, {"parse_special": True}):
+            list(getattr(llm, door)("a", GREEDY, **options))
+        assert asked == [False, True]
+
+
 def test_generate_of_nothing():
     with llm_of() as llm:
         assert llm.generate([]) == []
@@ -122,6 +138,11 @@ def test_template_options_reach_the_template():
 def test_plain_prompts_refuse_template_options():
     with llm_of() as llm, pytest.raises(RequestError, match="tools"):
         llm.stream("a", tools=[])
+
+
+def test_conversations_refuse_the_option_of_plain_prompts():
+    with llm_of() as llm, pytest.raises(RequestError, match="parse_special"):
+        llm.stream(HELLO, parse_special=True)
 
 
 @pytest.mark.parametrize("messages", [[], "hi", None, [[]], [{"content": "a"}], [["hi"]]])

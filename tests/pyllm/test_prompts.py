@@ -63,6 +63,23 @@ def test_a_malformed_prompt_is_refused(prompt):
         encode_prompt(prompt, TOKENIZER)
 
 
+class SpecialTokenizer(FakeTokenizer):
+    """Knows "<256>", its BOS token, when special tokens are parsed."""
+
+    def encode(self, text, *, add_special=True, parse_special=False):
+        ids = [BOS] * add_special
+        if parse_special and text.startswith("<256>"):
+            ids, text = [*ids, BOS], text.removeprefix("<256>")
+        return ids + list(text.encode())
+
+
+def test_special_tokens_are_text_unless_asked_for():
+    tokenizer = SpecialTokenizer()
+    assert encode_prompt("<256>a", tokenizer)[1] == [BOS, *b"<256>a"]
+    assert encode_prompt("<256>a", tokenizer, parse_special=True)[1] == [BOS, *b"a"]
+    assert encode_prompt("a", tokenizer, parse_special=True)[1] == [BOS, *b"a"]
+
+
 def test_bottomless_ids_are_refused_in_one_line():
     prompt = [1]
     for _ in range(5000):
