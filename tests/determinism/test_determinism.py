@@ -18,6 +18,7 @@ from pyllm.llm import LLM
 from pyllm.sampling import SamplingParams
 from tests.determinism.fingerprint import Setting, fingerprints
 from tests.determinism.random_model import POISONED, write_random_model
+from tests.support.child_process import environment
 
 REPOSITORY = Path(__file__).parents[2]
 MATERIAL = Path(os.environ.get("PYLLM_TEST_MATERIAL", REPOSITORY.parent / "shared" / "material"))
@@ -66,8 +67,7 @@ def test_preemption_changes_nothing(path: Path) -> None:
 def test_instruction_sets_change_nothing(path: Path, isa: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tests.determinism.fingerprint", os.fspath(path)],
-        cwd=REPOSITORY,
-        env=os.environ | {"PYLLM_ISA": isa, "PYTHONPATH": os.fspath(REPOSITORY)},
+        env=environment(PYLLM_ISA=isa),
         capture_output=True,
         text=True,
         check=False,

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from pyllm import native
 from pyllm.formats import find_format, formats, prepare, row_bytes
 from pyllm.gguf.types import TENSOR_TYPES
+from tests.support.child_process import environment
 
-ROOT = Path(__file__).parents[2]
 FORMATS = formats()
 
 
@@ -56,7 +55,11 @@ def test_without_its_codebook_a_type_is_refused_not_guessed() -> None:
         "print(lib.pyllm_dequantize(16, data, 66, 1, 256, out, 1024, 1), last_error())\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "-c", script],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert done.stdout == "-5 IQ2_XXS needs its codebook first\n"
 

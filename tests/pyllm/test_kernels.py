@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -16,11 +14,11 @@ from pyllm import kernels
 from pyllm.errors import DeviceError
 from pyllm.kernels import Format
 from tests.support.blocks import int8_rounded, random_blocks
+from tests.support.child_process import environment
 
 Bytes = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 
-ROOT = Path(__file__).parents[2]
 FORMATS = kernels.formats()
 ISAS = kernels.isas()
 ROWS = (1, 15, 16, 17, 33)
@@ -82,7 +80,7 @@ def test_a_wrong_environment_variable_is_a_device_error() -> None:
     )
     done = subprocess.run(
         [sys.executable, "-c", script],
-        env={**os.environ, "PYLLM_ISA": "avx9000", "PYTHONPATH": str(ROOT)},
+        env=environment(PYLLM_ISA="avx9000"),
         capture_output=True,
         text=True,
         check=True,

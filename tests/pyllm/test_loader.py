@@ -21,10 +21,10 @@ from pyllm.errors import (
 )
 from pyllm.gguf import GGUFFile
 from pyllm.loader import load_model
+from tests.support.child_process import environment
 from tests.support.reference_models import NAMES, model_path, write_copy
 from tests.support.toy_models import toy_arrays, toy_config
 
-ROOT = Path(__file__).parents[2]
 N_VOCAB, N_EMBD = 283, 64
 
 
@@ -254,7 +254,8 @@ def test_peak_memory_stays_near_the_file(kind: gguf.GGMLQuantizationType, tmp_pa
         fields={f"llama.{key}": value for key, value in sizes.items()},
     )  # fmt: skip
     command = [sys.executable, "-c", MEASURE, str(model_path("llama")), str(path)]
-    peak = int(subprocess.run(command, check=True, capture_output=True, cwd=ROOT).stdout)
+    done = subprocess.run(command, check=True, capture_output=True, env=environment())
+    peak = int(done.stdout)
     assert peak <= 1.15 * path.stat().st_size
     assert peak >= 0.5 * path.stat().st_size, "the measurement missed the weights"
 

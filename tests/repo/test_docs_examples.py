@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.child_process import environment
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -67,6 +69,7 @@ def test_commands_run(line: str, folder: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "pyllm", *arguments],
         cwd=folder,
+        env=environment(),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
