@@ -51,7 +51,7 @@ class Request:
         self.request_id = request_id
         self.prompt = prompt
         self.prompt_token_ids = list(prompt_token_ids)
-        self.params = _own(params)
+        self.params = replace(params)  # the caller may go on changing theirs
         self.eog_ids = tokenizer.eog_ids
         self._tokenizer = tokenizer
         self._metrics = RequestMetrics(arrival_time=time.perf_counter())
@@ -69,8 +69,9 @@ class Request:
         self, index: int, seed: int, max_length: int, matcher: StopMatcher | None
     ) -> Continuation:
         params = self.params
-        stop_ids = frozenset(params.stop_token_ids or ())
-        stop_ids = stop_ids if params.ignore_eos else stop_ids | self.eog_ids
+        stop_ids = frozenset[int]() if params.ignore_eos else self.eog_ids
+        if params.stop_token_ids is not None:
+            stop_ids |= frozenset(map(int, params.stop_token_ids))
         bias = None
         if params.logit_bias or params.min_tokens:
             bias = TokenBias(params.logit_bias or {}, stop_ids)
@@ -133,17 +134,6 @@ class Request:
             finished=finished,
             metrics=metrics,
         )
-
-
-def _own(params: SamplingParams) -> SamplingParams:
-    """A copy all the way down: the caller may go on changing theirs while the request runs."""
-    stop_ids = params.stop_token_ids
-    return replace(
-        params,
-        stop=params.stop_strings,
-        stop_token_ids=None if stop_ids is None else tuple(map(int, stop_ids)),
-        logit_bias=dict(params.logit_bias or {}),
-    )
 
 
 def continuation_seed(seed: int, index: int) -> int:

@@ -78,8 +78,9 @@ def test_the_context_is_the_limit_without_max_tokens():
     assert output.outputs[0].finish_reason == "length"
 
 
-def test_a_stop_id_is_named_and_not_written():
-    output = say("hello", stop_token_ids=[ord("l")])
+@pytest.mark.parametrize("ids", [[ord("l")], (ord("l"), 3), np.array([ord("l"), 5])])
+def test_a_stop_id_is_named_and_not_written(ids):
+    output = say("hello", stop_token_ids=ids)
     assert (output.text, output.finish_reason, output.stop_reason) == ("he", "stop", ord("l"))
     assert output.token_ids == [*b"hel"]
 
