@@ -8,8 +8,9 @@
 namespace pyllm {
 
 // Rows are normalised (optional) and quantised once for each kind of activation the matrices ask
-// for; then chunks of matrix rows are multiplied with all tokens and finished while they are in the
-// cache: bias, silu(y0) * y1, residual. No output element depends on how the work was cut.
+// for; a single row by every worker for itself, which costs less than a barrier. Then chunks of
+// matrix rows are multiplied with all tokens and finished while they are in the cache: bias,
+// silu(y0) * y1, residual. No output element depends on how the work was cut.
 class Linear : public Op {
  public:
   Linear(OpReader& reader, BuildContext& context) {
@@ -24,16 +25,19 @@ class Linear : public Op {
     read_matrices(reader);
     read_outputs(reader);
     plan_activations(context);
-    const auto norm_bytes = static_cast<int64_t>(sizeof(float)) * x_.width;
-    context.worker_bytes = std::max({context.worker_bytes, norm_bytes, kScratchBytes});
+    context.worker_bytes = std::max(context.worker_bytes, own_row_offset() + own_row_bytes_);
   }
 
   void run(const StepContext& step, int worker) const override {
     const int64_t n_rows = step.n_rows(x_.rows);
-    for_chunks(step.pool, n_rows, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t t = begin; t < end; ++t) quantise_row(step, worker, t);
-    });
-    step.pool.barrier();
+    if (n_rows == 1) {
+      quantise_row(step, worker, 0);
+    } else {
+      for_chunks(step.pool, n_rows, 1, [&](int64_t begin, int64_t end) {
+        for (int64_t t = begin; t < end; ++t) quantise_row(step, worker, t);
+      });
+      step.pool.barrier();
+    }
     multiply(step, worker, n_rows);
   }
 
@@ -50,12 +54,12 @@ class Linear : public Op {
   struct Matrix {
     std::shared_ptr<const PackedWeight> weight;
     std::vector<float> bias;  // empty: none
-    int64_t act_offset = 0;   // where the rows quantised for it start
-    int64_t act_stride = 0;
+    size_t activation = 0;    // index of the kind it multiplies with
   };
   struct Activation {
     ActKind kind;
-    int64_t offset, stride;
+    int64_t offset, stride;  // of its rows among all rows of the step
+    int64_t own_offset;      // of the row when there is only one
   };
 
   static constexpr int64_t kScratchFloats =
@@ -107,18 +111,29 @@ class Linear : public Op {
     int64_t offset = 0;
     for (Matrix& m : matrices_) {
       const ActKind kind = act_kind(m.weight->tensor().type);
-      auto found = std::find_if(activations_.begin(), activations_.end(),
-                                [&](const Activation& a) { return a.kind == kind; });
-      if (found == activations_.end()) {
-        const int64_t stride = act_bytes(kind, x_.width);
-        activations_.push_back({kind, offset, stride});
-        offset += stride * most;
-        found = activations_.end() - 1;
+      while (m.activation < activations_.size() && activations_[m.activation].kind != kind) {
+        ++m.activation;
       }
-      m.act_offset = found->offset;
-      m.act_stride = found->stride;
+      if (m.activation < activations_.size()) continue;
+      const int64_t stride = act_bytes(kind, x_.width);
+      activations_.push_back({kind, offset, stride, own_row_bytes_});
+      offset += stride * most;
+      own_row_bytes_ += stride;
     }
     context.activation_bytes = std::max(context.activation_bytes, offset);
+  }
+
+  // A worker's scratch holds a normalised row or the results of a chunk; behind it a quantised row.
+  int64_t own_row_offset() const {
+    const int64_t norm_bytes = static_cast<int64_t>(sizeof(float)) * x_.width;
+    return (std::max(norm_bytes, kScratchBytes) + kActAlign - 1) / kActAlign * kActAlign;
+  }
+
+  // Where the quantised row t lies: among the step's rows, or with its worker when it is the only
+  // one.
+  uint8_t* act_row(const StepContext& step, int worker, const Activation& a, int64_t t) const {
+    if (step.n_rows(x_.rows) == 1) return step.scratch(worker) + own_row_offset() + a.own_offset;
+    return step.activations + a.offset + t * a.stride;
   }
 
   void quantise_row(const StepContext& step, int worker, int64_t t) const {
@@ -129,7 +144,7 @@ class Linear : public Op {
       x = normed;
     }
     for (const Activation& a : activations_) {
-      kernels().quantize_act(a.kind, x, x_.width, step.activations + a.offset + t * a.stride);
+      kernels().quantize_act(a.kind, x, x_.width, act_row(step, worker, a, t));
     }
   }
 
@@ -164,19 +179,26 @@ class Linear : public Op {
     for (int64_t t = 0; t < n_tokens; t += block) {
       const int64_t n = std::min(block, n_tokens - t);
       auto* y = reinterpret_cast<float*>(step.scratch(worker));
-      product(step, matrices_[i], tile_begin, tile_end, t, n, y, width);
+      product(step, worker, matrices_[i], tile_begin, tile_end, t, n, y, width);
       if (silu_mul_)
-        product(step, matrices_[1], tile_begin, tile_end, t, n, y + kScratchFloats, width);
+        product(step, worker, matrices_[1], tile_begin, tile_end, t, n, y + kScratchFloats, width);
       finish(step, i, tile_begin * kTileRows, t, n, y, width);
     }
   }
 
   // y[token][width] = W x + bias for the rows of the tiles.
-  void product(const StepContext& step, const Matrix& m, int64_t tile_begin, int64_t tile_end,
-               int64_t first_token, int64_t n_tokens, float* y, int64_t width) const {
-    const uint8_t* act = step.activations + m.act_offset + first_token * m.act_stride;
-    const MatmulArgs args{&m.weight->tensor(), tile_begin, tile_end, act,
-                          m.act_stride,        n_tokens,   y,        width};
+  void product(const StepContext& step, int worker, const Matrix& m, int64_t tile_begin,
+               int64_t tile_end, int64_t first_token, int64_t n_tokens, float* y,
+               int64_t width) const {
+    const Activation& a = activations_[m.activation];
+    const MatmulArgs args{&m.weight->tensor(),
+                          tile_begin,
+                          tile_end,
+                          act_row(step, worker, a, first_token),
+                          a.stride,
+                          n_tokens,
+                          y,
+                          width};
     kernels().matmul(&args);
     if (m.bias.empty()) return;
     const int64_t first_row = tile_begin * kTileRows;
@@ -210,6 +232,7 @@ class Linear : public Op {
   std::vector<float> norm_;  // empty: none
   std::vector<Matrix> matrices_;
   std::vector<Activation> activations_;
+  int64_t own_row_bytes_ = 0;
   float eps_;
   bool silu_mul_, has_residual_;
 };
