@@ -6,10 +6,11 @@ norm + gate/up + silu_mul, down + residual.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 
+from pyllm.graph.dataflow import read_counts, writers
 from pyllm.graph.graph import Attr, Op, Value
+from pyllm.graph.late_rows import late_rows
 from pyllm.graph.weights import Weight
 
 Rewrite = Callable[[Sequence[Op]], list[Op]]
@@ -20,17 +21,6 @@ def fuse(ops: Sequence[Op]) -> list[Op]:
     for rewrite in REWRITES:
         ops = rewrite(ops)
     return list(ops)
-
-
-def late_rows(ops: Sequence[Op]) -> list[Op]:
-    """f(x) -> take_rows  becomes  take_rows(x) -> f: the tail runs on rows that need logits only.
-
-    In a prefill of 512 tokens this drops the last layer's projections for 511 of them.
-    """
-    ops = list(ops)
-    while (at := _movable_take_rows(ops)) is not None:
-        ops = _move_take_rows_up(ops, at)
-    return ops
 
 
 def share_input(ops: Sequence[Op]) -> list[Op]:
@@ -54,45 +44,45 @@ def share_input(ops: Sequence[Op]) -> list[Op]:
 
 def norm_into_linear(ops: Sequence[Op]) -> list[Op]:
     """rms_norm -> linear  becomes one linear that normalises while it quantises."""
-    uses, norms, fused = _use_counts(ops), _by_output(ops, "rms_norm"), list[Op]()
+    uses, norms, fused = read_counts(ops), writers(ops, "rms_norm"), _Program()
     for op in ops:
         norm = norms.get(op.inputs[0]) if op.name == "linear" else None
         if norm and norm.attrs["group"] == 0 and uses[norm.outputs[0]] == 1:
-            fused.remove(norm)
+            fused.drop(norm)
             attrs = {**op.attrs, "eps": norm.attrs["eps"]}
             op = Op("linear", norm.inputs, op.outputs, norm.weights + op.weights[1:], attrs)
         fused.append(op)
-    return fused
+    return fused.ops()
 
 
 def gate_into_linear(ops: Sequence[Op]) -> list[Op]:
     """linear(x, gate, up) -> silu_mul  becomes a linear that combines its two products."""
-    uses, linears, fused = _use_counts(ops), _by_output(ops, "linear"), list[Op]()
+    uses, linears, fused = read_counts(ops), writers(ops, "linear"), _Program()
     for op in ops:
         pair = linears.get(op.inputs[0]) if op.name == "silu_mul" else None
         if pair and pair.outputs == op.inputs and all(uses[v] == 1 for v in pair.outputs):
-            fused.remove(pair)
+            fused.drop(pair)
             op = Op(
                 "linear", pair.inputs, op.outputs, pair.weights,
                 {**pair.attrs, "combine": "silu_mul"},
             )  # fmt: skip
         fused.append(op)
-    return fused
+    return fused.ops()
 
 
 def residual_into_linear(ops: Sequence[Op]) -> list[Op]:
     """add(x, linear(y))  becomes  linear(y, residual=x), which may write over x."""
-    uses, linears, fused = _use_counts(ops), _by_output(ops, "linear"), list[Op]()
+    uses, linears, fused = read_counts(ops), writers(ops, "linear"), _Program()
     for op in ops:
         for product, residual in (op.inputs, op.inputs[::-1]) if op.name == "add" else ():
             linear = linears.get(product)
             if linear and uses[product] == 1 and _takes_residual(linear):
-                fused.remove(linear)
+                fused.drop(linear)
                 inputs = (linear.inputs[0], residual)
                 op = Op("linear", inputs, op.outputs, linear.weights, linear.attrs)
                 break
         fused.append(op)
-    return fused
+    return fused.ops()
 
 
 def heads_into_attention(ops: Sequence[Op]) -> list[Op]:
@@ -109,21 +99,36 @@ REWRITES: tuple[Rewrite, ...] = (
 
 # (attention, op that writes q, op that writes k) -> the attention that does their work, if it can
 Prologue = Callable[[Op, Op | None, Op | None], Op | None]
-# Ops whose output row i reads nothing but row i of their inputs.
-ROW_WISE = ("linear", "rms_norm", "silu_mul", "add")
+
+
+class _Program:
+    """A list of ops from which earlier ones are dropped in constant time."""
+
+    def __init__(self) -> None:
+        self._by_result: dict[Value, Op] = {}  # in program order; a first output names its op
+
+    def append(self, op: Op) -> None:
+        self._by_result[op.outputs[0]] = op
+
+    def drop(self, op: Op) -> None:
+        del self._by_result[op.outputs[0]]
+
+    def ops(self) -> list[Op]:
+        return list(self._by_result.values())
 
 
 def _absorb_head_ops(ops: Sequence[Op], prologue: Prologue) -> list[Op]:
-    uses, producers, fused = _use_counts(ops), _by_output(ops), list[Op]()
+    uses, producers, fused = read_counts(ops), writers(ops), _Program()
     for op in ops:
-        heads = [producers.get(v) for v in op.inputs[:2]] if op.name == "attention" else []
-        if heads and all(uses[v] == 1 for v in op.inputs[:2]):
-            taken = prologue(op, heads[0], heads[1])
-            if taken is not None:
-                fused = [kept for kept in fused if kept not in heads]
+        if op.name == "attention" and all(uses[v] == 1 for v in op.inputs[:2]):
+            q, k = (producers.get(v) for v in op.inputs[:2])
+            taken = prologue(op, q, k)
+            if q and k and taken:
+                fused.drop(q)
+                fused.drop(k)
                 op = taken
         fused.append(op)
-    return fused
+    return fused.ops()
 
 
 def _rope_prologue(attention: Op, q: Op | None, k: Op | None) -> Op | None:
@@ -158,44 +163,9 @@ def _takes_residual(linear: Op) -> bool:
     return one_input and one_output and linear.attrs["combine"] == "none"
 
 
-def _movable_take_rows(ops: Sequence[Op]) -> int | None:
-    uses, producers = _use_counts(ops), _by_output(ops)
-    for at, op in enumerate(ops):
-        source = producers.get(op.inputs[0]) if op.name == "take_rows" else None
-        if source and source.name in ROW_WISE and uses[source.outputs[0]] == 1:
-            return at
-    return None
-
-
-def _move_take_rows_up(ops: list[Op], at: int) -> list[Op]:
-    taken = ops[at]
-    source = _by_output(ops)[taken.inputs[0]]
-    before = [op for op in ops[:at] if op is not source]
-    rows = {op.inputs[0]: op.outputs[0] for op in before if op.name == "take_rows"}
-    next_id = 1 + max(v.id for op in ops for v in op.outputs)
-    for value in source.inputs:
-        if value not in rows:
-            rows[value] = Value(next_id, value.width, "R")
-            before.append(Op("take_rows", (value,), (rows[value],)))
-            next_id += 1
-    inputs = tuple(rows[value] for value in source.inputs)
-    moved = Op(source.name, inputs, taken.outputs, source.weights, source.attrs)
-    return [*before, moved, *ops[at + 1 :]]
-
-
 def _per_head(attention: Op, q: Op, k: Op, name: str) -> bool:
     return q.attrs[name] == k.attrs[name] == attention.attrs["head_dim"]
 
 
 def _differ(a: Op, b: Op, names: Sequence[str]) -> bool:
     return any(a.attrs[name] != b.attrs[name] for name in names)
-
-
-def _by_output(ops: Sequence[Op], name: str | None = None) -> dict[Value, Op]:
-    return {v: op for op in ops if name in (None, op.name) for v in op.outputs}
-
-
-def _use_counts(ops: Sequence[Op]) -> Counter[Value]:
-    uses = Counter(v for op in ops for v in op.inputs)
-    uses[ops[-1].outputs[-1]] += 1  # the program's result is read by whoever runs it
-    return uses

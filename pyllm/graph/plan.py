@@ -6,7 +6,7 @@ only when their lives do not overlap. A residual that ends in a `linear` is over
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pyllm.graph.graph import Op, Value
@@ -40,20 +40,19 @@ class _Buffer:
     last: int  # index of the last op that reads it
     offset: int = 0
 
-    def lives_with(self, other: _Buffer) -> bool:
-        return self.first <= other.last and other.first <= self.last
-
 
 def plan(ops: Sequence[Op], max_tokens: int, max_rows: int) -> Plan:
     """Place the values of `ops` for at most `max_tokens` T rows and `max_rows` R rows."""
     sizes = {"T": max_tokens, "R": max_rows}
     buffers = _buffers(ops, sizes)
-    placed: list[_Buffer] = []
+    alive: list[list[_Buffer]] = [[] for _ in range(len(ops) + 1)]  # placed buffers, for each op
     for buffer in sorted(buffers, key=lambda b: (-b.size, b.first)):  # big ones first pack tightest
-        buffer.offset = _lowest_gap(buffer, placed)
-        placed.append(buffer)
-    offsets = {value: buffer.offset for buffer in placed for value in buffer.values}
-    arena_floats = max((b.offset + b.size for b in placed), default=0)
+        lifetime = alive[buffer.first : buffer.last + 1]
+        buffer.offset = _lowest_gap(buffer, {id(b): b for at_op in lifetime for b in at_op})
+        for at_op in lifetime:
+            at_op.append(buffer)
+    offsets = {value: buffer.offset for buffer in buffers for value in buffer.values}
+    arena_floats = max((b.offset + b.size for b in buffers), default=0)
     return Plan(tuple(ops), offsets, arena_floats, max_tokens, max_rows)
 
 
@@ -78,9 +77,9 @@ def _buffers(ops: Sequence[Op], sizes: dict[str, int]) -> list[_Buffer]:
     return buffers
 
 
-def _lowest_gap(buffer: _Buffer, placed: Sequence[_Buffer]) -> int:
+def _lowest_gap(buffer: _Buffer, in_the_way: Mapping[int, _Buffer]) -> int:
     offset = 0
-    for other in sorted((b for b in placed if b.lives_with(buffer)), key=lambda b: b.offset):
+    for other in sorted(in_the_way.values(), key=lambda b: b.offset):
         if offset + buffer.size <= other.offset:
             break
         offset = max(offset, other.offset + other.size)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ class ToyFile:
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)  # of arrays that hold blocks
     path: str = "toy.gguf"
 
-    @property
+    @cached_property
     def tensors(self) -> Mapping[str, ToyTensor]:
         return {
             name: ToyTensor(self._type(name), tuple(reversed(self.shapes.get(name, a.shape))))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from itertools import combinations
 
 import numpy as np
@@ -136,3 +137,15 @@ def test_offsets_of_huge_limits_do_not_wrap() -> None:
     )
     assert placed.arena_floats == 3 * 2**50
     assert np.iinfo(np.int64).max > placed.offsets[value] >= 0
+
+
+def test_a_thousand_layers_take_a_second_not_minutes() -> None:
+    """A file may claim 1024 layers of tiny tensors; nothing here may be quadratic in them."""
+    config = toy_config(
+        "qwen3", n_layers=1024, n_embd=4, n_ff=4, n_vocab=4, n_heads=1, n_kv_heads=1
+    )
+    ops, _ = record(config, toy_arrays(config))
+    start = time.process_time()
+    placed = plan(fuse(ops), 64, 4)
+    assert time.process_time() - start < 10
+    assert len(placed.ops) == 5 * 1024 + 4
