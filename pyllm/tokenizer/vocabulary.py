@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final
@@ -41,6 +43,7 @@ class TokenType(IntEnum):
 # Texts that end a turn or a text in one model family or another, whatever the file calls them.
 _END_TEXTS: Final = frozenset(
     {
+        "</s>",
         "<|endoftext|>",
         "<|end_of_text|>",
         "<|eot_id|>",
@@ -59,6 +62,7 @@ _END_TEXTS: Final = frozenset(
         "<｜end▁of▁sentence｜>",
     }
 )
+_MARKER = re.compile(r"<[|｜].*[|｜]>|<(?:s|bos|eos|unk|pad)>", re.DOTALL)
 # gpt-oss: <|end|> closes one of several messages of a turn when these two exist.
 _ENDS_OF_CHANNELS: Final = frozenset({"<|return|>", "<|call|>"})
 
@@ -98,7 +102,7 @@ def read_vocabulary(file: GGUFFile) -> Vocabulary:
         _read_id(file, role, len(tokens), may_be_none=True)
     ends = {token for role, token in roles.items() if token is not None and role != "bos"}
     ends |= _ends_by_text(tokens, types)
-    _protect_markers(tokens, types)
+    _protect_markers(tokens, types, roles.values())
     return Vocabulary(
         path=file.path,
         model=file.get("tokenizer.ggml.model", str),
@@ -219,14 +223,16 @@ def _ends_by_text(tokens: list[str], types: npt.NDArray[np.int8]) -> set[int]:
     return ends
 
 
-def _protect_markers(tokens: list[str], types: npt.NDArray[np.int8]) -> None:
-    """Turn markers that the file calls user-defined become control tokens.
+def _protect_markers(
+    tokens: list[str], types: npt.NDArray[np.int8], roles: Iterable[int | None]
+) -> None:
+    """Markers that the file calls user-defined become control tokens.
 
     User-defined tokens are found in plain text; a user who writes a marker must not forge a turn.
     """
+    with_role = set(roles)
     for token in np.flatnonzero(types == TokenType.USER_DEFINED).tolist():
-        text = tokens[token]
-        if text.startswith(("<|", "<｜")) and text.endswith(("|>", "｜>")):
+        if token in with_role or _MARKER.fullmatch(tokens[token]):
             types[token] = TokenType.CONTROL
 
 

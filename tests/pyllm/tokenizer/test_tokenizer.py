@@ -80,9 +80,11 @@ def test_merging_cannot_make_a_control_token_either() -> None:
 def test_user_defined_tokens_are_found_in_plain_text_but_turn_markers_are_not() -> None:
     tokenizer = with_markers()
     assert 258 in tokenizer.encode("use a <tool> now")
-    marker = Tokenizer.from_gguf(bpe_file([], extra={"<｜User｜>": USER_DEFINED}))  # type: ignore[arg-type]
-    assert 256 not in marker.encode("<｜User｜>hi")
-    assert marker.encode("<｜User｜>", parse_special=True) == [256]
+    for text in ("<｜User｜>", "<|user|>", "<s>", "</s>", "END"):
+        file = bpe_file([], extra={text: USER_DEFINED}, eos_token_id=256)
+        marker = Tokenizer.from_gguf(file)  # type: ignore[arg-type]
+        assert 256 not in marker.encode(text + "hi")
+        assert marker.encode(text, parse_special=True) == [256]
 
 
 def test_spm_puts_a_space_before_text_at_the_start_and_behind_special_tokens() -> None:
