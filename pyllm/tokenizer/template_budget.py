@@ -12,9 +12,10 @@ import time
 from collections.abc import Iterator
 from typing import Any, Final
 
-__all__ = ["MAX_OUTPUT_CHARS", "Budget", "BudgetExceeded", "BudgetedIterator"]
+__all__ = ["MAX_INTEGER_BITS", "MAX_OUTPUT_CHARS", "Budget", "BudgetExceeded", "BudgetedIterator"]
 
 MAX_OUTPUT_CHARS: Final = 16 << 20
+MAX_INTEGER_BITS: Final = 4096
 _MAX_SECONDS = 0.5  # of this thread's processor time: waiting for other threads is no fault
 _MAX_STEPS = 1_000_000
 _MAX_CALL_DEPTH = 48  # about 8 Python frames each, of the usual 1000
@@ -23,6 +24,8 @@ _MAX_BYTES = 32 << 20  # of all strings and containers made while rendering
 _MAX_BYTES_EVER = 512 << 20
 _STEPS_PER_CLOCK = 16  # reading the clock costs as much as some 4 steps
 _BYTES_PER_STEP = 1 << 16
+_ITEM_BYTES = 72  # a place in a list and a small object there
+_OBJECT_BYTES = 512  # a generator, namespace, macro, …
 
 
 class BudgetExceeded(Exception):
@@ -73,18 +76,33 @@ class Budget:
 
     def made(self, value: Any) -> Any:
         """Accounts for a value that an operation has made, and returns it."""
-        if isinstance(value, str | list | tuple | dict):
-            size = sys.getsizeof(value)
-            self.reserve(size)
-            self._bytes_left -= size
-            self.step(1 + size // _BYTES_PER_STEP)
-            if not isinstance(value, str):
-                self.weigh(value)
-            return value
-        if isinstance(value, Iterator):
+        if isinstance(value, str):
+            self._charge(sys.getsizeof(value))
+        elif isinstance(value, list | tuple | dict):
+            self._charge(_ITEM_BYTES * (1 + len(value)))
+            self.weigh(value)
+        elif isinstance(value, int):
+            if value.bit_length() > MAX_INTEGER_BITS:
+                raise BudgetExceeded(f"an integer has more than {MAX_INTEGER_BITS} bits")
+            self.step()
+        elif isinstance(value, Iterator):
+            self._charge(_OBJECT_BYTES)
             return BudgetedIterator(value, self)
-        self.step()
+        elif value is None or isinstance(value, float):
+            self.step()
+        else:
+            self._charge(_OBJECT_BYTES)
         return value
+
+    def made_pieces(self, pieces: Any) -> Any:
+        """Like made(), for a list of new texts."""
+        self._charge(sum(map(sys.getsizeof, pieces)))
+        return self.made(pieces)
+
+    def _charge(self, size: int) -> None:
+        self.reserve(size)
+        self._bytes_left -= size
+        self.step(1 + size // _BYTES_PER_STEP)
 
     def weigh(self, value: object) -> int:
         """About how many characters the value has when written out, shared parts repeated.
@@ -118,14 +136,16 @@ class BudgetedIterator:
 
     def __init__(self, source: Iterator[Any], budget: Budget) -> None:
         self._next = source.__next__
-        self._step = budget.step
+        self._budget = budget
 
     def __iter__(self) -> BudgetedIterator:
         return self
 
     def __next__(self) -> Any:
-        self._step()
-        return self._next()
+        self._budget.step()
+        item = self._next()
+        # What a generator makes as it goes: pairs, batches, groups.
+        return self._budget.made(item) if isinstance(item, list | tuple) else item
 
     def __repr__(self) -> str:
         return "<generator>"  # the default shows a memory address

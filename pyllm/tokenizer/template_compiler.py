@@ -68,13 +68,18 @@ class _Instrument(NodeTransformer):
         node.iter = _sandbox_call("loop", [node.iter])
         return node
 
+    def visit_If(self, node: nodes.If) -> nodes.Node:
+        self.generic_visit(node)
+        node.test = _sandbox_call("stepped", [node.test])
+        return node
+
     def visit_Concat(self, node: nodes.Concat) -> nodes.Node:
         self.generic_visit(node)
         return _sandbox_call("joined", node.nodes)
 
     def visit_Compare(self, node: nodes.Compare) -> nodes.Node:
         self.generic_visit(node)
-        return _sandbox_call("made", [node])
+        return _sandbox_call("stepped", [node])
 
     def visit_Getitem(self, node: nodes.Getitem) -> nodes.Node:
         self.generic_visit(node)

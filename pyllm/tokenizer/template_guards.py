@@ -11,7 +11,7 @@ import string
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from pyllm.tokenizer.template_budget import Budget, BudgetExceeded
+from pyllm.tokenizer.template_budget import MAX_INTEGER_BITS, Budget, BudgetExceeded
 
 __all__ = [
     "FORBIDDEN_FILTERS",
@@ -20,13 +20,15 @@ __all__ = [
     "check_filter",
     "check_format",
     "check_method",
+    "check_text_of",
 ]
 
 _MAX_WIDTH = 10_000
 _MAX_COUNT = 100_000
 _MAX_PRECISION = 100  # decimal places
-_MAX_INTEGER_BITS = 4096
 _MAX_SEARCH = 1 << 27  # haystack × needle: searching backwards is quadratic in CPython
+_MAX_CHAR_BYTES = 4
+_CASE_CHANGES = frozenset({"capitalize", "casefold", "lower", "swapcase", "title", "upper"})
 _LIST_ITEM_BYTES = 64  # a short string and its place in a list
 
 # str methods a template may call; encode, translate, format_map and the like are not among them.
@@ -67,9 +69,28 @@ def _check_lines(budget: Budget, text: str) -> None:
 
 
 def _check_join(budget: Budget, separator: object, items: object) -> None:
+    if isinstance(items, str):
+        _check_characters(budget, items)
     if isinstance(items, str | list | tuple | dict):
         n_items = len(items)
         budget.reserve(budget.weigh(items) + n_items * len(str(separator)))
+
+
+def _check_characters(budget: Budget, text: str) -> None:
+    """Before an operation that makes a list of the text's characters."""
+    budget.reserve(_LIST_ITEM_BYTES * len(text))
+
+
+def _check_case(budget: Budget, text: str) -> None:
+    # CPython changes case in a buffer of three 4-byte code points per character.
+    if not text.isascii():
+        budget.reserve(12 * len(text))
+
+
+def check_text_of(budget: Budget, value: object) -> None:
+    """Before a value is written out."""
+    if not isinstance(value, str):
+        budget.reserve(_MAX_CHAR_BYTES * budget.weigh(value))
 
 
 def _check_strip(chars: object) -> None:
@@ -92,6 +113,8 @@ def check_method(budget: Budget, text: str, name: str, args: tuple[Any, ...]) ->
         _check_lines(budget, text)
     elif name in ("strip", "lstrip", "rstrip"):
         _check_strip(first)
+    elif name in _CASE_CHANGES:
+        _check_case(budget, text)
     if name in ("rfind", "rindex", "rsplit", "rpartition") and isinstance(first, str):
         _limit("the work of a search", len(text) * len(first), _MAX_SEARCH)
 
@@ -111,13 +134,13 @@ def check_binary(budget: Budget, operator: str, left: Any, right: Any) -> None:
 def _check_power(base: Any, exponent: Any) -> None:
     if isinstance(base, int) and isinstance(exponent, int):
         bits = base.bit_length() * max(exponent, 0)
-        _limit("a power's number of bits", bits, _MAX_INTEGER_BITS)
+        _limit("a power's number of bits", bits, MAX_INTEGER_BITS)
 
 
 def _check_product(budget: Budget, left: Any, right: Any) -> None:
     if isinstance(left, int) and isinstance(right, int):
         bits = left.bit_length() + right.bit_length()
-        _limit("a product's number of bits", bits, _MAX_INTEGER_BITS)
+        _limit("a product's number of bits", bits, MAX_INTEGER_BITS)
         return
     repeated, count = (right, left) if isinstance(left, int) else (left, right)
     if isinstance(repeated, str | list | tuple) and isinstance(count, int):
@@ -137,7 +160,7 @@ def _check_percent_format(budget: Budget, template: str, values: Any) -> None:
                 raise BudgetExceeded("a format's width is too large or taken from a value")
     items = values if isinstance(values, tuple) else (values,)
     largest = max((budget.weigh(item) for item in items), default=0)
-    budget.reserve(len(template) + n_fields * (largest + _MAX_WIDTH))
+    budget.reserve(_MAX_CHAR_BYTES * (len(template) + n_fields * (largest + _MAX_WIDTH)))
 
 
 def check_format(
@@ -150,7 +173,7 @@ def check_format(
         if spec and ("{" in spec or re.search(r"\d{5}", spec)):
             raise BudgetExceeded("a format's width is too large or taken from a value")
     largest = max(map(budget.weigh, (*args, *kwargs.values())), default=0)
-    budget.reserve(len(template) + n_fields * (largest + _MAX_WIDTH))
+    budget.reserve(_MAX_CHAR_BYTES * (len(template) + n_fields * (largest + _MAX_WIDTH)))
 
 
 # Filters with an argument that must stay small: its position behind the value, name and limit.
@@ -163,7 +186,12 @@ _SMALL_ARGUMENTS: Final = {
     "trim": (1, "chars", _MAX_WIDTH),
 }
 # Filters that may cut a text into as many pieces as it has characters.
-_BY_CHARACTER: Final = frozenset({"list", "sort", "striptags", "title", "unique", "wordcount"})
+_BY_CHARACTER: Final = frozenset(
+    {
+        *("batch", "dictsort", "groupby", "list", "max", "min", "slice", "sort", "striptags"),
+        *("title", "unique", "urlencode", "wordcount"),
+    }
+)
 
 
 def check_filter(
@@ -179,7 +207,11 @@ def check_filter(
         position, keyword, limit = _SMALL_ARGUMENTS[name]
         _limit(f"the filter {name}'s {keyword}", argument(position, keyword), limit)
     if name in _BY_CHARACTER and isinstance(value, str):
-        budget.reserve(_LIST_ITEM_BYTES * len(value))
+        _check_characters(budget, value)
+    if name in _CASE_CHANGES:
+        _check_case(budget, str(value))
+    elif name == "string":
+        check_text_of(budget, value)
     elif name == "format":
         _check_percent_format(budget, str(value), kwargs or args[1:])
     elif name == "indent":

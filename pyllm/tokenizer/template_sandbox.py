@@ -27,6 +27,7 @@ from pyllm.tokenizer.template_guards import (
     check_filter,
     check_format,
     check_method,
+    check_text_of,
 )
 from pyllm.tokenizer.template_json import JsonFilter
 
@@ -124,8 +125,13 @@ class TemplateSandbox(ImmutableSandboxedEnvironment):
         return self.concat([str(self.checked_text(value)) for value in values])
 
     def checked_text(self, value: Any) -> Any:
+        """A value that is about to be written out."""
         self.budget.step()
-        self.budget.weigh(value)
+        check_text_of(self.budget, value)
+        return value
+
+    def stepped(self, value: Any) -> Any:
+        self.budget.step()
         return value
 
     def concat(self, parts: Iterable[str]) -> Any:
@@ -154,6 +160,8 @@ class TemplateSandbox(ImmutableSandboxedEnvironment):
             result = super().call(__context, __obj, *args, **kwargs)
         finally:
             __self.budget.leave_call()
+        if isinstance(owner, str) and isinstance(result, list | tuple):
+            return __self.budget.made_pieces(result)
         return __self.budget.made(result)
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:

@@ -94,7 +94,7 @@ class Vocabulary:
 
 def read_vocabulary(file: GGUFFile) -> Vocabulary:
     """Raises ModelFileError naming the key that is missing, malformed or out of range."""
-    tokens = read_strings(file, _TOKENS)
+    tokens = read_strings(file, _TOKENS, MAX_TOKENS)
     _check_texts(file, tokens)
     types = _read_types(file, len(tokens))
     roles = {role: _read_id(file, role, len(tokens)) for role in ("bos", "eos", "eot", "eom")}
@@ -121,9 +121,12 @@ def read_vocabulary(file: GGUFFile) -> Vocabulary:
     )
 
 
-def read_strings(file: GGUFFile, key: str) -> list[str]:
-    """A key that must hold an array of strings. Raises ModelFileError."""
-    return list(file.get(key, StringArray))
+def read_strings(file: GGUFFile, key: str, most: int) -> list[str]:
+    """A key that must hold an array of at most `most` strings. Raises ModelFileError."""
+    array = file.get(key, StringArray)
+    if len(array) > most:  # before they are read: 10 million strings take a gigabyte
+        raise file.error(key, f"{len(array)} strings", f"at most {most}", _CONVERT_AGAIN)
+    return list(array)
 
 
 def read_scores(file: GGUFFile, n_tokens: int) -> npt.NDArray[np.float64]:
@@ -160,8 +163,8 @@ def _read_types(file: GGUFFile, n_tokens: int) -> npt.NDArray[np.int8]:
 
 
 def _check_texts(file: GGUFFile, tokens: list[str]) -> None:
-    if not 0 < len(tokens) <= MAX_TOKENS:
-        raise file.error(_TOKENS, f"{len(tokens)} tokens", f"1 to {MAX_TOKENS}", _CONVERT_AGAIN)
+    if not tokens:
+        raise file.error(_TOKENS, "0 tokens", "at least 1", _CONVERT_AGAIN)
     longest = max(range(len(tokens)), key=lambda token: len(tokens[token]))
     if len(tokens[longest]) > MAX_TOKEN_CHARS:
         size = f"{len(tokens[longest])} characters"

@@ -45,7 +45,7 @@ class FakeMetadata(dict[str, Any]):
 
     def python_type(self, key: str) -> type:
         kind = type(self[key])
-        return StringArray if kind is list else kind
+        return StringArray if issubclass(kind, list) else kind
 
 
 class FakeFile:

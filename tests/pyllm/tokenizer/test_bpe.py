@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import NoReturn
 
 import numpy as np
 import pytest
@@ -86,6 +87,20 @@ def test_merges_of_another_type_are_refused(merges: object) -> None:
     file = bpe_file([])
     file.metadata["tokenizer.ggml.merges"] = merges
     with pytest.raises(ModelFileError, match=r"tokenizer\.ggml\.merges"):
+        Tokenizer.from_gguf(file)  # type: ignore[arg-type]
+
+
+def test_ten_million_merges_are_refused_unread() -> None:
+    class Merges(list[str]):
+        def __len__(self) -> int:
+            return 10_000_000
+
+        def __iter__(self) -> NoReturn:
+            raise AssertionError("read")
+
+    file = bpe_file([])
+    file.metadata["tokenizer.ggml.merges"] = Merges()
+    with pytest.raises(ModelFileError, match="10000000 strings"):
         Tokenizer.from_gguf(file)  # type: ignore[arg-type]
 
 

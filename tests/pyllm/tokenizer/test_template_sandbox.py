@@ -159,6 +159,27 @@ BOMBS = {
     "many comparisons": "{% set x = 'a' * 8000000 %}{% set y = 'a' * 7999999 + 'a' %}"
     + "{% if x == y %}{% endif %}" * 1500,
     "many searches": "{% set x = 'a' * 8000000 %}" + "{% if 'ab' in x %}{% endif %}" * 1500,
+    "kept splits": "{% set x = 'a' * 4000000 ~ ' ' %}"
+    + "".join(f"{{% set x{i} = x.split(' ') %}}" for i in range(500)),
+    "kept words": "{% set x = 'a ' * 50000 %}"
+    + "".join(f"{{% set x{i} = x.split() %}}" for i in range(500)),
+    "kept items": "{% set d = dict.fromkeys(range(50000), 1) %}"
+    + "".join(f"{{% set x{i} = d.items() | list %}}" for i in range(500)),
+    "kept batches": "{% set d = range(50000) | list %}"
+    + "".join(f"{{% set x{i} = d | batch(1) | list %}}" for i in range(500)),
+    "kept generators": "{% set d = range(50000) | list %}"
+    + "".join(f"{{% set x{i} = d | map('string') | map('list') | list %}}" for i in range(500)),
+    "kept integers": "{% set x = ('f' * 8000000) | int(0, 16) %}"
+    + "".join(f"{{% set x{i} = x + 1 %}}" for i in range(500)),
+    "case of long texts": "{{ ('\u0390' * 8000000).upper() | length }}" * 9,
+    "case filter": "{{ ('\u0390' * 8000000) | lower | length }}" * 9,
+    "join of characters": "{{ ('a' * 8000000) | join }}",
+    "join method of characters": "{{ ''.join('a' * 8000000) }}",
+    "urlencode": "{{ ('é' * 4000000) | urlencode }}",
+    "largest character": "{{ ('a' * 8000000) | max }}",
+    "literal pieces": "{% set y %}{% for i in range(100000) %}"
+    + "{% if 1 %}x{% endif %}" * 1000
+    + "{% endfor %}{% endset %}",
     # E-08: hostile arguments
     "strftime width": "{{ strftime_now('%01000000000d') }}",
     "strftime length": "{{ strftime_now('x' * 1000000) }}",
