@@ -10,7 +10,7 @@ import numpy as np
 
 from pyllm.errors import TokenizerError
 from pyllm.tokenizer.byte_letters import LETTERS, spelled_bytes
-from pyllm.tokenizer.merges import Ids, MergeTable, Offsets
+from pyllm.tokenizer.merges import Ids, IntegerLists, MergeTable, Offsets
 from pyllm.tokenizer.pretokenizers import CHUNK_CHARS, PreTokenizer, chunks
 from pyllm.tokenizer.vocabulary import TokenType, Vocabulary, read_strings
 
@@ -30,6 +30,7 @@ class BpeEncoder:
         self._pre = pre
         ids = {text: token for token, text in enumerate(vocabulary.tokens) if text}
         self._byte_ids = np.array([ids.get(letter, -1) for letter in LETTERS], np.int32)
+        self._as_list = IntegerLists(len(vocabulary.tokens))
         self._merges = MergeTable(_read_rules(file, ids))
         # Words that are tokens although merging does not build them, and their ids.
         self._whole_words: dict[str, int] = {}
@@ -73,7 +74,7 @@ class BpeEncoder:
             words += self._pre.words(text)
             word_counts.append(len(words))
         tokens, ends = self._merge("".join(texts), words)
-        flat = tokens.tolist()
+        flat = self._as_list(tokens)
         if self._whole_words and not self._whole_words.keys().isdisjoint(words):
             flat, ends = self._with_whole_words(words, flat, ends)
         if len(texts) == 1:

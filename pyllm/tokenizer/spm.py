@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyllm.errors import ModelFileError, TokenizerError
-from pyllm.tokenizer.merges import Ids, MergeTable, Offsets
+from pyllm.tokenizer.merges import Ids, IntegerLists, MergeTable, Offsets
 from pyllm.tokenizer.vocabulary import TokenType, Vocabulary, read_scores
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ class SpmEncoder:
             TokenType.UNDEFINED, TokenType.NORMAL, TokenType.USER_DEFINED, TokenType.UNUSED
         )
         self._n_vocab = len(tokens)
+        self._as_list = IntegerLists(len(tokens))
         self._unk_id = vocabulary.unk_id
         self.byte_ids = _byte_ids(file, vocabulary)
         # A character that is no token is the symbol n_vocab + code point while merging.
@@ -81,7 +82,7 @@ class SpmEncoder:
         # How many words end at or before each text's end; an empty text adds none.
         text_ends = np.concatenate(([0], token_ends))[np.searchsorted(word_ends, ends, "right")]
         tokens, text_ends = self._bytes_for_unknown(tokens, text_ends)
-        flat = tokens.tolist()
+        flat = self._as_list(tokens)
         if len(texts) == 1:
             return [flat]
         return [flat[start:end] for start, end in pairwise([0, *text_ends.tolist()])]
