@@ -39,7 +39,7 @@ def tokenize(
             {"id": token, "text": _text(piece), "bytes": list(piece)}
             for token, piece in zip(ids, pieces, strict=True)
         ]
-        print(json.dumps({"tokenizer": tokenizer.name, "tokens": rows}, indent=2))
+        print(json.dumps({"tokenizer": tokenizer.name, "tokens": rows}))
         return
     for token, piece in zip(ids, pieces, strict=True):
         print(f"{token:>7}  {_shown(piece)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["BYTE_OF_LETTER", "LETTERS", "spelled_bytes"]
+__all__ = ["LETTERS", "spelled_bytes"]
 
 
 def _letters() -> str:
@@ -15,12 +15,17 @@ def _letters() -> str:
 
 
 LETTERS: Final = _letters()
-BYTE_OF_LETTER: Final = {letter: byte for byte, letter in enumerate(LETTERS)}
+_NO_BYTE: Final = "\uffff"
+# Letters to the Latin-1 characters of their bytes; what stands for no byte is outside Latin-1.
+_DECODING: Final = {
+    **dict.fromkeys(range(256), _NO_BYTE),
+    **{ord(letter): chr(byte) for byte, letter in enumerate(LETTERS)},
+}
 
 
 def spelled_bytes(token: str) -> bytes | None:
     """The bytes a token spells; None when it has a character that stands for no byte."""
     try:
-        return bytes([BYTE_OF_LETTER[letter] for letter in token])
-    except KeyError:
+        return token.translate(_DECODING).encode("latin-1")
+    except UnicodeEncodeError:
         return None

@@ -13,4 +13,6 @@ def test_the_alphabet_is_that_of_byte_level_tokenizers() -> None:
 def test_spelled_bytes_inverts_the_spelling() -> None:
     assert spelled_bytes("".join(LETTERS)) == bytes(range(256))
     assert spelled_bytes("Ġhé") == b" h\xe9"
-    assert spelled_bytes("a b") is None  # a raw space spells nothing
+    for char in (" ", "\n", "\x7f", "\xa0", "\xad", "\u0144", "▁", "\U0001f600"):
+        assert spelled_bytes(f"a{char}b") is None  # a raw space spells nothing
+    assert spelled_bytes("") == b""
