@@ -8,6 +8,10 @@
 #else
 #include <sys/mman.h>
 #endif
+#if defined(__SANITIZE_ADDRESS__)
+#include <cstdlib>
+#include <cstring>
+#endif
 
 namespace pyllm {
 namespace {
@@ -38,6 +42,18 @@ void unmap_pages(uint8_t* pages, size_t bytes) {
 #endif
 }
 
+#if defined(__SANITIZE_ADDRESS__)
+// AddressSanitizer sees an overrun of the heap, not one of a mapping: all but the largest buffers
+// come from the heap, with nothing to spare behind them.
+constexpr size_t kHeapLimit = size_t{64} << 20;
+
+uint8_t* heap_bytes(size_t bytes) {
+  void* memory = nullptr;
+  if (posix_memalign(&memory, 64, bytes) != 0) throw std::bad_alloc();
+  return static_cast<uint8_t*>(std::memset(memory, 0, bytes));
+}
+#endif
+
 uint8_t* align_up(uint8_t* p, size_t alignment) {
   const auto address = reinterpret_cast<uintptr_t>(p);
   return p + ((alignment - address % alignment) % alignment);
@@ -47,6 +63,12 @@ uint8_t* align_up(uint8_t* p, size_t alignment) {
 
 Buffer::Buffer(size_t bytes) : size_(bytes) {
   if (bytes == 0) return;
+#if defined(__SANITIZE_ADDRESS__)
+  if (bytes < kHeapLimit) {
+    data_ = heap_bytes(bytes);
+    return;
+  }
+#endif
   const bool huge = bytes >= kHugePage;
   const size_t alignment = huge ? kHugePage : kPage;
   if (bytes > SIZE_MAX - 2 * kHugePage) throw std::bad_alloc();
@@ -61,6 +83,9 @@ Buffer::Buffer(size_t bytes) : size_(bytes) {
 }
 
 Buffer::~Buffer() {
+#if defined(__SANITIZE_ADDRESS__)
+  if (mapping_ == nullptr) std::free(data_);
+#endif
   if (mapping_ != nullptr) unmap_pages(mapping_, mapping_size_);
 }
 
