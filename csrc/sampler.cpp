@@ -13,17 +13,15 @@ namespace {
 
 constexpr float kInf = std::numeric_limits<float>::infinity();
 constexpr int64_t kBlock = 64;  // elements under one block maximum
-constexpr int64_t kFirstCandidates =
-    128;  // top_p and min_p look at so many first, then 8 times more
+// What top_p and min_p try first.
+constexpr int64_t kFewCandidates = 128, kMoreCandidates = 1024;
+constexpr double kAll = std::numeric_limits<double>::infinity();  // a mass no row reaches
+constexpr float kLowest = std::numeric_limits<float>::lowest();
 
 int64_t n_blocks(int64_t n) { return (n + kBlock - 1) / kBlock; }
 
 size_t scratch_bytes(int64_t n_vocab) {
   return static_cast<size_t>(n_vocab * 16 + n_blocks(n_vocab) * 4);
-}
-
-bool better(float a_logit, int32_t a_id, float b_logit, int32_t b_id) {
-  return a_logit > b_logit || (a_logit == b_logit && a_id < b_id);
 }
 
 }  // namespace
@@ -126,52 +124,100 @@ int32_t Sampler::draw_any(const float* logits, float max, float scale, double u)
 int64_t Sampler::collect_top(const float* logits, int64_t k) {
   const int64_t blocks = n_blocks(n_vocab_);
   kernels().block_max(logits, n_vocab_, block_maxima_);
-  float least = std::numeric_limits<float>::lowest();
+  float least = kLowest;
   if (k < blocks) {
     std::copy(block_maxima_, block_maxima_ + blocks, terms_);
     std::nth_element(terms_, terms_ + k - 1, terms_ + blocks, std::greater<>());
     least = std::max(least, terms_[k - 1]);
   }
+  int64_t n = collect_from(logits, least);
+  if (n > k) {
+    std::nth_element(candidates_, candidates_ + k, candidates_ + n, is_better);
+    n = k;
+  }
+  std::sort(candidates_, candidates_ + n, is_better);
+  return n;
+}
+
+// All tokens whose logit is at least `least`, in no order; block_maxima_ must be filled.
+int64_t Sampler::collect_from(const float* logits, float least) {
   int64_t n = 0;
-  for (int64_t b = 0; b < blocks; ++b) {
+  for (int64_t b = 0; b < n_blocks(n_vocab_); ++b) {
     if (block_maxima_[b] < least) continue;
     const int64_t end = std::min(kBlock * (b + 1), n_vocab_);
     for (int64_t i = kBlock * b; i < end; ++i) {
       if (logits[i] >= least) candidates_[n++] = {logits[i], static_cast<int32_t>(i)};
     }
   }
-  const auto order = [](const Candidate& a, const Candidate& b) {
-    return better(a.logit, a.id, b.logit, b.id);
-  };
-  if (n > k) {
-    std::nth_element(candidates_, candidates_ + k, candidates_ + n, order);
-    n = k;
-  }
-  std::sort(candidates_, candidates_ + n, order);
   return n;
 }
 
+// A logit above which the tokens together weigh about `mass`, without sorting: weights are added up
+// in 1,024 steps of 1/32 below the maximum. Only a hint; rounding may leave it a little short.
+float Sampler::mass_floor(const float* logits, float max, float scale, double mass) {
+  constexpr int kSteps = 1024;
+  constexpr float kStepsPerUnit = 32.0f;
+  double weights[kSteps] = {};
+  kernels().exp_sum(logits, n_vocab_, max, scale, terms_);
+  for (int64_t i = 0; i < n_vocab_; ++i) {
+    const float below = (max - logits[i]) * scale * kStepsPerUnit;
+    weights[below < kSteps - 1 ? static_cast<int>(below) : kSteps - 1] += terms_[i];
+  }
+  int step = 0;
+  for (double reached = weights[0]; reached < mass && step < kSteps - 1; ++step) {
+    reached += weights[step + 1];
+  }
+  if (step >= kSteps - 2) return kLowest;
+  return max - static_cast<float>(step + 2) / kStepsPerUnit / scale;
+}
+
 // Applies top_k, top_p and min_p: candidates_[0 .. n) and terms_[0 .. n) are what may be drawn.
+// Without top_k the best 128 and 1,024 tokens are tried first, then as many as the mass asks for.
 int64_t Sampler::truncate(const float* logits, float max, float scale, int64_t row,
                           const Columns& columns) {
   const auto r = static_cast<size_t>(row);
-  const bool has_top_k = columns.top_k[r] > 0 && columns.top_k[r] < n_vocab_;
   const double top_p = columns.top_p[r];
   const float min_p = columns.min_p[r];
-  double total =
-      has_top_k || top_p >= 1.0 ? 0.0 : kernels().exp_sum(logits, n_vocab_, max, scale, nullptr);
-  for (int64_t k = has_top_k ? columns.top_k[r] : kFirstCandidates;; k *= 8) {
-    const int64_t n = collect_top(logits, std::min(k, n_vocab_));
-    for (int64_t i = 0; i < n; ++i) terms_[i] = candidates_[i].logit;
-    const double sum = kernels().exp_sum(terms_, n, max, scale, terms_);
-    if (has_top_k) total = sum;
-    int64_t kept = 0;
-    for (double reached = 0.0; kept < n; ++kept) {
-      if (kept > 0 && (terms_[kept] < min_p || (top_p < 1.0 && reached >= top_p * total))) break;
-      reached += terms_[kept];
-    }
-    if (kept < n || has_top_k || k >= n_vocab_ || n < k) return kept;
+  if (columns.top_k[r] > 0 && columns.top_k[r] < n_vocab_) {
+    const int64_t n = collect_top(logits, columns.top_k[r]);
+    const double total = weigh_candidates(n, max, scale);
+    return count_kept(n, top_p < 1.0 ? top_p * total : kAll, min_p);
   }
+  double mass = kAll;
+  if (top_p < 1.0) mass = top_p * kernels().exp_sum(logits, n_vocab_, max, scale, nullptr);
+  for (const int64_t k : {kFewCandidates, kMoreCandidates}) {
+    if (k >= n_vocab_) break;
+    const int64_t n = collect_top(logits, k);
+    weigh_candidates(n, max, scale);
+    const int64_t kept = count_kept(n, mass, min_p);
+    if (kept < n) return kept;
+  }
+  kernels().block_max(logits, n_vocab_, block_maxima_);
+  float least = top_p < 1.0 ? mass_floor(logits, max, scale, mass) : kLowest;
+  if (min_p > 0.0f) least = std::max(least, max + (std::log(min_p) - 0.1f) / scale);
+  for (;; least = kLowest) {
+    const int64_t n = collect_from(logits, least);
+    std::sort(candidates_, candidates_ + n, is_better);
+    weigh_candidates(n, max, scale);
+    const int64_t kept = count_kept(n, mass, min_p);
+    if (kept < n || least == kLowest) return kept;
+  }
+}
+
+// terms_[i] = weight of candidate i; returns their sum.
+double Sampler::weigh_candidates(int64_t n, float max, float scale) {
+  for (int64_t i = 0; i < n; ++i) terms_[i] = candidates_[i].logit;
+  return kernels().exp_sum(terms_, n, max, scale, terms_);
+}
+
+// Candidates, best first, until they weigh `mass` or fall below min_p; at least one.
+int64_t Sampler::count_kept(int64_t n, double mass, float min_p) const {
+  int64_t kept = 0;
+  for (double reached = 0.0; kept < n; ++kept) {
+    if (kept > 0 && (terms_[kept] < min_p || reached >= mass)) break;
+    reached += terms_[kept];
+  }
+  return kept;
 }
 
 // Log probabilities of the sampled token and of the best n_logprobs tokens.

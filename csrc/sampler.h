@@ -26,12 +26,19 @@ class Sampler {
     float logit;
     int32_t id;
   };
+  static bool is_better(const Candidate& a, const Candidate& b) {
+    return a.logit > b.logit || (a.logit == b.logit && a.id < b.id);  // the lowest id wins ties
+  }
 
   const float* adjust(const float* logits, int64_t row, const History& history,
                       const LogitBias& bias, const Columns& columns);
   int32_t choose(const float* logits, float max, int64_t row, const Columns& columns);
   int32_t draw_any(const float* logits, float max, float scale, double u);
   int64_t collect_top(const float* logits, int64_t k);
+  int64_t collect_from(const float* logits, float least);
+  float mass_floor(const float* logits, float max, float scale, double mass);
+  double weigh_candidates(int64_t n, float max, float scale);
+  int64_t count_kept(int64_t n, double mass, float min_p) const;
   int64_t truncate(const float* logits, float max, float scale, int64_t row,
                    const Columns& columns);
   void report(const float* logits, float max, int64_t row, Columns* columns);

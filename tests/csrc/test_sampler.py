@@ -138,17 +138,11 @@ def cases() -> Iterator[dict[str, Any]]:
         yield {"top_k": 50, "top_p": 0.95, "min_p": min_p}
 
 
-@pytest.mark.parametrize("case", list(cases()), ids=str)
-@pytest.mark.parametrize("n_vocab", [40, 3000])
-def test_draws_follow_the_truncated_distribution(case: dict[str, Any], n_vocab: int) -> None:
+def check_draws(logits: Floats, case: dict[str, Any], n_draws: int) -> None:
     """Every draw is the inverse CDF of the description, except within rounding of an edge."""
-    n_draws = 200
-    logits = (3 * np.random.default_rng(n_vocab).normal(size=n_vocab)).astype(np.float32)
-    logits[7] = logits[11]  # a tie
     rows = LogitRows(logits[None], n_rows=n_draws, threads=2)
-    sampled = rows.sample(temperature=0.8, seed=5, rng_position=np.arange(n_draws), **case)[
-        "sampled"
-    ]
+    positions = np.arange(n_draws)
+    sampled = rows.sample(temperature=0.8, seed=5, rng_position=positions, **case)["sampled"]
     allowed = allowed_tokens(logits, 0.8, **case)
     if not case["top_k"] and case["top_p"] == 1.0 and not case["min_p"]:
         allowed.sort()  # an untruncated draw goes through the vocabulary in order
@@ -159,8 +153,31 @@ def test_draws_follow_the_truncated_distribution(case: dict[str, Any], n_vocab: 
         u = uniform(5, position)
         at = int(np.searchsorted(cumulated, u, side="right"))
         if token != tokens[at]:
+            # top_p is a float32: among thousands, the last token may be kept or not, which moves
+            # the edges by its weight.
+            last_weight = cumulated[-1] - cumulated[-2] if len(tokens) > 1000 else 0.0
             near = np.abs(cumulated - u).min()
-            assert near < 1e-5, (position, token, tokens[at], near)
+            assert near < 1e-5 + last_weight, (position, token, tokens[at], near)
+            assert token in tokens[max(0, at - 1) : at + 2]
+
+
+@pytest.mark.parametrize("case", list(cases()), ids=str)
+@pytest.mark.parametrize("n_vocab", [40, 3000])
+def test_draws_follow_the_truncated_distribution(case: dict[str, Any], n_vocab: int) -> None:
+    logits = (3 * np.random.default_rng(n_vocab).normal(size=n_vocab)).astype(np.float32)
+    logits[7] = logits[11]  # a tie
+    check_draws(logits, case, 200)
+
+
+@pytest.mark.parametrize(("top_p", "min_p"), [(0.9, 0.0), (0.999, 0.001), (1.0, 0.02), (0.3, 0.0)])
+@pytest.mark.parametrize("spread", [0.0, 1e-4, 1.0])
+def test_wide_distributions_keep_thousands_of_tokens(
+    top_p: float, min_p: float, spread: float
+) -> None:
+    """More than the 1,024 best tokens are kept: the ones that matter are found by their mass."""
+    logits = (spread * np.random.default_rng(0).normal(size=20_000)).astype(np.float32)
+    case = {"top_k": 0, "top_p": top_p, "min_p": min_p}
+    check_draws(logits, case, 100)
 
 
 def test_draws_depend_on_seed_and_position_only(restore_isa: None) -> None:
