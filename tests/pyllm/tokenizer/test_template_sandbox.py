@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import time
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from pyllm.errors import TemplateError
 from pyllm.tokenizer import ChatTemplate
@@ -243,6 +247,78 @@ def test_resident_memory_stays_small_over_all_bombs() -> None:
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert int(done.stdout) < 64 << 10  # KiB
+
+
+FRAGMENTS = [
+    *("{{ ", " }}", "{% set x = ", " %}", "{% for i in ", "{% endfor %}", "{% if ", "{% endif %}"),
+    *("{% macro m(a) %}", "{% endmacro %}", "{% set x %}", "{% endset %}", "{% call m(1) %}"),
+    *(
+        "{% endcall %}",
+        "{%- ",
+        " -%}",
+        "{# ",
+        " #}",
+        "x",
+        "i",
+        "m(x)",
+        "messages",
+        "loop",
+        "caller()",
+    ),
+    *(
+        "namespace(a=x)",
+        "x.a",
+        "range(9999)",
+        "'ab'",
+        "99999",
+        "[x, x]",
+        "{'a': x}",
+        "(",
+        ")",
+        "[",
+        "]",
+    ),
+    *(
+        " * ",
+        " + ",
+        " ~ ",
+        " % ",
+        " ** ",
+        " == ",
+        " in ",
+        " if ",
+        " else ",
+        ", ",
+        " | list",
+        " | join(x)",
+    ),
+    *(
+        " | tojson",
+        " | map('upper')",
+        ".split('a')",
+        ".replace('a', x)",
+        "[1:]",
+        ".__class__",
+        "\n",
+    ),
+]
+
+
+@settings(deadline=None, max_examples=300, suppress_health_check=list(HealthCheck))
+@given(st.lists(st.sampled_from(FRAGMENTS), max_size=30).map("".join) | st.text(max_size=40))
+def test_any_source_renders_or_is_a_template_error(source: str) -> None:
+    start = time.thread_time()
+    with contextlib.suppress(TemplateError):
+        ChatTemplate(source, "<s>", None).render([{"role": "user", "content": "Hi"}])
+    assert time.thread_time() - start < 1
+
+
+def test_threads_share_a_template() -> None:
+    template = ChatTemplate("{% for m in messages %}{{ m.content * 3 }}{% endfor %}", None, None)
+    conversations = [[{"role": "user", "content": str(i)}] * 50 for i in range(100)]
+    with ThreadPoolExecutor(8) as pool:
+        texts = list(pool.map(template.render, conversations))
+    assert texts == [str(i) * 150 for i in range(100)]
 
 
 def test_there_is_one_door_to_jinja() -> None:
