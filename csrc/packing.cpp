@@ -23,16 +23,19 @@ struct Layout {
   uint32_t flip = 0;
 };
 
-// Blocks with one f16 scale and a body of whole lines: pairs share a line for their scales (see r16.h).
+// Blocks with one f16 scale and a body of whole lines: pairs share a line for their scales (see
+// r16.h).
 struct PairedFormat {
   int block_elems;
   int32_t block_bytes, scale_at, body_bytes;
   std::vector<PackField> body;  // offsets inside the file block and inside the packed body
 };
 
-void append_block(std::vector<PackField>* fields, const PairedFormat& f, int32_t src, int32_t scale, int32_t body) {
+void append_block(std::vector<PackField>* fields, const PairedFormat& f, int32_t src, int32_t scale,
+                  int32_t body) {
   fields->push_back({src + f.scale_at, scale, 1, 2});
-  for (const PackField& field : f.body) fields->push_back({src + field.src, body + field.dst, field.count, field.size});
+  for (const PackField& field : f.body)
+    fields->push_back({src + field.src, body + field.dst, field.count, field.size});
 }
 
 Layout paired_layout(const PairedFormat& f, int64_t cols) {
@@ -46,14 +49,16 @@ Layout paired_layout(const PairedFormat& f, int64_t cols) {
     layout.segments.push_back(std::move(pairs));
   }
   if (n % 2 == 1) {
-    Segment last{{}, (n - 1) * f.block_bytes, n / 2 * pair_bytes, 1, f.block_bytes, f.body_bytes + kHalfLine};
+    Segment last{{}, (n - 1) * f.block_bytes, n / 2 * pair_bytes,
+                 1,  f.block_bytes,           f.body_bytes + kHalfLine};
     append_block(&last.fields, f, 0, f.body_bytes, 0);
     layout.segments.push_back(std::move(last));
   }
   return layout;
 }
 
-Layout single_layout(std::vector<PackField> fields, int64_t n_blocks, int64_t src_bytes, int64_t dst_bytes) {
+Layout single_layout(std::vector<PackField> fields, int64_t n_blocks, int64_t src_bytes,
+                     int64_t dst_bytes) {
   return {{Segment{std::move(fields), 0, 0, n_blocks, src_bytes, dst_bytes}}, 0};
 }
 
@@ -74,14 +79,18 @@ Layout layout_for(int type, int64_t cols) {
       return layout;
     }
     case kQ4_K:
-      return single_layout({{0, 0, 2, 2}, {4, kQ4_KScales, 3, 4}, {16, kQ4_KQuants, 32, 4}}, cols / 256, 144,
-                           kQ4_KBlock);
+      return single_layout({{0, 0, 2, 2}, {4, kQ4_KScales, 3, 4}, {16, kQ4_KQuants, 32, 4}},
+                           cols / 256, 144, kQ4_KBlock);
     case kQ5_K:
       return single_layout(
-          {{0, 0, 2, 2}, {4, kQ4_KScales, 3, 4}, {16, kQ5_KHigh, 8, 4}, {48, kQ5_KQuants, 32, 4}}, cols / 256, 176,
-          kQ5_KBlock);
+          {{0, 0, 2, 2}, {4, kQ4_KScales, 3, 4}, {16, kQ5_KHigh, 8, 4}, {48, kQ5_KQuants, 32, 4}},
+          cols / 256, 176, kQ5_KBlock);
     case kQ6_K:
-      return paired_layout({256, 210, 208, kQ6_KBody, {{192, 0, 4, 4}, {0, kQ6_KLow, 32, 4}, {128, kQ6_KHigh, 16, 4}}},
+      return paired_layout({256,
+                            210,
+                            208,
+                            kQ6_KBody,
+                            {{192, 0, 4, 4}, {0, kQ6_KLow, 32, 4}, {128, kQ6_KHigh, 16, 4}}},
                            cols);
     default:
       return {};
@@ -90,14 +99,18 @@ Layout layout_for(int type, int64_t cols) {
 
 int64_t round_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
 
-PackArgs segment_args(const Layout& layout, const Segment& s, const uint8_t* rows, int64_t row_bytes, uint8_t* tile) {
-  return {s.fields.data(), static_cast<int>(s.fields.size()), layout.flip, rows + s.src_offset, row_bytes,
-          s.src_block_bytes, s.n_blocks, tile + s.dst_offset, s.dst_block_bytes};
+PackArgs segment_args(const Layout& layout, const Segment& s, const uint8_t* rows,
+                      int64_t row_bytes, uint8_t* tile) {
+  return {s.fields.data(),  static_cast<int>(s.fields.size()),
+          layout.flip,      rows + s.src_offset,
+          row_bytes,        s.src_block_bytes,
+          s.n_blocks,       tile + s.dst_offset,
+          s.dst_block_bytes};
 }
 
 // Lanes [lane, lane + rows) of a packed segment back to the file's bytes.
-void unpack_segment(const Layout& layout, const Segment& s, const uint8_t* tile, int64_t lane, int64_t rows,
-                    uint8_t* out, int64_t row_bytes) {
+void unpack_segment(const Layout& layout, const Segment& s, const uint8_t* tile, int64_t lane,
+                    int64_t rows, uint8_t* out, int64_t row_bytes) {
   const uint32_t flip = layout.flip;
   for (int64_t block = 0; block < s.n_blocks; ++block) {
     for (const PackField& f : s.fields) {
@@ -106,7 +119,8 @@ void unpack_segment(const Layout& layout, const Segment& s, const uint8_t* tile,
       for (int64_t row = 0; row < rows; ++row) {
         for (int64_t i = 0; i < f.count; ++i) {
           uint32_t element = 0;
-          std::memcpy(&element, lines + (i * kTileRows + lane + row) * f.size, static_cast<size_t>(f.size));
+          std::memcpy(&element, lines + (i * kTileRows + lane + row) * f.size,
+                      static_cast<size_t>(f.size));
           if (f.size == 4) element ^= flip;
           std::memcpy(dst + row * row_bytes + i * f.size, &element, static_cast<size_t>(f.size));
         }
@@ -120,8 +134,10 @@ void unpack_rows(const PackedTensor& t, int64_t tile, int64_t lane, int64_t rows
   const Layout layout = layout_for(t.type, t.cols);
   const int64_t row_bytes = packed_row_bytes(t);
   const uint8_t* data = t.data + tile * t.tile_bytes;
-  if (layout.segments.empty()) std::memcpy(out, data + lane * row_bytes, static_cast<size_t>(rows * row_bytes));
-  for (const Segment& s : layout.segments) unpack_segment(layout, s, data, lane, rows, out, row_bytes);
+  if (layout.segments.empty())
+    std::memcpy(out, data + lane * row_bytes, static_cast<size_t>(rows * row_bytes));
+  for (const Segment& s : layout.segments)
+    unpack_segment(layout, s, data, lane, rows, out, row_bytes);
 }
 
 }  // namespace
@@ -187,7 +203,8 @@ void pack_tiles(const PackedTensor& t, const uint8_t* src, int64_t tile_begin, i
       std::memcpy(padded.data(), file_rows, static_cast<size_t>(rows * row_bytes));
       file_rows = padded.data();
     }
-    if (layout.segments.empty()) std::memcpy(data, file_rows, static_cast<size_t>(kTileRows * row_bytes));
+    if (layout.segments.empty())
+      std::memcpy(data, file_rows, static_cast<size_t>(kTileRows * row_bytes));
     for (const Segment& s : layout.segments) {
       const PackArgs args = segment_args(layout, s, file_rows, row_bytes, data);
       kernels().pack_tile(&args);

@@ -1,4 +1,5 @@
-// AVX2 + FMA + F16C. 16 registers of 8 lanes: 16 rows x 3 tokens keep 6 sums and 6 totals in registers.
+// AVX2 + FMA + F16C. 16 registers of 8 lanes: 16 rows x 3 tokens keep 6 sums and 6 totals in
+// registers.
 #define PYLLM_ISA_NAME avx2
 #define PYLLM_ISA_SIMD "simd/avx2.h"
 #define PYLLM_ISA_TILE_GROUP 1

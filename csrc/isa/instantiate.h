@@ -1,6 +1,6 @@
 // Compiles every kernel for one instruction set and exports its function table, nothing else.
-// Included once by each csrc/isa/<name>.cpp, which names the set, its vocabulary and its register tile
-// (and PYLLM_ISA_UNROLL where loops over that tile are to be unrolled).
+// Included once by each csrc/isa/<name>.cpp, which names the set, its vocabulary and its register
+// tile (and PYLLM_ISA_UNROLL where loops over that tile are to be unrolled).
 
 #include <stdint.h>
 #include <string.h>
@@ -30,10 +30,10 @@ constexpr int64_t kTokenGroup = PYLLM_ISA_TOKEN_GROUP;
 #include "kernels/pack.h"
 #include "kernels/quantize_act.h"
 // Program kernels; exp.h first, the others call it.
-#include "kernels/exp.h"
 #include "kernels/activation.h"
-#include "kernels/attention_tiles.h"
 #include "kernels/attention.h"
+#include "kernels/attention_tiles.h"
+#include "kernels/exp.h"
 #include "kernels/kv_store.h"
 #include "kernels/norm.h"
 #include "kernels/rope.h"
@@ -57,7 +57,7 @@ constexpr KernelTable kTable = {
 };
 
 }  // namespace
-}  // namespace PYLLM_CONCAT(isa_, PYLLM_ISA_NAME)
+}  // namespace PYLLM_CONCAT(isa_,PYLLM_ISA_NAME)
 
 extern "C" const KernelTable* PYLLM_CONCAT(pyllm_table_, PYLLM_ISA_NAME)() {
   return &PYLLM_CONCAT(isa_, PYLLM_ISA_NAME)::kTable;

@@ -71,12 +71,13 @@ std::string missing_for(const std::string& name) {
                                           {ymm, "operating system support for 256-bit registers"}});
   if (!avx2.empty() || name == "avx2") return avx2;
   if (name == "avxvnni") return first_missing({{has(cpu.leaf7_1_eax, 4), "AVX-VNNI"}});
-  const std::string avx512 = first_missing({{has(cpu.leaf7_ebx, 16), "AVX512F"},
-                                            {has(cpu.leaf7_ebx, 17), "AVX512DQ"},
-                                            {has(cpu.leaf7_ebx, 28), "AVX512CD"},
-                                            {has(cpu.leaf7_ebx, 30), "AVX512BW"},
-                                            {has(cpu.leaf7_ebx, 31), "AVX512VL"},
-                                            {zmm, "operating system support for 512-bit registers"}});
+  const std::string avx512 =
+      first_missing({{has(cpu.leaf7_ebx, 16), "AVX512F"},
+                     {has(cpu.leaf7_ebx, 17), "AVX512DQ"},
+                     {has(cpu.leaf7_ebx, 28), "AVX512CD"},
+                     {has(cpu.leaf7_ebx, 30), "AVX512BW"},
+                     {has(cpu.leaf7_ebx, 31), "AVX512VL"},
+                     {zmm, "operating system support for 512-bit registers"}});
   if (!avx512.empty() || name == "avx512") return avx512;
   return first_missing({{has(cpu.leaf7_ecx, 11), "AVX512_VNNI"},
                         {has(cpu.leaf7_ecx, 1), "AVX512_VBMI"},
@@ -136,6 +137,8 @@ std::vector<std::string> supported_isas() {
 
 const KernelTable& kernels() { return *active().load(std::memory_order_acquire); }
 
-void set_isa(const std::string& name) { active().store(find_table(name), std::memory_order_release); }
+void set_isa(const std::string& name) {
+  active().store(find_table(name), std::memory_order_release);
+}
 
 }  // namespace pyllm

@@ -9,7 +9,8 @@
 
 namespace pyllm {
 
-// The active table. Chosen at first use; throws std::runtime_error when PYLLM_ISA names something unusable.
+// The active table. Chosen at first use; throws std::runtime_error when PYLLM_ISA names something
+// unusable.
 const KernelTable& kernels();
 
 // Names usable on this machine, best first.

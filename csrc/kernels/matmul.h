@@ -1,8 +1,9 @@
-// Matrix multiplication over R16 tiles: cuts the work into register tiles and picks the format's kernel.
-// Included per instruction set, which defines kTileGroup (16-row tiles a register tile spans) and kTokenGroup.
+// Matrix multiplication over R16 tiles: cuts the work into register tiles and picks the format's
+// kernel. Included per instruction set, which defines kTileGroup (16-row tiles a register tile
+// spans) and kTokenGroup.
 
-// Register tiles live in registers only when every loop over them is unrolled. The scalar unit leaves it out: it
-// has no registers to fill and would take minutes to compile.
+// Register tiles live in registers only when every loop over them is unrolled. The scalar unit
+// leaves it out: it has no registers to fill and would take minutes to compile.
 #ifdef PYLLM_ISA_UNROLL
 #define PYLLM_UNROLL _Pragma("GCC unroll 16")
 #else
@@ -46,9 +47,9 @@ static inline void store_tile(const MatmulTile& tile, const F32 (&sum)[R][T]) {
   }
 }
 
+#include "kernels/matmul_float.h"
 #include "kernels/matmul_kquant.h"
 #include "kernels/matmul_q8x32.h"
-#include "kernels/matmul_float.h"
 
 using TileKernel = void (*)(const MatmulTile&);
 
@@ -62,19 +63,21 @@ static constexpr TileKernels tile_kernels() {
   TileKernels k = {};
   k.at[0][0] = K<1, 1>::run;
   if constexpr (kTokenGroup > 1) k.at[0][1] = K<1, 2>::run, k.at[0][2] = K<1, 3>::run;
-  if constexpr (kTokenGroup > 3) k.at[0][3] = K<1, 4>::run, k.at[0][4] = K<1, 5>::run, k.at[0][5] = K<1, 6>::run;
+  if constexpr (kTokenGroup > 3)
+    k.at[0][3] = K<1, 4>::run, k.at[0][4] = K<1, 5>::run, k.at[0][5] = K<1, 6>::run;
   if constexpr (kTileGroup > 1) {
     k.at[1][0] = K<2, 1>::run, k.at[1][1] = K<2, 2>::run, k.at[1][2] = K<2, 3>::run;
-    if constexpr (kTokenGroup > 3) k.at[1][3] = K<2, 4>::run, k.at[1][4] = K<2, 5>::run, k.at[1][5] = K<2, 6>::run;
+    if constexpr (kTokenGroup > 3)
+      k.at[1][3] = K<2, 4>::run, k.at[1][4] = K<2, 5>::run, k.at[1][5] = K<2, 6>::run;
   }
   return k;
 }
 
-#define PYLLM_TILE_KERNEL(name, function, format)                              \
-  template <int R, int T>                                                      \
-  struct name##Kernel {                                                        \
-    static void run(const MatmulTile& tile) { function<format, R, T>(tile); }  \
-  };                                                                           \
+#define PYLLM_TILE_KERNEL(name, function, format)                             \
+  template <int R, int T>                                                     \
+  struct name##Kernel {                                                       \
+    static void run(const MatmulTile& tile) { function<format, R, T>(tile); } \
+  };                                                                          \
   constexpr TileKernels k##name##Kernels = tile_kernels<name##Kernel>();
 
 PYLLM_TILE_KERNEL(Q4K, multiply_superblocks, Q4K)
@@ -89,15 +92,24 @@ PYLLM_TILE_KERNEL(BF16, multiply_lines, BF16Line)
 
 static const TileKernels* kernels_for(int type) {
   switch (type) {
-    case kF32: return &kF32Kernels;
-    case kF16: return &kF16Kernels;
-    case kBF16: return &kBF16Kernels;
-    case kQ4_0: return &kQ4_0Kernels;
-    case kQ8_0: return &kQ8_0Kernels;
-    case kQ4_K: return &kQ4KKernels;
-    case kQ5_K: return &kQ5KKernels;
-    case kQ6_K: return &kQ6KKernels;
-    default: return nullptr;
+    case kF32:
+      return &kF32Kernels;
+    case kF16:
+      return &kF16Kernels;
+    case kBF16:
+      return &kBF16Kernels;
+    case kQ4_0:
+      return &kQ4_0Kernels;
+    case kQ8_0:
+      return &kQ8_0Kernels;
+    case kQ4_K:
+      return &kQ4KKernels;
+    case kQ5_K:
+      return &kQ5KKernels;
+    case kQ6_K:
+      return &kQ6KKernels;
+    default:
+      return nullptr;
   }
 }
 
@@ -108,8 +120,14 @@ static void matmul(const MatmulArgs* m) {
   for (int64_t tile = m->tile_begin; tile < m->tile_end; tile += kTileGroup) {
     const int64_t n_tiles = m->tile_end - tile < kTileGroup ? m->tile_end - tile : kTileGroup;
     const int64_t rows_left = m->w->rows - (tile + n_tiles - 1) * kTileRows;
-    MatmulTile part = {m->w->data + tile * m->w->tile_bytes, m->w->tile_bytes, m->w->cols, nullptr, m->act_stride,
-                       nullptr, m->ldy, rows_left < kTileRows ? rows_left : kTileRows};
+    MatmulTile part = {m->w->data + tile * m->w->tile_bytes,
+                       m->w->tile_bytes,
+                       m->w->cols,
+                       nullptr,
+                       m->act_stride,
+                       nullptr,
+                       m->ldy,
+                       rows_left < kTileRows ? rows_left : kTileRows};
     for (int64_t t = 0; t < m->n_tokens; t += kTokenGroup) {
       const int64_t n_tokens = m->n_tokens - t < kTokenGroup ? m->n_tokens - t : kTokenGroup;
       part.act = static_cast<const uint8_t*>(m->act) + t * m->act_stride;

@@ -9,17 +9,21 @@ struct F32Line {
 };
 struct F16Line {
   static constexpr int kBytes = kHalfLine;
-  static inline F32 load(const uint8_t* p) { return f32_load_f16(reinterpret_cast<const uint16_t*>(p)); }
+  static inline F32 load(const uint8_t* p) {
+    return f32_load_f16(reinterpret_cast<const uint16_t*>(p));
+  }
 };
 struct BF16Line {
   static constexpr int kBytes = kHalfLine;
-  static inline F32 load(const uint8_t* p) { return f32_load_bf16(reinterpret_cast<const uint16_t*>(p)); }
+  static inline F32 load(const uint8_t* p) {
+    return f32_load_bf16(reinterpret_cast<const uint16_t*>(p));
+  }
 };
 
 // sum[r][t] += lines [0, n) of each tile times x[t][0, n)
 template <class L, int R, int T>
-static inline void add_lines(const uint8_t* const (&lines)[R], const float* const (&x)[T], int64_t n,
-                             F32 (&sum)[R][T]) {
+static inline void add_lines(const uint8_t* const (&lines)[R], const float* const (&x)[T],
+                             int64_t n, F32 (&sum)[R][T]) {
   for (int64_t k = 0; k < n; ++k) {
     F32 w[R];
     PYLLM_UNROLL for (int r = 0; r < R; ++r) w[r] = L::load(lines[r] + k * L::kBytes);
@@ -36,19 +40,21 @@ static void multiply_lines(const MatmulTile& tile) {
   const float* x[T];
   F32 sum[R][T];
   PYLLM_UNROLL for (int r = 0; r < R; ++r) lines[r] = tile.weights + r * tile.tile_bytes;
-  PYLLM_UNROLL for (int t = 0; t < T; ++t) x[t] = reinterpret_cast<const float*>(tile.act + t * tile.act_stride);
-  PYLLM_UNROLL for (int r = 0; r < R; ++r) PYLLM_UNROLL for (int t = 0; t < T; ++t) sum[r][t] = f32_zero();
+  PYLLM_UNROLL for (int t = 0; t < T; ++t) x[t] =
+      reinterpret_cast<const float*>(tile.act + t * tile.act_stride);
+  PYLLM_UNROLL for (int r = 0; r < R; ++r) PYLLM_UNROLL for (int t = 0; t < T; ++t) sum[r][t] =
+      f32_zero();
   add_lines<L, R, T>(lines, x, tile.cols, sum);
   store_tile<R, T>(tile, sum);
 }
 
-// Any other type: 16 rows x 256 columns at a time are decoded to float lines (16 KiB, stays in L1), then used for
-// all tokens. The unrounded sums wait in y between panels.
+// Any other type: 16 rows x 256 columns at a time are decoded to float lines (16 KiB, stays in L1),
+// then used for all tokens. The unrounded sums wait in y between panels.
 constexpr int64_t kPanel = 256;
 
 template <int T>
-static inline void add_panel(const float* panel, int64_t n, const uint8_t* act, int64_t stride, int64_t k0, float* y,
-                             int64_t ldy, int64_t rows) {
+static inline void add_panel(const float* panel, int64_t n, const uint8_t* act, int64_t stride,
+                             int64_t k0, float* y, int64_t ldy, int64_t rows) {
   const uint8_t* lines[1] = {reinterpret_cast<const uint8_t*>(panel)};
   const float* x[T];
   F32 sum[1][T];
@@ -60,8 +66,8 @@ static inline void add_panel(const float* panel, int64_t n, const uint8_t* act, 
   PYLLM_UNROLL for (int t = 0; t < T; ++t) f32_store_n(y + t * ldy, sum[0][t], rows);
 }
 
-static void decode_panel(const PackedTensor* w, const uint8_t* tile, int64_t rows, int64_t k0, int64_t n,
-                         float* panel) {
+static void decode_panel(const PackedTensor* w, const uint8_t* tile, int64_t rows, int64_t k0,
+                         int64_t n, float* panel) {
   float row_values[kPanel];
   const int64_t row_bytes = packed_row_bytes(*w);
   memset(panel, 0, static_cast<size_t>(n * kTileRows) * sizeof(float));
@@ -83,9 +89,11 @@ static void matmul_decoded(const MatmulArgs* m) {
       decode_panel(m->w, m->w->data + tile * m->w->tile_bytes, rows, k0, n, panel);
       int64_t t = 0;
       for (; t + 4 <= m->n_tokens; t += 4)
-        add_panel<4>(panel, n, act + t * m->act_stride, m->act_stride, k0, y + t * m->ldy, m->ldy, rows);
+        add_panel<4>(panel, n, act + t * m->act_stride, m->act_stride, k0, y + t * m->ldy, m->ldy,
+                     rows);
       for (; t < m->n_tokens; ++t)
-        add_panel<1>(panel, n, act + t * m->act_stride, m->act_stride, k0, y + t * m->ldy, m->ldy, rows);
+        add_panel<1>(panel, n, act + t * m->act_stride, m->act_stride, k0, y + t * m->ldy, m->ldy,
+                     rows);
     }
   }
 }

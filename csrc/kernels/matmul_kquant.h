@@ -1,8 +1,10 @@
-// Q4_K, Q5_K and Q6_K times int8 activations with one scale per 128 elements. Included per instruction set.
+// Q4_K, Q5_K and Q6_K times int8 activations with one scale per 128 elements. Included per
+// instruction set.
 //
-// Arithmetic of one output, the same for any tile, batch, thread count and instruction set: per half of a
-// superblock (128 elements) an exact integer I = sum_sub scale * (q . a), then y = fma(I, d * d_a, y); formats
-// with minimums follow with an exact M = sum_sub min * sum(a) and y = fma(-M, dmin * d_a, y).
+// Arithmetic of one output, the same for any tile, batch, thread count and instruction set: per
+// half of a superblock (128 elements) an exact integer I = sum_sub scale * (q . a), then y = fma(I,
+// d * d_a, y); formats with minimums follow with an exact M = sum_sub min * sum(a) and y = fma(-M,
+// dmin * d_a, y).
 
 struct SuperBlock {
   const uint8_t* d;     // 16 rows of f16 (and 16 of dmin behind it, where the format has one)
@@ -10,13 +12,15 @@ struct SuperBlock {
 };
 
 // Stored in pairs with both scales in front; a last single block has its scales behind.
-static inline SuperBlock paired_block(const uint8_t* tile, int64_t i, int64_t n, int64_t body_bytes) {
+static inline SuperBlock paired_block(const uint8_t* tile, int64_t i, int64_t n,
+                                      int64_t body_bytes) {
   const uint8_t* pair = tile + (i / 2) * 2 * (kHalfLine + body_bytes);
   if (i % 2 == 0 && i + 1 == n) return {pair + body_bytes, pair};
   return {pair + kHalfLine * (i % 2), pair + kLine + body_bytes * (i % 2)};
 }
 
-// The 6-bit scales and minimums of Q4_K and Q5_K: lines u0, u1, u2 hold the 12 packed bytes of each row.
+// The 6-bit scales and minimums of Q4_K and Q5_K: lines u0, u1, u2 hold the 12 packed bytes of each
+// row.
 struct ScaleMin {
   I32 scales, mins;  // 4 bytes a lane: the sub-blocks of one half
 };
@@ -56,7 +60,9 @@ struct Q4K {
   static inline SuperBlock block(const uint8_t* tile, int64_t i, int64_t) {
     return {tile + i * kQ4_KBlock, tile + i * kQ4_KBlock};
   }
-  static inline Scales scales(const uint8_t* body, int half) { return scale_min(body + kQ4_KScales, half); }
+  static inline Scales scales(const uint8_t* body, int half) {
+    return scale_min(body + kQ4_KScales, half);
+  }
   static inline I32 scale(const Scales& s, int sub) { return byte_of(s.scales, sub); }
   static inline I32 mins(const Scales& s) { return s.mins; }
   static inline U8 weights(const uint8_t* body, int half, int sub, int group) {
@@ -73,7 +79,9 @@ struct Q5K {
   static inline SuperBlock block(const uint8_t* tile, int64_t i, int64_t) {
     return {tile + i * kQ5_KBlock, tile + i * kQ5_KBlock};
   }
-  static inline Scales scales(const uint8_t* body, int half) { return scale_min(body + kQ4_KScales, half); }
+  static inline Scales scales(const uint8_t* body, int half) {
+    return scale_min(body + kQ4_KScales, half);
+  }
   static inline I32 scale(const Scales& s, int sub) { return byte_of(s.scales, sub); }
   static inline I32 mins(const Scales& s) { return s.mins; }
   static inline U8 weights(const uint8_t* body, int half, int sub, int group) {
@@ -130,8 +138,8 @@ struct Tokens128 {
 
 // One sub-block: exact dot products of R * 16 rows with T tokens.
 template <class F, int R, int T>
-static inline void dot_sub_block(const SuperBlock (&block)[R], const Tokens128<T>& tokens, int64_t index, int half,
-                                 int sub, I32 (&dot)[R][T]) {
+static inline void dot_sub_block(const SuperBlock (&block)[R], const Tokens128<T>& tokens,
+                                 int64_t index, int half, int sub, I32 (&dot)[R][T]) {
   const int64_t k = 256 * index + 128 * half + 4 * F::kGroups * sub;
   PYLLM_UNROLL for (int t = 0; t < T; ++t) {
     const I32 start = F::kBias ? i32_set1(tokens.bias16[t][k / 16]) : i32_zero();
@@ -139,7 +147,8 @@ static inline void dot_sub_block(const SuperBlock (&block)[R], const Tokens128<T
   }
   PYLLM_UNROLL for (int group = 0; group < F::kGroups; ++group) {
     U8 weights[R];
-    PYLLM_UNROLL for (int r = 0; r < R; ++r) weights[r] = F::weights(block[r].body, half, sub, group);
+    PYLLM_UNROLL for (int r = 0; r < R; ++r) weights[r] =
+        F::weights(block[r].body, half, sub, group);
     PYLLM_UNROLL for (int t = 0; t < T; ++t) {
       const int32_t a = load_i32(tokens.q[t] + k + 4 * group);
       PYLLM_UNROLL for (int r = 0; r < R; ++r) dot[r][t] = dot_u7s8(dot[r][t], weights[r], a);
@@ -148,8 +157,8 @@ static inline void dot_sub_block(const SuperBlock (&block)[R], const Tokens128<T
 }
 
 template <class F, int R, int T>
-static inline void add_half(const SuperBlock (&block)[R], const Tokens128<T>& tokens, int64_t index, int half,
-                            F32 (&sum)[R][T]) {
+static inline void add_half(const SuperBlock (&block)[R], const Tokens128<T>& tokens, int64_t index,
+                            int half, F32 (&sum)[R][T]) {
   typename F::Scales scales[R];
   PYLLM_UNROLL for (int r = 0; r < R; ++r) scales[r] = F::scales(block[r].body, half);
   I32 total[R][T];
@@ -163,7 +172,8 @@ static inline void add_half(const SuperBlock (&block)[R], const Tokens128<T>& to
         const F32 scale_f = f32_from_i32(scale);
         PYLLM_UNROLL for (int t = 0; t < T; ++t) {
           const F32 dot_f = f32_from_i32(dot[r][t]);
-          total_f[r][t] = sub == 0 ? f32_mul(dot_f, scale_f) : f32_fma(dot_f, scale_f, total_f[r][t]);
+          total_f[r][t] =
+              sub == 0 ? f32_mul(dot_f, scale_f) : f32_fma(dot_f, scale_f, total_f[r][t]);
         }
       } else {
         PYLLM_UNROLL for (int t = 0; t < T; ++t) {
@@ -202,7 +212,8 @@ static void multiply_superblocks(const MatmulTile& tile) {
   const Tokens128<T> tokens(tile.act, tile.act_stride, tile.cols);
   const int64_t n = tile.cols / 256;
   F32 sum[R][T];
-  PYLLM_UNROLL for (int r = 0; r < R; ++r) PYLLM_UNROLL for (int t = 0; t < T; ++t) sum[r][t] = f32_zero();
+  PYLLM_UNROLL for (int r = 0; r < R; ++r) PYLLM_UNROLL for (int t = 0; t < T; ++t) sum[r][t] =
+      f32_zero();
   for (int64_t i = 0; i < n; ++i) {
     SuperBlock block[R];
     PYLLM_UNROLL for (int r = 0; r < R; ++r) {

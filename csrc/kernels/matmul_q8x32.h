@@ -1,6 +1,8 @@
-// Q4_0 and Q8_0 times int8 activations with one scale per 32 elements. Included per instruction set.
+// Q4_0 and Q8_0 times int8 activations with one scale per 32 elements. Included per instruction
+// set.
 //
-// Arithmetic of one output: per block an exact integer I = (q . a) - offset * sum(a), then y = fma(I, d * d_a, y).
+// Arithmetic of one output: per block an exact integer I = (q . a) - offset * sum(a), then y =
+// fma(I, d * d_a, y).
 
 struct Q4_0 {
   static constexpr int kOffset = 8;
@@ -39,7 +41,8 @@ static void multiply_blocks(const MatmulTile& tile) {
   const Tokens32<T> tokens(tile.act, tile.act_stride, tile.cols);
   const int64_t n = tile.cols / 32;
   F32 sum[R][T];
-  PYLLM_UNROLL for (int r = 0; r < R; ++r) PYLLM_UNROLL for (int t = 0; t < T; ++t) sum[r][t] = f32_zero();
+  PYLLM_UNROLL for (int r = 0; r < R; ++r) PYLLM_UNROLL for (int t = 0; t < T; ++t) sum[r][t] =
+      f32_zero();
   for (int64_t i = 0; i < n; ++i) {
     SuperBlock block[R];
     I32 dot[R][T];
@@ -61,8 +64,8 @@ static void multiply_blocks(const MatmulTile& tile) {
     }
     PYLLM_UNROLL for (int r = 0; r < R; ++r) {
       const F32 d = f32_load_f16(reinterpret_cast<const uint16_t*>(block[r].d));
-      PYLLM_UNROLL for (int t = 0; t < T; ++t)
-        sum[r][t] = f32_fma(f32_from_i32(dot[r][t]), f32_mul(d, f32_set1(tokens.d[t][i])), sum[r][t]);
+      PYLLM_UNROLL for (int t = 0; t < T; ++t) sum[r][t] =
+          f32_fma(f32_from_i32(dot[r][t]), f32_mul(d, f32_set1(tokens.d[t][i])), sum[r][t]);
     }
   }
   store_tile<R, T>(tile, sum);

@@ -16,7 +16,8 @@ static void pack_words(const PackArgs* p, const PackField& f, const uint8_t* src
 static void pack_dwords(const PackArgs* p, const PackField& f, const uint8_t* src, uint8_t* dst) {
   const I32 flip = i32_set1(static_cast<int32_t>(p->flip));
   const int32_t stride = static_cast<int32_t>(p->src_row_bytes);
-  for (int i = 0; i < f.count; ++i) i32_store(dst + kLine * i, i32_xor(i32_gather(src + 4 * i, stride), flip));
+  for (int i = 0; i < f.count; ++i)
+    i32_store(dst + kLine * i, i32_xor(i32_gather(src + 4 * i, stride), flip));
 }
 
 static void pack_tile(const PackArgs* p) {

@@ -1,8 +1,10 @@
-// Activations to int8 with one float scale per 32 or 128 elements, and the block sums that undo weight offsets.
-// Included per instruction set. Every instruction set gives the same bytes: see docs/how-it-works.md, arithmetic.
+// Activations to int8 with one float scale per 32 or 128 elements, and the block sums that undo
+// weight offsets. Included per instruction set. Every instruction set gives the same bytes: see
+// docs/how-it-works.md, arithmetic.
 
-// Quantises n = 32 or 128 elements; returns the scale. A non-finite input makes the scale NaN, so that it shows in
-// the result instead of disappearing. Blocks below 1e-30 become zero: their scale's inverse would overflow.
+// Quantises n = 32 or 128 elements; returns the scale. A non-finite input makes the scale NaN, so
+// that it shows in the result instead of disappearing. Blocks below 1e-30 become zero: their
+// scale's inverse would overflow.
 static inline float quantize_block(const float* x, int64_t n, int8_t* q, int32_t* sums16) {
   F32 largest = f32_zero(), poison = f32_zero();
   for (int64_t i = 0; i < n; i += 16) {
@@ -42,7 +44,8 @@ static void quantize_q8x128(const float* x, int64_t cols, uint8_t* record) {
   for (int64_t b = 0; b < cols / 128; ++b) {
     int32_t sums[8];
     d[b] = quantize_block(x + 128 * b, 128, q + 128 * b, sums);
-    for (int i = 0; i < 4; ++i) sum32[4 * b + i] = static_cast<int16_t>(sums[2 * i] + sums[2 * i + 1]);
+    for (int i = 0; i < 4; ++i)
+      sum32[4 * b + i] = static_cast<int16_t>(sums[2 * i] + sums[2 * i + 1]);
     for (int i = 0; i < 8; ++i) bias16[8 * b + i] = -32 * sums[i];
   }
 }

@@ -1,8 +1,10 @@
-// The R16 layout: byte offsets inside packed blocks of 16 rows. Lines are 64 bytes: 16 rows x 4 bytes.
+// The R16 layout: byte offsets inside packed blocks of 16 rows. Lines are 64 bytes: 16 rows x 4
+// bytes.
 //
-// Packing only moves 2- and 4-byte elements of a file block into lines, one row per lane, so a tile holds exactly
-// the file's bytes (each int8 of Q8_0 with its sign bit flipped, which makes it the unsigned side of a dot product).
-// Blocks whose 16-row size is an odd number of half lines are stored in pairs, so that lines stay aligned.
+// Packing only moves 2- and 4-byte elements of a file block into lines, one row per lane, so a tile
+// holds exactly the file's bytes (each int8 of Q8_0 with its sign bit flipped, which makes it the
+// unsigned side of a dot product). Blocks whose 16-row size is an odd number of half lines are
+// stored in pairs, so that lines stay aligned.
 #ifndef PYLLM_CSRC_KERNELS_R16_H_
 #define PYLLM_CSRC_KERNELS_R16_H_
 
@@ -11,27 +13,38 @@
 namespace pyllm {
 
 enum GgmlType : int {
-  kF32 = 0, kF16 = 1, kQ4_0 = 2, kQ8_0 = 8, kQ4_K = 12, kQ5_K = 13, kQ6_K = 14, kBF16 = 30,
+  kF32 = 0,
+  kF16 = 1,
+  kQ4_0 = 2,
+  kQ8_0 = 8,
+  kQ4_K = 12,
+  kQ5_K = 13,
+  kQ6_K = 14,
+  kBF16 = 30,
 };
 
 constexpr int kLine = 64;
 constexpr int kHalfLine = 32;  // 16 rows of one 16-bit scale
 
-// Q4_0 and Q8_0, 32 elements: lines of quants. A pair is [d0 d1][body 0][body 1]; a last single is [body][d].
+// Q4_0 and Q8_0, 32 elements: lines of quants. A pair is [d0 d1][body 0][body 1]; a last single is
+// [body][d].
 constexpr int kQ4_0Body = 4 * kLine;  // line i: low nibbles k = 4i.., high nibbles k = 16 + 4i..
 constexpr int kQ8_0Body = 8 * kLine;  // line i: k = 4i.. 4i+3, biased by 128
 
-// Q4_K, 256 elements: [d dmin][scales: 3 lines][quants: 4 chunks of 8 lines, low nibble = sub-block 2c, high = 2c+1]
+// Q4_K, 256 elements: [d dmin][scales: 3 lines][quants: 4 chunks of 8 lines, low nibble = sub-block
+// 2c, high = 2c+1]
 constexpr int kQ4_KScales = kLine;
 constexpr int kQ4_KQuants = 4 * kLine;
 constexpr int kQ4_KBlock = 36 * kLine;
 
-// Q5_K: as Q4_K with 8 lines of fifth bits (bit s of a byte belongs to sub-block s) before the quants.
+// Q5_K: as Q4_K with 8 lines of fifth bits (bit s of a byte belongs to sub-block s) before the
+// quants.
 constexpr int kQ5_KHigh = 4 * kLine;
 constexpr int kQ5_KQuants = 12 * kLine;
 constexpr int kQ5_KBlock = 44 * kLine;
 
-// Q6_K body: [scales: 4 lines][low nibbles: 2 halves of 16 lines][high bits: 2 halves of 8 lines]; d as for Q4_0.
+// Q6_K body: [scales: 4 lines][low nibbles: 2 halves of 16 lines][high bits: 2 halves of 8 lines];
+// d as for Q4_0.
 constexpr int kQ6_KLow = 4 * kLine;
 constexpr int kQ6_KHigh = 36 * kLine;
 constexpr int kQ6_KBody = 52 * kLine;

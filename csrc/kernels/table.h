@@ -1,4 +1,5 @@
-// What one instruction set offers: plain structs and function pointers, nothing that emits inline code.
+// What one instruction set offers: plain structs and function pointers, nothing that emits inline
+// code.
 #ifndef PYLLM_CSRC_KERNELS_TABLE_H_
 #define PYLLM_CSRC_KERNELS_TABLE_H_
 
@@ -29,7 +30,8 @@ struct PackedTensor {
   uint8_t* data;
 };
 
-// y[t * ldy + (row - 16 * tile_begin)] = sum_k W[row][k] * x[t][k] for the rows of tiles [tile_begin, tile_end).
+// y[t * ldy + (row - 16 * tile_begin)] = sum_k W[row][k] * x[t][k] for the rows of tiles
+// [tile_begin, tile_end).
 struct MatmulArgs {
   const PackedTensor* w;
   int64_t tile_begin, tile_end;
@@ -60,17 +62,18 @@ struct PackArgs {
   int64_t dst_block_bytes;
 };
 
-// Attention works on chunks of this many tokens, at multiples of it, whatever the batch: partial results
-// are merged in ascending order, so a row's result depends on nothing but its own tokens.
+// Attention works on chunks of this many tokens, at multiples of it, whatever the batch: partial
+// results are merged in ascending order, so a row's result depends on nothing but its own tokens.
 constexpr int64_t kAttentionChunk = 256;
 constexpr int64_t kAttentionRows = 64;  // most query rows in one call
 
-// Query rows that share a KV head against one chunk. Rows that see no token of it are left untouched.
+// Query rows that share a KV head against one chunk. Rows that see no token of it are left
+// untouched.
 struct AttentionArgs {
-  int64_t n_rows, k_dim, v_stride;      // v_stride is a multiple of 16
-  const float* q;                       // [n_rows][k_dim], already scaled
-  const int32_t* n_visible;             // [n_rows]: the row sees the first n_visible tokens, 0 to 256
-  const uint16_t* const* key_panels;    // [16] panels of 16 tokens, f16 [k_dim][16]
+  int64_t n_rows, k_dim, v_stride;    // v_stride is a multiple of 16
+  const float* q;                     // [n_rows][k_dim], already scaled
+  const int32_t* n_visible;           // [n_rows]: the row sees the first n_visible tokens, 0 to 256
+  const uint16_t* const* key_panels;  // [16] panels of 16 tokens, f16 [k_dim][16]
   const uint16_t* const* value_panels;  // [16] panels of 16 tokens, f16 [16][v_stride]
   float* scores;                        // scratch [n_rows][256]
   float* tile;                          // scratch [max(64 * k_dim, 4096)]
@@ -87,13 +90,14 @@ struct KernelTable {
   void (*quantize_act)(ActKind kind, const float* x, int64_t cols, void* record);
   void (*pack_tile)(const PackArgs*);
 
-  // Programs (kernels/{norm,rope,activation,kv_store,attention,vocabulary}.h, which say what each does).
+  // Programs (kernels/{norm,rope,activation,kv_store,attention,vocabulary}.h, which say what each
+  // does).
   void (*rms_norm)(const float* x, const float* w, float* y, int64_t n, float eps);
-  void (*rope)(const float* x, const float* cosines, const float* sines, float* y, int64_t n_pairs, int64_t n,
-               bool neox);
+  void (*rope)(const float* x, const float* cosines, const float* sines, float* y, int64_t n_pairs,
+               int64_t n, bool neox);
   void (*silu_mul)(const float* gate, const float* up, float* y, int64_t n);
-  void (*kv_store)(const float* key, int64_t k_dim, uint16_t* panel_lane, const float* value, int64_t v_dim,
-                   uint16_t* value_row);
+  void (*kv_store)(const float* key, int64_t k_dim, uint16_t* panel_lane, const float* value,
+                   int64_t v_dim, uint16_t* value_row);
   void (*attention_chunk)(const AttentionArgs*);
   void (*attention_merge)(float* max, float* sum, float* out, float next_max, float next_sum,
                           const float* next_out, int64_t n);
@@ -107,8 +111,8 @@ struct KernelTable {
 ActKind act_kind(int type);
 int64_t act_bytes(ActKind kind, int64_t cols);
 
-// For types without a packed kernel, whose tiles are 16 plain file rows: bytes of a row, and columns [k0, k0 + n) of
-// one row as float (k0 a multiple of 256, n at most 256).
+// For types without a packed kernel, whose tiles are 16 plain file rows: bytes of a row, and
+// columns [k0, k0 + n) of one row as float (k0 a multiple of 256, n at most 256).
 int64_t packed_row_bytes(const PackedTensor& w);
 void decode_columns(int type, const uint8_t* row, int64_t k0, int64_t n, float* out);
 

@@ -1,5 +1,6 @@
 // The 16-lane vocabulary on AVX2 + FMA + F16C: two registers each, rows 0-7 and 8-15.
-// With __AVXVNNI__ the dot products are one instruction a half. Included inside a namespace of its own.
+// With __AVXVNNI__ the dot products are one instruction a half. Included inside a namespace of its
+// own.
 
 struct F32 {
   __m256 lo, hi;
@@ -12,7 +13,8 @@ struct U8 {  // lane r of a line = bytes 4r .. 4r+3
 };
 
 static inline __m256i lane_mask(int64_t n) {  // ones in the first n of 8 lanes
-  return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int32_t>(n)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int32_t>(n)),
+                            _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
 
 // ---- float ----
@@ -64,8 +66,12 @@ static inline __m256 widen_bf16(const uint16_t* p) {
   return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
 }
 static inline F32 f32_load_bf16(const uint16_t* p) { return {widen_bf16(p), widen_bf16(p + 8)}; }
-static inline F32 f32_from_i32(I32 a) { return {_mm256_cvtepi32_ps(a.lo), _mm256_cvtepi32_ps(a.hi)}; }
-static inline I32 f32_round_to_i32(F32 a) { return {_mm256_cvtps_epi32(a.lo), _mm256_cvtps_epi32(a.hi)}; }
+static inline F32 f32_from_i32(I32 a) {
+  return {_mm256_cvtepi32_ps(a.lo), _mm256_cvtepi32_ps(a.hi)};
+}
+static inline I32 f32_round_to_i32(F32 a) {
+  return {_mm256_cvtps_epi32(a.lo), _mm256_cvtps_epi32(a.hi)};
+}
 static inline __m256 exponent_factor(__m256i n) {
   return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(n, _mm256_set1_epi32(127)), 23));
 }
@@ -88,7 +94,9 @@ static inline float f32_reduce_max(F32 a) {
 // ---- int32 ----
 static inline I32 i32_set1(int32_t x) { return {_mm256_set1_epi32(x), _mm256_set1_epi32(x)}; }
 static inline I32 i32_zero() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
-static inline __m256i load_256(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
+static inline __m256i load_256(const void* p) {
+  return _mm256_loadu_si256(static_cast<const __m256i*>(p));
+}
 static inline I32 i32_load(const void* p) {
   return {load_256(p), load_256(static_cast<const uint8_t*>(p) + 32)};
 }
@@ -125,7 +133,8 @@ static inline int32_t i32_reduce_add(I32 a) {
 }
 static inline __m256i pack_u16(I32 a) {  // the low word of each lane, in order
   const __m256i low = _mm256_set1_epi32(0xffff);
-  const __m256i mixed = _mm256_packus_epi32(_mm256_and_si256(a.lo, low), _mm256_and_si256(a.hi, low));
+  const __m256i mixed =
+      _mm256_packus_epi32(_mm256_and_si256(a.lo, low), _mm256_and_si256(a.hi, low));
   return _mm256_permute4x64_epi64(mixed, 0xd8);
 }
 static inline void i32_store_u16(uint16_t* p, I32 a) {
@@ -133,8 +142,9 @@ static inline void i32_store_u16(uint16_t* p, I32 a) {
 }
 static inline void i32_store_s8(int8_t* p, I32 a) {  // lanes already within [-128, 127]
   const __m256i words = pack_u16(a);
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
-                   _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1)));
+  _mm_storeu_si128(
+      reinterpret_cast<__m128i*>(p),
+      _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1)));
 }
 // Lane i = the 4 bytes at base + i * stride.
 static inline I32 i32_gather(const uint8_t* base, int32_t stride) {
@@ -144,7 +154,9 @@ static inline I32 i32_gather(const uint8_t* base, int32_t stride) {
   const auto* high = reinterpret_cast<const int*>(base + 8 * static_cast<int64_t>(stride));
   return {_mm256_i32gather_epi32(low, offsets, 1), _mm256_i32gather_epi32(high, offsets, 1)};
 }
-static inline I32 i32_xor(I32 a, I32 b) { return {_mm256_xor_si256(a.lo, b.lo), _mm256_xor_si256(a.hi, b.hi)}; }
+static inline I32 i32_xor(I32 a, I32 b) {
+  return {_mm256_xor_si256(a.lo, b.lo), _mm256_xor_si256(a.hi, b.hi)};
+}
 
 // ---- lines of 64 bytes ----
 static inline U8 u8_load(const void* p) {
@@ -154,8 +166,12 @@ static inline U8 u8_set1(uint8_t x) {
   const __m256i v = _mm256_set1_epi8(static_cast<char>(x));
   return {v, v};
 }
-static inline U8 u8_and(U8 a, U8 b) { return {_mm256_and_si256(a.lo, b.lo), _mm256_and_si256(a.hi, b.hi)}; }
-static inline U8 u8_or(U8 a, U8 b) { return {_mm256_or_si256(a.lo, b.lo), _mm256_or_si256(a.hi, b.hi)}; }
+static inline U8 u8_and(U8 a, U8 b) {
+  return {_mm256_and_si256(a.lo, b.lo), _mm256_and_si256(a.hi, b.hi)};
+}
+static inline U8 u8_or(U8 a, U8 b) {
+  return {_mm256_or_si256(a.lo, b.lo), _mm256_or_si256(a.hi, b.hi)};
+}
 static inline U8 u8_shr(U8 a, int bits) {
   return {_mm256_srli_epi16(a.lo, bits), _mm256_srli_epi16(a.hi, bits)};
 }
@@ -172,7 +188,8 @@ static inline I32 dot_u8s8(I32 acc, U8 w, int32_t a4) {
 static inline I32 dot_u7s8(I32 acc, U8 w, int32_t a4) { return dot_u8s8(acc, w, a4); }
 static inline I32 dot_i16(I32 acc, I32 w_pairs, int32_t a_pair) {
   const __m256i a = _mm256_set1_epi32(a_pair);
-  return {_mm256_dpwssd_avx_epi32(acc.lo, w_pairs.lo, a), _mm256_dpwssd_avx_epi32(acc.hi, w_pairs.hi, a)};
+  return {_mm256_dpwssd_avx_epi32(acc.lo, w_pairs.lo, a),
+          _mm256_dpwssd_avx_epi32(acc.hi, w_pairs.hi, a)};
 }
 #else
 // Pairs reach at most 2 * 127 * 127 = 32,258: no saturation below 128.

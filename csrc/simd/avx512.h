@@ -1,5 +1,5 @@
-// The 16-lane vocabulary on AVX-512: one register each. With __AVX512VNNI__ the dot products are one instruction.
-// Included inside a namespace of its own by csrc/isa/avx512*.cpp.
+// The 16-lane vocabulary on AVX-512: one register each. With __AVX512VNNI__ the dot products are
+// one instruction. Included inside a namespace of its own by csrc/isa/avx512*.cpp.
 
 struct F32 {
   __m512 v;
@@ -18,8 +18,12 @@ static inline F32 f32_set1(float x) { return {_mm512_set1_ps(x)}; }
 static inline F32 f32_zero() { return {_mm512_setzero_ps()}; }
 static inline F32 f32_load(const float* p) { return {_mm512_loadu_ps(p)}; }
 static inline void f32_store(float* p, F32 a) { _mm512_storeu_ps(p, a.v); }
-static inline F32 f32_load_n(const float* p, int64_t n) { return {_mm512_maskz_loadu_ps(first_lanes(n), p)}; }
-static inline void f32_store_n(float* p, F32 a, int64_t n) { _mm512_mask_storeu_ps(p, first_lanes(n), a.v); }
+static inline F32 f32_load_n(const float* p, int64_t n) {
+  return {_mm512_maskz_loadu_ps(first_lanes(n), p)};
+}
+static inline void f32_store_n(float* p, F32 a, int64_t n) {
+  _mm512_mask_storeu_ps(p, first_lanes(n), a.v);
+}
 static inline F32 f32_add(F32 a, F32 b) { return {_mm512_add_ps(a.v, b.v)}; }
 static inline F32 f32_sub(F32 a, F32 b) { return {_mm512_sub_ps(a.v, b.v)}; }
 static inline F32 f32_mul(F32 a, F32 b) { return {_mm512_mul_ps(a.v, b.v)}; }
@@ -38,7 +42,8 @@ static inline void f32_store_f16(uint16_t* p, F32 a) {
                       _mm512_cvtps_ph(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
 }
 static inline F32 f32_load_bf16(const uint16_t* p) {
-  const __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+  const __m512i wide =
+      _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
   return {_mm512_castsi512_ps(_mm512_slli_epi32(wide, 16))};
 }
 static inline F32 f32_from_i32(I32 a) { return {_mm512_cvtepi32_ps(a.v)}; }
@@ -102,8 +107,12 @@ static inline U8 u8_load(const void* p) { return {_mm512_loadu_si512(p)}; }
 static inline U8 u8_set1(uint8_t x) { return {_mm512_set1_epi8(static_cast<char>(x))}; }
 static inline U8 u8_and(U8 a, U8 b) { return {_mm512_and_si512(a.v, b.v)}; }
 static inline U8 u8_or(U8 a, U8 b) { return {_mm512_or_si512(a.v, b.v)}; }
-static inline U8 u8_shr(U8 a, int bits) { return {_mm512_srli_epi16(a.v, static_cast<unsigned>(bits))}; }
-static inline U8 u8_shl(U8 a, int bits) { return {_mm512_slli_epi16(a.v, static_cast<unsigned>(bits))}; }
+static inline U8 u8_shr(U8 a, int bits) {
+  return {_mm512_srli_epi16(a.v, static_cast<unsigned>(bits))};
+}
+static inline U8 u8_shl(U8 a, int bits) {
+  return {_mm512_slli_epi16(a.v, static_cast<unsigned>(bits))};
+}
 
 // ---- dot products: exact, lane r += sum of 4 byte (or 2 word) products ----
 #ifdef __AVX512VNNI__

@@ -1,5 +1,5 @@
-// The 16-lane vocabulary in portable C: the reference that every instruction set must equal bit for bit.
-// Included inside a namespace of its own by csrc/isa/scalar.cpp.
+// The 16-lane vocabulary in portable C: the reference that every instruction set must equal bit for
+// bit. Included inside a namespace of its own by csrc/isa/scalar.cpp.
 
 struct F32 {
   float v[16];
@@ -35,14 +35,14 @@ static inline F32 f32_load_n(const float* p, int64_t n) {
 static inline void f32_store_n(float* p, F32 a, int64_t n) {
   memcpy(p, a.v, static_cast<size_t>(n) * sizeof(float));
 }
-#define PYLLM_F32_BINARY(name, expression)       \
-  static inline F32 name(F32 a, F32 b) {         \
-    F32 r;                                       \
-    PYLLM_LANES(i) {                             \
-      const float x = a.v[i], y = b.v[i];        \
-      r.v[i] = (expression);                     \
-    }                                            \
-    return r;                                    \
+#define PYLLM_F32_BINARY(name, expression) \
+  static inline F32 name(F32 a, F32 b) {   \
+    F32 r;                                 \
+    PYLLM_LANES(i) {                       \
+      const float x = a.v[i], y = b.v[i];  \
+      r.v[i] = (expression);               \
+    }                                      \
+    return r;                              \
   }
 PYLLM_F32_BINARY(f32_add, x + y)
 PYLLM_F32_BINARY(f32_sub, x - y)
@@ -74,7 +74,9 @@ static inline F32 f32_load_f16(const uint16_t* p) {
   PYLLM_LANES(i) r.v[i] = half_to_float(p[i]);
   return r;
 }
-static inline void f32_store_f16(uint16_t* p, F32 a) { PYLLM_LANES(i) p[i] = float_to_half(a.v[i]); }
+static inline void f32_store_f16(uint16_t* p, F32 a) {
+  PYLLM_LANES(i) p[i] = float_to_half(a.v[i]);
+}
 static inline F32 f32_load_bf16(const uint16_t* p) {
   F32 r;
   PYLLM_LANES(i) r.v[i] = bf16_to_float(p[i]);
@@ -90,7 +92,8 @@ static inline I32 f32_round_to_i32(F32 a) {
   I32 r;
   PYLLM_LANES(i) {
     const float x = a.v[i];
-    r.v[i] = x >= -2147483648.0f && x < 2147483648.0f ? static_cast<int32_t>(__builtin_rintf(x)) : INT32_MIN;
+    r.v[i] = x >= -2147483648.0f && x < 2147483648.0f ? static_cast<int32_t>(__builtin_rintf(x))
+                                                      : INT32_MIN;
   }
   return r;
 }
@@ -125,15 +128,15 @@ static inline I32 i32_load(const void* p) {
 }
 static inline void i32_store(void* p, I32 a) { memcpy(p, a.v, sizeof a.v); }
 // Unsigned arithmetic: wraps like the vector instructions, without signed overflow.
-#define PYLLM_I32_BINARY(name, expression)                       \
-  static inline I32 name(I32 a, I32 b) {                         \
-    I32 r;                                                       \
-    PYLLM_LANES(i) {                                             \
-      const uint32_t x = static_cast<uint32_t>(a.v[i]);          \
-      const uint32_t y = static_cast<uint32_t>(b.v[i]);          \
-      r.v[i] = static_cast<int32_t>(expression);                 \
-    }                                                            \
-    return r;                                                    \
+#define PYLLM_I32_BINARY(name, expression)              \
+  static inline I32 name(I32 a, I32 b) {                \
+    I32 r;                                              \
+    PYLLM_LANES(i) {                                    \
+      const uint32_t x = static_cast<uint32_t>(a.v[i]); \
+      const uint32_t y = static_cast<uint32_t>(b.v[i]); \
+      r.v[i] = static_cast<int32_t>(expression);        \
+    }                                                   \
+    return r;                                           \
   }
 PYLLM_I32_BINARY(i32_add, x + y)
 PYLLM_I32_BINARY(i32_sub, x - y)
@@ -162,8 +165,12 @@ static inline int32_t i32_reduce_add(I32 a) {
   PYLLM_LANES(i) sum += static_cast<uint32_t>(a.v[i]);
   return static_cast<int32_t>(sum);
 }
-static inline void i32_store_s8(int8_t* p, I32 a) { PYLLM_LANES(i) p[i] = static_cast<int8_t>(a.v[i]); }
-static inline void i32_store_u16(uint16_t* p, I32 a) { PYLLM_LANES(i) p[i] = static_cast<uint16_t>(a.v[i]); }
+static inline void i32_store_s8(int8_t* p, I32 a) {
+  PYLLM_LANES(i) p[i] = static_cast<int8_t>(a.v[i]);
+}
+static inline void i32_store_u16(uint16_t* p, I32 a) {
+  PYLLM_LANES(i) p[i] = static_cast<uint16_t>(a.v[i]);
+}
 // Lane i = the 4 bytes at base + i * stride.
 static inline I32 i32_gather(const uint8_t* base, int32_t stride) {
   I32 r;
