@@ -90,22 +90,32 @@ class ChatTemplate:
         try:
             return self._rendered(variables)
         except _Refused as error:
-            raise TemplateError(f"the chat template refuses this conversation: {error}") from None
+            failure = TemplateError(f"the chat template refuses this conversation: {error}")
         except Exception as error:  # whatever untrusted code raises
-            raise _template_error(error, "failed") from error
+            failure = _template_error(error, "failed")
+        # Not chained: the traceback would keep alive whatever the template has made.
+        raise failure
 
     def _rendered(self, variables: dict[str, Any]) -> str:
-        sandbox = TemplateSandbox(Budget(variables))
+        budget = Budget(variables)
+        sandbox = TemplateSandbox(budget)
         functions = {"raise_exception": _refuse, "strftime_now": self._strftime_now}
         template = Template.from_code(sandbox, self._code, {**sandbox.globals, **functions})
+        context = template.new_context(variables)
         parts = []
         size = 0
-        for part in template.root_render_func(template.new_context(variables)):
-            size += len(part)
-            if size > MAX_OUTPUT_CHARS:
-                raise BudgetExceeded(f"it writes more than {MAX_OUTPUT_CHARS} characters")
-            parts.append(part)
-        return "".join(parts)
+        try:
+            for part in template.root_render_func(context):
+                size += len(part)
+                if size > MAX_OUTPUT_CHARS:
+                    raise BudgetExceeded(f"it writes more than {MAX_OUTPUT_CHARS} characters")
+                parts.append(part)
+            return "".join(parts)
+        finally:
+            # Macros and their context refer to each other; what they hold is freed now, not later.
+            context.vars.clear()
+            context.exported_vars.clear()
+            budget.forget()
 
     def _strftime_now(self, form: object) -> str:
         is_usable = isinstance(form, str) and len(form) <= _MAX_TIME_FORMAT

@@ -116,6 +116,10 @@ class Budget:
             raise BudgetExceeded(f"lists or dictionaries are nested more than {_MAX_NESTING} deep")
         return weight
 
+    def forget(self) -> None:
+        """Lets go of every value it has seen."""
+        self._weighed.clear()
+
     def _weigh(self, value: object) -> tuple[int, int]:
         if isinstance(value, str):
             return len(value) + 2, 0

@@ -233,7 +233,8 @@ def test_a_bomb_takes_at_most_64_mib(name: str) -> None:
         tracemalloc.stop()
 
 
-def test_resident_memory_stays_small_over_all_bombs() -> None:
+def test_one_bomb_after_the_other_leaves_nothing_behind() -> None:
+    """Each may take 32 MiB; all of them, some hundred, take little more than the largest."""
     script = (
         "import resource\n"
         "from tests.pyllm.tokenizer.test_template_sandbox import BOMBS, attempt\n"
@@ -246,7 +247,7 @@ def test_resident_memory_stays_small_over_all_bombs() -> None:
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    assert int(done.stdout) < 64 << 10  # KiB
+    assert int(done.stdout) < 128 << 10  # KiB
 
 
 FRAGMENTS = [
