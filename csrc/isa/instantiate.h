@@ -14,11 +14,12 @@
 
 #define PYLLM_CONCAT_(a, b) a##b
 #define PYLLM_CONCAT(a, b) PYLLM_CONCAT_(a, b)
+#define PYLLM_ISA_NAMESPACE PYLLM_CONCAT(isa_, PYLLM_ISA_NAME)
 #define PYLLM_STRING_(a) #a
 #define PYLLM_STRING(a) PYLLM_STRING_(a)
 
 namespace pyllm {
-namespace PYLLM_CONCAT(isa_, PYLLM_ISA_NAME) {
+namespace PYLLM_ISA_NAMESPACE {
 namespace {
 
 #include PYLLM_ISA_SIMD
@@ -29,11 +30,13 @@ constexpr int64_t kTokenGroup = PYLLM_ISA_TOKEN_GROUP;
 #include "kernels/matmul.h"
 #include "kernels/pack.h"
 #include "kernels/quantize_act.h"
-// Program kernels; exp.h first, the others call it.
-#include "kernels/activation.h"
-#include "kernels/attention.h"
-#include "kernels/attention_tiles.h"
+// Program kernels; exp.h and the tiles first, the others call them.
+// clang-format off
 #include "kernels/exp.h"
+#include "kernels/activation.h"
+#include "kernels/attention_tiles.h"
+#include "kernels/attention.h"
+// clang-format on
 #include "kernels/kv_store.h"
 #include "kernels/norm.h"
 #include "kernels/rope.h"
@@ -57,10 +60,10 @@ constexpr KernelTable kTable = {
 };
 
 }  // namespace
-}  // namespace PYLLM_CONCAT(isa_,PYLLM_ISA_NAME)
+}  // namespace PYLLM_ISA_NAMESPACE
 
 extern "C" const KernelTable* PYLLM_CONCAT(pyllm_table_, PYLLM_ISA_NAME)() {
-  return &PYLLM_CONCAT(isa_, PYLLM_ISA_NAME)::kTable;
+  return &PYLLM_ISA_NAMESPACE::kTable;
 }
 
 }  // namespace pyllm
