@@ -1,7 +1,10 @@
 #include "packing.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
+#include <initializer_list>
+#include <span>
 #include <vector>
 
 #include "formats.h"
@@ -11,16 +14,27 @@
 namespace pyllm {
 namespace {
 
-// A run of equal blocks (or block pairs) in a row, and how its fields move.
+// A run of equal blocks (or block pairs) in a row, and how its fields move. Plain arrays: looking
+// up one embedding row builds a layout, and a step allocates nothing.
 struct Segment {
-  std::vector<PackField> fields;
-  int64_t src_offset, dst_offset;
-  int64_t n_blocks, src_block_bytes, dst_block_bytes;
+  int64_t src_offset = 0, dst_offset = 0;
+  int64_t n_blocks = 0, src_block_bytes = 0, dst_block_bytes = 0;
+  int n_fields = 0;
+  std::array<PackField, 8> fields{};
+
+  void add(const PackField& field) { fields[static_cast<size_t>(n_fields++)] = field; }
 };
 
+// How one row of a type moves; no segments: the tile holds plain file rows.
 struct Layout {
-  std::vector<Segment> segments;
   uint32_t flip = 0;
+  int n_segments = 0;
+  std::array<Segment, 2> all{};
+
+  void add(const Segment& segment) { all[static_cast<size_t>(n_segments++)] = segment; }
+  std::span<const Segment> segments() const {
+    return {all.data(), static_cast<size_t>(n_segments)};
+  }
 };
 
 // Blocks with one f16 scale and a body of whole lines: pairs share a line for their scales (see
@@ -28,14 +42,15 @@ struct Layout {
 struct PairedFormat {
   int block_elems;
   int32_t block_bytes, scale_at, body_bytes;
-  std::vector<PackField> body;  // offsets inside the file block and inside the packed body
+  std::span<const PackField> body;  // offsets inside the file block and inside the packed body
 };
 
-void append_block(std::vector<PackField>* fields, const PairedFormat& f, int32_t src, int32_t scale,
+void append_block(Segment* segment, const PairedFormat& f, int32_t src, int32_t scale,
                   int32_t body) {
-  fields->push_back({src + f.scale_at, scale, 1, 2});
-  for (const PackField& field : f.body)
-    fields->push_back({src + field.src, body + field.dst, field.count, field.size});
+  segment->add({src + f.scale_at, scale, 1, 2});
+  for (const PackField& field : f.body) {
+    segment->add({src + field.src, body + field.dst, field.count, field.size});
+  }
 }
 
 Layout paired_layout(const PairedFormat& f, int64_t cols) {
@@ -43,26 +58,34 @@ Layout paired_layout(const PairedFormat& f, int64_t cols) {
   const int64_t n = cols / f.block_elems;
   const int32_t pair_bytes = kLine + 2 * f.body_bytes;
   if (n >= 2) {
-    Segment pairs{{}, 0, 0, n / 2, 2 * f.block_bytes, pair_bytes};
-    append_block(&pairs.fields, f, 0, 0, kLine);
-    append_block(&pairs.fields, f, f.block_bytes, kHalfLine, kLine + f.body_bytes);
-    layout.segments.push_back(std::move(pairs));
+    Segment pairs{0, 0, n / 2, 2 * f.block_bytes, pair_bytes};
+    append_block(&pairs, f, 0, 0, kLine);
+    append_block(&pairs, f, f.block_bytes, kHalfLine, kLine + f.body_bytes);
+    layout.add(pairs);
   }
   if (n % 2 == 1) {
-    Segment last{{}, (n - 1) * f.block_bytes, n / 2 * pair_bytes,
-                 1,  f.block_bytes,           f.body_bytes + kHalfLine};
-    append_block(&last.fields, f, 0, f.body_bytes, 0);
-    layout.segments.push_back(std::move(last));
+    Segment last{(n - 1) * f.block_bytes, n / 2 * pair_bytes, 1, f.block_bytes,
+                 f.body_bytes + kHalfLine};
+    append_block(&last, f, 0, f.body_bytes, 0);
+    layout.add(last);
   }
   return layout;
 }
 
-Layout single_layout(std::vector<PackField> fields, int64_t n_blocks, int64_t src_bytes,
+Layout single_layout(std::initializer_list<PackField> fields, int64_t n_blocks, int64_t src_bytes,
                      int64_t dst_bytes) {
-  return {{Segment{std::move(fields), 0, 0, n_blocks, src_bytes, dst_bytes}}, 0};
+  Segment segment{0, 0, n_blocks, src_bytes, dst_bytes};
+  for (const PackField& field : fields) segment.add(field);
+  Layout layout;
+  layout.add(segment);
+  return layout;
 }
 
-// The layout of r16.h for one row of `cols`; no segments for a type that is kept as file rows.
+constexpr PackField kQ4_0Fields[] = {{2, 0, 4, 4}};
+constexpr PackField kQ8_0Fields[] = {{2, 0, 8, 4}};
+constexpr PackField kQ6_KFields[] = {{192, 0, 4, 4}, {0, kQ6_KLow, 32, 4}, {128, kQ6_KHigh, 16, 4}};
+
+// The layout of r16.h for one row of `cols`.
 Layout layout_for(int type, int64_t cols) {
   const auto count = static_cast<int32_t>(cols);
   switch (type) {
@@ -72,9 +95,9 @@ Layout layout_for(int type, int64_t cols) {
     case kBF16:
       return single_layout({{0, 0, count, 2}}, 1, 2 * cols, kHalfLine * cols);
     case kQ4_0:
-      return paired_layout({32, 18, 0, kQ4_0Body, {{2, 0, 4, 4}}}, cols);
+      return paired_layout({32, 18, 0, kQ4_0Body, kQ4_0Fields}, cols);
     case kQ8_0: {
-      Layout layout = paired_layout({32, 34, 0, kQ8_0Body, {{2, 0, 8, 4}}}, cols);
+      Layout layout = paired_layout({32, 34, 0, kQ8_0Body, kQ8_0Fields}, cols);
       layout.flip = 0x80808080u;
       return layout;
     }
@@ -86,12 +109,7 @@ Layout layout_for(int type, int64_t cols) {
           {{0, 0, 2, 2}, {4, kQ4_KScales, 3, 4}, {16, kQ5_KHigh, 8, 4}, {48, kQ5_KQuants, 32, 4}},
           cols / 256, 176, kQ5_KBlock);
     case kQ6_K:
-      return paired_layout({256,
-                            210,
-                            208,
-                            kQ6_KBody,
-                            {{192, 0, 4, 4}, {0, kQ6_KLow, 32, 4}, {128, kQ6_KHigh, 16, 4}}},
-                           cols);
+      return paired_layout({256, 210, 208, kQ6_KBody, kQ6_KFields}, cols);
     default:
       return {};
   }
@@ -113,7 +131,7 @@ void unpack_segment(const Layout& layout, const Segment& s, const uint8_t* tile,
                     int64_t rows, uint8_t* out, int64_t row_bytes) {
   const uint32_t flip = layout.flip;
   for (int64_t block = 0; block < s.n_blocks; ++block) {
-    for (const PackField& f : s.fields) {
+    for (const PackField& f : std::span(s.fields.data(), static_cast<size_t>(s.n_fields))) {
       const uint8_t* lines = tile + s.dst_offset + block * s.dst_block_bytes + f.dst;
       uint8_t* dst = out + s.src_offset + block * s.src_block_bytes + f.src;
       for (int64_t row = 0; row < rows; ++row) {
@@ -134,9 +152,9 @@ void unpack_rows(const PackedTensor& t, int64_t tile, int64_t lane, int64_t rows
   const Layout layout = layout_for(t.type, t.cols);
   const int64_t row_bytes = packed_row_bytes(t);
   const uint8_t* data = t.data + tile * t.tile_bytes;
-  if (layout.segments.empty())
+  if (layout.n_segments == 0)
     std::memcpy(out, data + lane * row_bytes, static_cast<size_t>(rows * row_bytes));
-  for (const Segment& s : layout.segments)
+  for (const Segment& s : layout.segments())
     unpack_segment(layout, s, data, lane, rows, out, row_bytes);
 }
 
@@ -203,9 +221,9 @@ void pack_tiles(const PackedTensor& t, const uint8_t* src, int64_t tile_begin, i
       std::memcpy(padded.data(), file_rows, static_cast<size_t>(rows * row_bytes));
       file_rows = padded.data();
     }
-    if (layout.segments.empty())
+    if (layout.n_segments == 0)
       std::memcpy(data, file_rows, static_cast<size_t>(kTileRows * row_bytes));
-    for (const Segment& s : layout.segments) {
+    for (const Segment& s : layout.segments()) {
       const PackArgs args = segment_args(layout, s, file_rows, row_bytes, data);
       kernels().pack_tile(&args);
     }
@@ -219,10 +237,9 @@ void unpack_tiles(const PackedTensor& t, uint8_t* dst, int64_t tile_begin, int64
   }
 }
 
-void dequantize_packed_row(const PackedTensor& t, int64_t row, float* out) {
-  std::vector<uint8_t> file_row(static_cast<size_t>(packed_row_bytes(t)));
-  unpack_rows(t, row / kTileRows, row % kTileRows, 1, file_row.data());
-  format_info(t.type)->dequantize_row(file_row.data(), out, t.cols);
+void dequantize_packed_row(const PackedTensor& t, int64_t row, uint8_t* file_row, float* out) {
+  unpack_rows(t, row / kTileRows, row % kTileRows, 1, file_row);
+  format_info(t.type)->dequantize_row(file_row, out, t.cols);
 }
 
 }  // namespace pyllm

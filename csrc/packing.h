@@ -18,8 +18,8 @@ int64_t packed_bytes(int type, int64_t rows, int64_t cols);
 void pack_tiles(const PackedTensor& t, const uint8_t* src, int64_t tile_begin, int64_t tile_end);
 // The inverse, byte for byte: writes rows of those tiles to dst (the file's layout).
 void unpack_tiles(const PackedTensor& t, uint8_t* dst, int64_t tile_begin, int64_t tile_end);
-// One row as float[cols].
-void dequantize_packed_row(const PackedTensor& t, int64_t row, float* out);
+// One row as float[cols]; file_row is scratch of packed_row_bytes(t).
+void dequantize_packed_row(const PackedTensor& t, int64_t row, uint8_t* file_row, float* out);
 
 }  // namespace pyllm
 

@@ -19,12 +19,13 @@ class Embed : public Op {
     reader.expect_no_other_attrs();
     reader.expect(out_.rows == RowClass::kTokens, "output must be of class T");
     reader.expect(out_.width == table_->tensor().cols, "output width must be the table's columns");
+    context.worker_bytes = std::max(context.worker_bytes, packed_row_bytes(table_->tensor()));
     context.token_limit = std::min(context.token_limit, table_->tensor().rows);
   }
 
-  void run(const StepContext& step, int) const override {
+  void run(const StepContext& step, int worker) const override {
     for_chunks(step.pool, step.shape.n_tokens, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t t = begin; t < end; ++t) write_row(step, t);
+      for (int64_t t = begin; t < end; ++t) write_row(step, worker, t);
     });
   }
 
@@ -34,9 +35,10 @@ class Embed : public Op {
   }
 
  private:
-  void write_row(const StepContext& step, int64_t t) const {
+  void write_row(const StepContext& step, int worker, int64_t t) const {
     float* row = step.row(out_, t);
-    dequantize_packed_row(table_->tensor(), step.columns.tokens[static_cast<size_t>(t)], row);
+    const int64_t token = step.columns.tokens[static_cast<size_t>(t)];
+    dequantize_packed_row(table_->tensor(), token, step.scratch(worker), row);
     if (scale_ == 1.0f) return;
     for (int64_t i = 0; i < out_.width; ++i) row[i] *= scale_;
   }

@@ -62,12 +62,19 @@ class Linear : public Op {
     int64_t own_offset;      // of the row when there is only one
   };
 
-  static constexpr int64_t kScratchFloats =
-      4096;  // results of one chunk and matrix, in the L1 cache
+  static constexpr int64_t kPassTiles = 2;  // 32 rows: what a register tile spans at most
+  static constexpr int64_t kScratchTokens =
+      126;  // a multiple of the 6 and 3 tokens of a register tile
+  static constexpr int64_t kScratchFloats = kPassTiles * kTileRows * kScratchTokens;  // 16 KB: L1
   static constexpr int64_t kScratchBytes = 2 * kScratchFloats * static_cast<int64_t>(sizeof(float));
+  static constexpr int64_t kFewTokens = 8;
   static constexpr int64_t kMaxChunkTiles = 16;
-  static constexpr int64_t kFewTokens = 8;  // below, a chunk is a piece of the weight stream
+  // Few tokens: a chunk is a piece of the weight stream. Many: its weights and a block of tokens
+  // share the L2 cache (1 MB on server cores), so that each token is fetched from beyond it once a
+  // chunk.
   static constexpr int64_t kStreamBytes = 96 << 10;
+  static constexpr int64_t kChunkBytes = 320 << 10;
+  static constexpr int64_t kTokenBlockBytes = 256 << 10;
 
   void read_matrices(const OpReader& reader) {
     for (size_t i = 1; reader.has_weight(i); i += 2) {
@@ -148,11 +155,12 @@ class Linear : public Op {
     }
   }
 
-  // Tiles per chunk. Few tokens: long enough to stream, short enough to share; many: 32 rows, so
-  // that the weights stay in the cache while all tokens pass.
+  // Tiles per chunk: as many as their cache share allows, and at least four chunks a worker.
   int64_t chunk_tiles(const Matrix& m, int64_t n_tiles, int64_t n_tokens, int n_workers) const {
-    const int64_t stream = kStreamBytes / m.weight->tensor().tile_bytes / 2 * 2;
-    int64_t tiles = n_tokens < kFewTokens ? std::clamp<int64_t>(stream, 2, kMaxChunkTiles) : 2;
+    const int64_t bytes =
+        (n_tokens < kFewTokens ? kStreamBytes : kChunkBytes) / (silu_mul_ ? 2 : 1);
+    const int64_t fit = bytes / m.weight->tensor().tile_bytes / kPassTiles * kPassTiles;
+    int64_t tiles = std::clamp(fit, kPassTiles, kMaxChunkTiles);
     while (tiles > 1 && n_tiles / tiles < 4 * n_workers) tiles /= 2;
     return tiles;
   }
@@ -174,16 +182,25 @@ class Linear : public Op {
 
   void multiply_chunk(const StepContext& step, int worker, size_t i, int64_t tile_begin,
                       int64_t tile_end, int64_t n_tokens) const {
-    const int64_t width = (tile_end - tile_begin) * kTileRows;
-    const int64_t block = std::max<int64_t>(1, kScratchFloats / width / 12 * 12);
+    const int64_t fit = kTokenBlockBytes / activations_[matrices_[i].activation].stride / 6 * 6;
+    const int64_t block = std::clamp<int64_t>(fit, 6, kScratchTokens);
     for (int64_t t = 0; t < n_tokens; t += block) {
       const int64_t n = std::min(block, n_tokens - t);
-      auto* y = reinterpret_cast<float*>(step.scratch(worker));
-      product(step, worker, matrices_[i], tile_begin, tile_end, t, n, y, width);
-      if (silu_mul_)
-        product(step, worker, matrices_[1], tile_begin, tile_end, t, n, y + kScratchFloats, width);
-      finish(step, i, tile_begin * kTileRows, t, n, y, width);
+      for (int64_t tile = tile_begin; tile < tile_end; tile += kPassTiles) {
+        pass(step, worker, i, tile, std::min(tile + kPassTiles, tile_end), t, n);
+      }
     }
+  }
+
+  // Tiles [tile_begin, tile_end) times tokens [t, t + n), from activations to the finished output.
+  void pass(const StepContext& step, int worker, size_t i, int64_t tile_begin, int64_t tile_end,
+            int64_t t, int64_t n) const {
+    const int64_t width = (tile_end - tile_begin) * kTileRows;
+    auto* y = reinterpret_cast<float*>(step.scratch(worker));
+    product(step, worker, matrices_[i], tile_begin, tile_end, t, n, y, width);
+    if (silu_mul_)
+      product(step, worker, matrices_[1], tile_begin, tile_end, t, n, y + kScratchFloats, width);
+    finish(step, i, tile_begin * kTileRows, t, n, y, width);
   }
 
   // y[token][width] = W x + bias for the rows of the tiles.
