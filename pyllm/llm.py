@@ -72,7 +72,7 @@ class LLM:
         if max_num_batched_tokens < max_num_seqs:  # before loading: that takes a while
             limit = f"must be at least max_num_seqs ({max_num_seqs})"
             raise RequestError("max_num_batched_tokens", max_num_batched_tokens, limit)
-        with ProgressBar("loading") as progress:
+        with ProgressBar("loading", in_bytes=True) as progress:
             loaded = load_model(
                 model,
                 num_threads=num_threads,

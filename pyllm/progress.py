@@ -16,9 +16,10 @@ _WORTH_SHOWING_AFTER_S = 1.0
 class ProgressBar:
     """Call it with (done, total). On stderr, when that is a terminal, after a second of work."""
 
-    def __init__(self, title: str, *, shown: bool = True) -> None:
+    def __init__(self, title: str, *, shown: bool = True, in_bytes: bool = False) -> None:
         self._title = title
-        self._shown = shown and sys.stderr is not None and sys.stderr.isatty()
+        self._in_bytes = in_bytes
+        self._shown = shown and _is_terminal(sys.stderr)
         self._started = time.perf_counter()
         self._bar: Progress | None = None
         self._task: TaskID | None = None
@@ -35,9 +36,17 @@ class ProgressBar:
     def _open(self, total: int) -> None:
         # Imported here: rich takes 60 ms, and most calls never wait a second.
         from rich.console import Console
-        from rich.progress import Progress
+        from rich.progress import (
+            BarColumn,
+            DownloadColumn,
+            MofNCompleteColumn,
+            Progress,
+            TimeRemainingColumn,
+        )
 
-        self._bar = Progress(console=Console(stderr=True), transient=True)
+        done = DownloadColumn(binary_units=True) if self._in_bytes else MofNCompleteColumn()
+        columns = ("{task.description}", BarColumn(), done, TimeRemainingColumn())
+        self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
         self._task = self._bar.add_task(self._title, total=total)
         self._bar.start()
 
@@ -52,3 +61,8 @@ class ProgressBar:
     ) -> None:
         if self._bar is not None:
             self._bar.stop()
+
+
+def _is_terminal(stream: object) -> bool:
+    isatty = getattr(stream, "isatty", None)
+    return bool(isatty and not getattr(stream, "closed", False) and isatty())

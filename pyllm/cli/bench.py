@@ -12,7 +12,7 @@ from pyllm.cli.arguments import CommandLineError
 from pyllm.cli.bench_profile import profile_table, sum_by_op
 from pyllm.cli.bench_report import Measurement, Subject, formatted, header
 from pyllm.cli.bench_steps import Stepper
-from pyllm.cli.progress import ProgressBar
+from pyllm.progress import ProgressBar
 
 __all__ = ["bench"]
 
@@ -54,7 +54,7 @@ def bench(
         raise CommandLineError("nothing to measure: both -p and -n are 0")
     if profile and output != "md":
         raise CommandLineError("--profile prints tables for people; leave -o out")
-    with ProgressBar(f"loading {model.name}") as progress:
+    with ProgressBar(f"loading {model.name}", in_bytes=True) as progress:
         loaded = load_model(
             model,
             num_threads=max(threads),

@@ -12,10 +12,10 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from pyllm.cli.progress import ProgressBar
 from pyllm.cli.timings import Timings
 from pyllm.errors import PyLLMError
 from pyllm.outputs import Delta
+from pyllm.progress import ProgressBar
 
 __all__ = ["LanguageModel", "Loader", "Session", "load_model"]
 
@@ -38,7 +38,7 @@ def load_model(path: Path, engine: Mapping[str, Any]) -> LanguageModel:
     from pyllm import loader
     from pyllm.llm import LLM
 
-    with ProgressBar(f"loading {path.name}") as progress:
+    with ProgressBar(f"loading {path.name}", in_bytes=True) as progress:
         model = loader.load_model(
             path,
             num_threads=engine["num_threads"],

@@ -1,45 +1,76 @@
-"""The bar shows itself on a terminal after a second, and nowhere else."""
+"""When the bar shows."""
+
+from __future__ import annotations
 
 import io
 import sys
 
 import pytest
 
-import pyllm.progress as progress_module
+from pyllm import progress
 from pyllm.progress import ProgressBar
 
 
-class Terminal(io.StringIO):
-    def isatty(self):
-        return True
+class Clock:
+    now_s = 100.0
+
+    def perf_counter(self) -> float:
+        return self.now_s
 
 
 @pytest.fixture
-def shown_text(monkeypatch):
-    """Returns a function: run a bar on `stderr`, answer what it wrote."""
-
-    def run(stderr, *, delay_s, shown=True):
-        monkeypatch.setattr(sys, "stderr", stderr)
-        monkeypatch.setattr(progress_module, "_WORTH_SHOWING_AFTER_S", delay_s)
-        with ProgressBar("packing", shown=shown) as bar:
-            bar(1, 4)
-            bar(4, 4)
-        return stderr.getvalue()
-
-    return run
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(progress, "time", clock)
+    return clock
 
 
-def test_a_long_wait_on_a_terminal_shows_a_bar(shown_text):
-    assert "packing" in shown_text(Terminal(), delay_s=0)
+def stderr(monkeypatch: pytest.MonkeyPatch, *, terminal: bool) -> io.StringIO:
+    stream = io.StringIO()
+    monkeypatch.setattr(stream, "isatty", lambda: terminal, raising=False)
+    monkeypatch.setattr(sys, "stderr", stream)
+    return stream
 
 
-@pytest.mark.parametrize(
-    ("stderr", "options"),
-    [
-        (Terminal(), {"delay_s": 60}),
-        (Terminal(), {"delay_s": 0, "shown": False}),
-        (io.StringIO(), {"delay_s": 0}),
-    ],
-)
-def test_otherwise_nothing_is_written(shown_text, stderr, options):
-    assert shown_text(stderr, **options) == ""
+def test_quick_work_shows_nothing(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+    shown = stderr(monkeypatch, terminal=True)
+    with ProgressBar("loading") as bar:
+        bar(1, 2)
+        clock.now_s += 0.9
+        bar(2, 2)
+    assert shown.getvalue() == ""
+
+
+def test_slow_work_shows_a_bar(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+    shown = stderr(monkeypatch, terminal=True)
+    monkeypatch.setenv("TERM", "xterm")
+    with ProgressBar("loading m.gguf", in_bytes=True) as bar:
+        clock.now_s += 1.1
+        bar(1 << 20, 4 << 20)
+    assert "loading m.gguf" in shown.getvalue()
+    assert "1.0/4.0 MiB" in shown.getvalue()
+
+
+def test_a_file_gets_no_bar(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+    shown = stderr(monkeypatch, terminal=False)
+    with ProgressBar("loading") as bar:
+        clock.now_s += 5
+        bar(1, 2)
+    assert shown.getvalue() == ""
+
+
+def test_a_count_is_shown_as_one(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+    shown = stderr(monkeypatch, terminal=True)
+    monkeypatch.setenv("TERM", "xterm")
+    with ProgressBar("generating") as bar:
+        clock.now_s += 1.1
+        bar(1, 4)
+    assert "1/4" in shown.getvalue()
+
+
+def test_it_can_be_turned_off(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
+    shown = stderr(monkeypatch, terminal=True)
+    with ProgressBar("generating", shown=False) as bar:
+        clock.now_s += 5
+        bar(1, 2)
+    assert shown.getvalue() == ""
