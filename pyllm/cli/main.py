@@ -52,7 +52,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
         try:
-            return _dispatch(typed)
+            code = _dispatch(typed)
+            sys.stdout.flush()  # a reader that left shows here, not while the interpreter ends
+            return code
         except KeyboardInterrupt:
             print(file=sys.stderr)
             return 130

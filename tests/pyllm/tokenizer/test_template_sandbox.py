@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from pyllm.errors import TemplateError
 from pyllm.tokenizer import ChatTemplate
+from tests.support.child_process import environment
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -245,7 +246,11 @@ def test_one_bomb_after_the_other_leaves_nothing_behind() -> None:
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "-c", script],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert int(done.stdout) < 128 << 10  # KiB
 
