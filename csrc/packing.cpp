@@ -119,11 +119,8 @@ int64_t round_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit;
 
 PackArgs segment_args(const Layout& layout, const Segment& s, const uint8_t* rows,
                       int64_t row_bytes, uint8_t* tile) {
-  return {s.fields.data(),  static_cast<int>(s.fields.size()),
-          layout.flip,      rows + s.src_offset,
-          row_bytes,        s.src_block_bytes,
-          s.n_blocks,       tile + s.dst_offset,
-          s.dst_block_bytes};
+  return {s.fields.data(),   s.n_fields, layout.flip,         rows + s.src_offset, row_bytes,
+          s.src_block_bytes, s.n_blocks, tile + s.dst_offset, s.dst_block_bytes};
 }
 
 // Lanes [lane, lane + rows) of a packed segment back to the file's bytes.

@@ -1,4 +1,4 @@
-// AVX-512 with VNNI, VBMI and BF16 (Ice Lake with BF16, Zen 4 and later).
+// AVX-512 with the VNNI dot product: Cascade Lake, Ice Lake, Zen 4 and later.
 #define PYLLM_ISA_NAME avx512vnni
 #define PYLLM_ISA_SIMD "simd/avx512.h"
 #define PYLLM_ISA_TILE_GROUP 2

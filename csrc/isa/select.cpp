@@ -79,9 +79,7 @@ std::string missing_for(const std::string& name) {
                      {has(cpu.leaf7_ebx, 31), "AVX512VL"},
                      {zmm, "operating system support for 512-bit registers"}});
   if (!avx512.empty() || name == "avx512") return avx512;
-  return first_missing({{has(cpu.leaf7_ecx, 11), "AVX512_VNNI"},
-                        {has(cpu.leaf7_ecx, 1), "AVX512_VBMI"},
-                        {has(cpu.leaf7_1_eax, 5), "AVX512_BF16"}});
+  return first_missing({{has(cpu.leaf7_ecx, 11), "AVX512_VNNI"}});
 }
 #else
 std::string missing_for(const std::string&) { return ""; }

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 
 namespace pyllm {
 namespace {
@@ -38,16 +39,26 @@ ThreadPool::ThreadPool(int n_workers)
     : n_workers_(checked_worker_count(n_workers)),
       may_spin_(static_cast<unsigned>(n_workers) <= std::thread::hardware_concurrency()) {
   threads_.reserve(static_cast<size_t>(n_workers - 1));
-  for (int worker = 1; worker < n_workers; ++worker) {
-    threads_.emplace_back([this, worker] { worker_loop(worker); });
+  try {
+    for (int worker = 1; worker < n_workers; ++worker) {
+      threads_.emplace_back([this, worker] { worker_loop(worker); });
+    }
+  } catch (const std::system_error& error) {  // a limit on processes or memory
+    const std::string started = std::to_string(threads_.size() + 1);
+    stop();
+    throw std::system_error(error.code(), "only " + started + " of " + std::to_string(n_workers) +
+                                              " threads could be started; ask for fewer");
   }
 }
 
-ThreadPool::~ThreadPool() {
+ThreadPool::~ThreadPool() { stop(); }
+
+void ThreadPool::stop() {
   stopping_ = true;
   job_number_.fetch_add(1);
   job_number_.notify_all();
   for (std::thread& thread : threads_) thread.join();
+  threads_.clear();
 }
 
 void ThreadPool::run(Job job, void* context) {

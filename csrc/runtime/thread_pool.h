@@ -20,7 +20,9 @@ class ThreadPool {
   // `worker` is in [0, size()). A job must not throw: there is nobody to catch on a worker.
   using Job = void (*)(void* context, int worker);
 
-  explicit ThreadPool(int n_workers);  // throws std::invalid_argument outside [1, kMaxThreads]
+  // Throws std::invalid_argument outside [1, kMaxThreads], std::runtime_error when the system
+  // refuses.
+  explicit ThreadPool(int n_workers);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
@@ -40,6 +42,7 @@ class ThreadPool {
  private:
   using Counter = std::atomic<uint32_t>;
 
+  void stop();
   void worker_loop(int worker);
   void wait_for_change(const Counter& counter, uint32_t seen) const;
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy.typing as npt
 
 from pyllm import _core
 from pyllm.config import ModelConfig
+from pyllm.errors import DeviceError
 from pyllm.graph.graph import Op, Value
 from pyllm.graph.plan import Plan
 from pyllm.graph.weights import Weight
@@ -75,7 +77,8 @@ class CompiledProgram:
         return self.core.threads
 
     def set_threads(self, n: int) -> None:
-        self.core.set_threads(n)
+        with _device_errors():
+            self.core.set_threads(n)
 
     def close(self) -> None:
         """Give the memory back; a second call does nothing."""
@@ -101,7 +104,8 @@ def compile_program(
         "arena_floats": plan.arena_floats,
         "n_vocab": plan.result.width,
     }
-    return CompiledProgram(_core.Program(ops, kv_pool, sizes, threads), kv_pool, plan)
+    with _device_errors():
+        return CompiledProgram(_core.Program(ops, kv_pool, sizes, threads), kv_pool, plan)
 
 
 def make_kv_pool(config: ModelConfig, num_blocks: int, block_size: int) -> KVPool:
@@ -113,7 +117,17 @@ def make_kv_pool(config: ModelConfig, num_blocks: int, block_size: int) -> KVPoo
 def pack(weight: Weight, raw: memoryview, threads: int) -> PackedTensor:
     """Permute a matrix (rows, cols) from the file's layout into the core's; GIL released."""
     rows, cols = weight.shape
-    return PackedTensor.pack(weight.type, rows, cols, raw, threads)
+    with _device_errors():
+        return PackedTensor.pack(weight.type, rows, cols, raw, threads)
+
+
+@contextmanager
+def _device_errors() -> Iterator[None]:
+    """What the machine refuses, such as another thread, as our error."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise DeviceError(str(error)) from None
 
 
 def _op_dict(plan: Plan, op: Op, operand: Callable[[Weight], Operand]) -> dict[str, Any]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -10,6 +13,7 @@ import numpy as np
 import pytest
 
 from pyllm import _core
+from tests.support.child_process import environment
 from tests.support.core_program import ProgramBuilder, pack_f32, run_rows
 
 
@@ -100,3 +104,32 @@ def test_programs_come_and_go() -> None:
 def threading_count() -> int:
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("Threads:"))
+
+
+TOO_MANY_THREADS = """
+import resource
+from pathlib import Path
+from pyllm import _core
+from tests.csrc.test_thread_pool import long_program, run
+
+program, value = long_program(1, n_ops=2)
+pages = int(Path("/proc/self/statm").read_text().split()[0])
+limit = pages * 4096 + (200 << 20)  # stacks of 8 MiB each: room for some 20 threads
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+try:
+    program.set_threads(500)
+except RuntimeError as error:
+    print(error)
+print(program.threads, run(program, value).shape)
+"""
+
+
+@pytest.mark.skipif("PYLLM_SANITIZED" in os.environ, reason="sanitizers reserve address space")
+def test_threads_the_system_refuses_are_an_error_that_changes_nothing() -> None:
+    command = [sys.executable, "-c", TOO_MANY_THREADS]
+    result = subprocess.run(
+        command, env=environment(), capture_output=True, text=True, timeout=60, check=False
+    )
+    lines = result.stdout.splitlines()
+    assert "of 500 threads could be started; ask for fewer" in lines[0], result.stderr
+    assert lines[1] == "1 (9, 40)"
