@@ -2,6 +2,10 @@
 // weight offsets. Included per instruction set. Every instruction set gives the same bytes: see
 // docs/how-it-works.md, arithmetic.
 
+// 127.49 steps to the largest value, which still rounds to 127: 0.4 % less error than 127 steps,
+// for nothing.
+constexpr float kActSteps = 127.49f;
+
 // Quantises n = 32 or 128 elements; returns the scale. A non-finite input makes the scale NaN, so
 // that it shows in the result instead of disappearing. Blocks below 1e-30 become zero: their
 // scale's inverse would overflow.
@@ -15,14 +19,14 @@ static inline float quantize_block(const float* x, int64_t n, int8_t* q, int32_t
   const float amax = f32_reduce_max(largest);
   const float clean = f32_reduce_add(poison);
   const bool usable = clean == 0.0f && amax >= 1e-30f;
-  const F32 inverse = f32_set1(usable ? 127.0f / amax : 0.0f);
+  const F32 inverse = f32_set1(usable ? kActSteps / amax : 0.0f);
   for (int64_t i = 0; i < n; i += 16) {
     const F32 scaled = usable ? f32_mul(f32_load(x + i), inverse) : f32_zero();
     const I32 rounded = f32_round_to_i32(scaled);
     i32_store_s8(q + i, rounded);
     sums16[i / 16] = i32_reduce_add(rounded);
   }
-  return usable ? amax / 127.0f : clean;
+  return usable ? amax / kActSteps : clean;
 }
 
 static void quantize_q8x32(const float* x, int64_t cols, uint8_t* record) {

@@ -36,6 +36,6 @@ def int8_rounded(x: Floats, block: int) -> npt.NDArray[np.float64]:
     """x as the kernels see it with one int8 scale per `block` values, in exact arithmetic."""
     groups = x.reshape(-1, block)
     peak = np.abs(groups).max(axis=-1, keepdims=True)
-    q = np.rint(groups * (np.float32(127) / peak))
-    scale = (peak / np.float32(127)).astype(np.float64)
+    q = np.rint(groups * (np.float32(127.49) / peak))
+    scale = (peak / np.float32(127.49)).astype(np.float64)
     return (q * scale).reshape(x.shape)
