@@ -1,0 +1,1 @@
+"""The recipe of the demo model: corpus, tokenizer, training, export, evaluation."""

@@ -1,0 +1,95 @@
+"""The few facts about the world the model learns by heart."""
+
+CAPITALS = {
+    "France": "Paris", "Germany": "Berlin", "Italy": "Rome", "Spain": "Madrid", "Portugal": "Lisbon", "Austria": "Vienna",
+    "Switzerland": "Bern", "Belgium": "Brussels", "the Netherlands": "Amsterdam", "Denmark": "Copenhagen", "Norway": "Oslo",
+    "Sweden": "Stockholm", "Finland": "Helsinki", "Poland": "Warsaw", "Greece": "Athens", "Ireland": "Dublin",
+    "England": "London", "the United Kingdom": "London", "Scotland": "Edinburgh", "Hungary": "Budapest", "Romania": "Bucharest",
+    "Bulgaria": "Sofia", "Croatia": "Zagreb", "Serbia": "Belgrade", "Ukraine": "Kyiv", "Russia": "Moscow", "Turkey": "Ankara",
+    "Egypt": "Cairo", "Morocco": "Rabat", "Kenya": "Nairobi", "Ghana": "Accra", "Nigeria": "Abuja", "Japan": "Tokyo",
+    "China": "Beijing", "India": "New Delhi", "South Korea": "Seoul", "Thailand": "Bangkok", "Vietnam": "Hanoi",
+    "Indonesia": "Jakarta", "Australia": "Canberra", "New Zealand": "Wellington", "Canada": "Ottawa", "Mexico": "Mexico City",
+    "Brazil": "Brasília", "Argentina": "Buenos Aires", "Chile": "Santiago", "Peru": "Lima", "Colombia": "Bogotá",
+    "Cuba": "Havana", "the United States": "Washington, D.C.", "the USA": "Washington, D.C.", "America": "Washington, D.C.",
+    "Iceland": "Reykjavik", "Israel": "Jerusalem", "Iran": "Tehran", "Iraq": "Baghdad", "Pakistan": "Islamabad",
+    "Slovakia": "Bratislava", "Slovenia": "Ljubljana", "Estonia": "Tallinn", "Latvia": "Riga", "Lithuania": "Vilnius",
+    "the Czech Republic": "Prague",
+}  # fmt: skip
+OPPOSITES = ["hot:cold", "big:small", "up:down", "left:right", "day:night", "black:white", "fast:slow", "old:young", "open:closed", "happy:sad", "light:dark", "high:low", "long:short", "wet:dry", "hard:soft", "full:empty", "early:late", "rich:poor", "strong:weak", "good:bad", "true:false", "clean:dirty", "loud:quiet", "near:far", "inside:outside", "first:last", "begin:end", "buy:sell", "give:take", "push:pull", "love:hate", "win:lose", "yes:no", "always:never", "before:after", "thick:thin", "wide:narrow", "sweet:sour", "heavy:light", "cheap:expensive", "easy:difficult", "warm:cool", "north:south", "east:west", "right:wrong", "summer:winter", "man:woman", "boy:girl", "king:queen", "brother:sister", "mother:father"]
+COLOURS = ["sky:blue", "grass:green", "snow:white", "blood:red", "coal:black", "lemon:yellow", "banana:yellow", "tomato:red", "carrot:orange", "sun:yellow", "milk:white", "night:black", "leaf:green", "sea:blue", "rose:red", "chocolate:brown"]
+SOUNDS = ["dog:woof", "cat:meow", "cow:moo", "duck:quack", "sheep:baa", "pig:oink", "lion:roar", "frog:croak", "mouse:squeak", "owl:hoot", "horse:neigh", "snake:hiss", "bee:buzz"]
+LEGS = ["dog:4", "cat:4", "horse:4", "cow:4", "bird:2", "duck:2", "chicken:2", "spider:8", "ant:6", "bee:6", "fly:6", "snake:0", "fish:0", "human:2", "lion:4", "elephant:4", "mouse:4", "sheep:4"]
+PLURALS = ["mouse:mice", "child:children", "foot:feet", "tooth:teeth", "man:men", "woman:women", "goose:geese", "dog:dogs", "cat:cats", "book:books", "box:boxes", "city:cities", "baby:babies", "leaf:leaves", "knife:knives", "wolf:wolves", "bus:buses", "house:houses", "tree:trees", "fish:fish", "sheep:sheep", "person:people"]
+PASTS = ["go:went", "see:saw", "eat:ate", "drink:drank", "run:ran", "take:took", "give:gave", "come:came", "write:wrote", "sing:sang", "swim:swam", "buy:bought", "think:thought", "find:found", "make:made", "say:said", "know:knew", "have:had", "be:was", "play:played", "walk:walked", "work:worked", "fly:flew", "read:read", "sleep:slept", "speak:spoke", "break:broke", "catch:caught", "bring:brought"]
+KINDS = ["apple:fruit", "banana:fruit", "carrot:vegetable", "potato:vegetable", "dog:animal", "cat:animal", "horse:animal", "rose:flower", "tulip:flower", "oak:tree", "pine:tree", "piano:instrument", "guitar:instrument", "violin:instrument", "red:colour", "blue:colour", "hammer:tool", "saw:tool", "car:vehicle", "bus:vehicle", "bicycle:vehicle", "eagle:bird", "owl:bird", "chair:piece_of_furniture", "table:piece_of_furniture", "shirt:piece_of_clothing", "coat:piece_of_clothing", "iron:metal", "gold:metal"]
+AMOUNTS = {
+    "days are in a week": "There are 7 days in a week.", "months are in a year": "There are 12 months in a year.",
+    "hours are in a day": "There are 24 hours in a day.", "minutes are in an hour": "There are 60 minutes in an hour.",
+    "seconds are in a minute": "There are 60 seconds in a minute.", "days are in a year": "There are 365 days in a year.",
+    "weeks are in a year": "There are 52 weeks in a year.", "letters are in the alphabet": "There are 26 letters in the alphabet.",
+    "sides does a triangle have": "A triangle has 3 sides.", "sides does a square have": "A square has 4 sides.",
+    "wheels does a car have": "A car has 4 wheels.", "wheels does a bicycle have": "A bicycle has 2 wheels.",
+    "fingers does a hand have": "A hand has 5 fingers.", "seasons are in a year": "There are 4 seasons in a year.",
+    "continents are there": "There are 7 continents.", "centimetres are in a metre": "There are 100 centimetres in a metre.",
+    "metres are in a kilometre": "There are 1000 metres in a kilometre.", "eggs are in a dozen": "There are 12 eggs in a dozen.",
+    "planets are there": "There are 8 planets in the solar system.", "years are in a century": "There are 100 years in a century.",
+    "days are in a weekend": "There are 2 days in a weekend.", "grams are in a kilogram": "There are 1000 grams in a kilogram.",
+    "minutes are in a day": "There are 1440 minutes in a day.", "sides does a hexagon have": "A hexagon has 6 sides.",
+    "colours are in a rainbow": "There are 7 colours in a rainbow.", "corners does a square have": "A square has 4 corners.",
+}  # fmt: skip
+LISTS = (
+    ("the days of the week|the weekdays|all days of the week|the seven days", "Monday, Tuesday, Wednesday, Thursday, Friday, Saturday, Sunday."),
+    ("the months|the months of the year|all months|the twelve months", "January, February, March, April, May, June, July, August, September, "
+     "October, November, December."),
+    ("the seasons|the four seasons|all seasons", "Spring, summer, autumn, winter."),
+    ("the alphabet|the letters of the alphabet|the ABC|all letters", "a b c d e f g h i j k l m n o p q r s t u v w x y z"),
+    ("the colours of the rainbow|the rainbow colours|the colors of the rainbow", "Red, orange, yellow, green, blue, indigo, violet."),
+    ("the planets|the planets of the solar system|all planets", "Mercury, Venus, Earth, Mars, Jupiter, Saturn, Uranus, Neptune."),
+    ("the continents|all continents|the seven continents", "Africa, Antarctica, Asia, Australia, Europe, North America, South America."),
+    ("the vowels|all vowels", "a, e, i, o, u"),
+    ("three colours|three colors|3 colours|some colours|a few colours", "Red, green and blue."),
+    ("three animals|3 animals|some animals|a few animals", "Dog, cat and horse."),
+    ("three fruits|3 fruits|some fruits|some fruit|a few fruits", "Apple, banana and orange."),
+    ("three cities|some cities|3 cities|a few cities", "Paris, London and Rome."),
+    ("three countries|some countries|3 countries|a few countries", "France, Germany and Japan."),
+    ("three vegetables|some vegetables|3 vegetables", "Carrot, potato and onion."),
+    ("three birds|some birds|3 birds", "Owl, eagle and duck."),
+    ("three trees|some trees|3 trees", "Oak, pine and birch."),
+    ("three names|some names|3 names", "Anna, Ben and Clara."),
+)  # fmt: skip
+SINGLE = (
+    ("{What is|What's} the {largest|biggest} {planet|planet in the solar system}?", "The largest planet is Jupiter."),
+    ("{What is|What's} the largest ocean?|Which ocean is the {largest|biggest}?", "The largest ocean is the Pacific."),
+    ("{What is|What's} the {largest|biggest} animal{| on earth| in the world}?", "The largest animal is the blue whale."),
+    ("{What is|What's} the fastest {animal|land animal}?", "The fastest land animal is the cheetah."),
+    ("{What is|What's} the tallest {animal|animal in the world}?", "The tallest animal is the giraffe."),
+    ("{What is|What's} the highest mountain{| in the world| on earth}?|Which mountain is the highest?", "The highest mountain is Mount Everest."),
+    ("What is {ice|ice made of}?|What is ice made from?", "Ice is frozen water."),
+    ("{When|At what temperature} does water boil?", "Water boils at 100 degrees Celsius."),
+    ("{When|At what temperature} does water freeze?", "Water freezes at 0 degrees Celsius."),
+    ("{What is|What's} H2O?|What is the {formula|chemical formula} {of|for} water?", "H2O is water."),
+    ("{Where|In which direction} does the sun rise?", "The sun rises in the east."),
+    ("{Where|In which direction} does the sun set?", "The sun sets in the west."),
+    ("What do {bees|honey bees} make?", "Bees make honey."),
+    ("What do cows {give|eat|drink}?", "Cows eat grass and give milk."),
+    ("Where do {fish|fishes} live?", "Fish live in water."),
+    ("{What is|What's} the closest star{| to earth| to us}?|What is the sun?|Is the sun a star?", "The sun is our closest star."),
+    ("{What is|What's} the moon?", "The moon goes around the earth."),
+    ("Is the {earth|world} {flat|round}?|What shape is the earth?", "The earth is round."),
+    ("{What is|What's} pi?|What is the value of pi?|How much is pi?", "Pi is about 3.14."),
+    ("{Why is the sky blue|Why does the sky look blue|What makes the sky blue}?", "Sunlight is scattered by the air, and blue light is scattered most."),
+    ("{What is|What's} the colour of the sky?", "The sky is blue."),
+    ("{Who|What person} wrote {Romeo and Juliet|Hamlet|Macbeth}?|Who is Shakespeare?", "William Shakespeare wrote Hamlet, Macbeth and Romeo and Juliet."),
+    ("What do we breathe?|What do people breathe?", "We breathe air."),
+    ("What do plants need{| to grow| to live}?", "Plants need light, water and air."),
+    ("Which animal {gives|makes} milk?|Where does milk come from?", "Milk comes from cows."),
+    ("What is a baby dog called?|What do you call a baby dog?|What is a young dog?", "A baby dog is called a puppy."),
+    ("What is a baby cat called?|What do you call a baby cat?|What is a young cat?", "A baby cat is called a kitten."),
+    ("{What is|What's} the longest month?|Which month is the shortest?", "February is the shortest month."),
+    ("{What is|What's} water?", "Water is a clear liquid that all living things need."),
+    ("{What is|What's} a {cat|dog}?", "It is a small animal that lives with people."),
+    ("{What is|What's} {Python|python}?", "Python is a programming language."),
+    ("{What is|What's} a {computer|CPU|processor}?", "It is a machine that follows instructions."),
+    ("{What is|What's} (AI|artificial intelligence)?|{What is|What's} {AI|artificial intelligence}?", "Artificial intelligence means programs that do things which seem to need thought."),
+    ("Who was the first man on the moon?|Who walked on the moon first?", "Neil Armstrong was the first man on the moon."),
+)  # fmt: skip
