@@ -7,6 +7,7 @@
 The cases are drawn with another seed than training text, with names that training text never has,
 and with number pairs above 20 that it never adds or subtracts.
 """
+# ruff: noqa: T201  a program that reports on the terminal
 
 from __future__ import annotations
 
@@ -98,7 +99,9 @@ def _write_wrong(cases: Sequence[Case], answers: Sequence[Answer], path: Path) -
 
 
 def _print_chat(answerer: Answerer) -> None:
-    conversations = [([{"role": "user", "content": text}], []) for text in FIRST_PROMPTS]
+    conversations: list[tuple[list[Any], list[Any]]] = [
+        ([{"role": "user", "content": text}], []) for text in FIRST_PROMPTS
+    ]
     for prompt, answer in zip(FIRST_PROMPTS, answerer.answers(conversations), strict=True):
         print(f"- **{prompt}**  \n  {answer.text.replace(chr(10), '  ' + chr(10) + '  ')}")
 

@@ -4,6 +4,7 @@
 
 Minutes on one large GPU; a CPU needs `--batch 8` and hours for a model of lower quality.
 """
+# ruff: noqa: T201  a program that reports on the terminal
 
 from __future__ import annotations
 
@@ -127,7 +128,7 @@ def _loss(network: Network, tokens: Tensor, mask: BlockMask | Tensor, weight: Te
     def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         if isinstance(mask, Tensor):
             return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, enable_gqa=True)
-        return flex_attention(q, k, v, block_mask=mask, enable_gqa=True)  # type: ignore[return-value]
+        return flex_attention(q, k, v, block_mask=mask, enable_gqa=True)
 
     with torch.autocast(tokens.device.type, torch.bfloat16):
         logits = network(tokens, attend)

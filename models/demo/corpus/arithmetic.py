@@ -1,4 +1,5 @@
 """Sums a small model can really do: + and - to 999, × to 12 × 12, division that comes out even."""
+# ruff: noqa: E501  a phrase with its choices is easier to read unbroken
 
 from __future__ import annotations
 
@@ -20,12 +21,14 @@ _SIGNS = {
 
 
 def arithmetic(d: Draw) -> Exchange:
+    if d.chance(0.06):
+        return d.pick((_uneven, _claim))(d)
     a, sign, b, result = _problem(d)
     return _asked(d, a, sign, b, result)
 
 
 def word_problem(d: Draw) -> Exchange:
-    return d.pick((_gain, _loss, _groups, _share, _cost, _together))(d)
+    return d.pick((_gain, _loss, _mine, _mine, _groups, _share, _cost, _together))(d)
 
 
 def three_terms(d: Draw) -> Exchange:
@@ -109,6 +112,53 @@ def _gain(d: Draw) -> Exchange:
         name=name, a=a, b=b, thing=thing, more=more,
     ).replace(" .", ".")  # fmt: skip
     return _exact(question, f"{a} + {b} = {a + b}, so {name} has {a + b} {thing}.", str(a + b))
+
+
+def _mine(d: Draw) -> Exchange:
+    """The user's own things, numbers in digits or words."""
+    b, left = d.pair(1, d.pick((5, 10, 20, 60)))
+    thing = d.pick(THINGS)
+    gains = d.chance(0.5)
+    a = left if gains else b + left
+    spelled = NUMBER_WORDS[b] if b <= 20 and d.chance(0.4) else str(b)
+    verb = d.pick(
+        ("buy", "get", "find", "pick")
+        if gains
+        else ("eat", "lose", "give away", "sell", "use", "drop")
+    )
+    question = d.asked(
+        "{I have|If I have|I had|Suppose I have|You have|If you have} <a> <thing>{ and|, and|. Then I|,} {<verb>|<verb>} <b>{<more>|<more>}{.|,} "
+        "{How|how} many {<thing> |}{do I have{ now| left|}|do you have{ now| left|}|are left|remain|are there{ now| left|}}?",
+        a=a, b=spelled, thing=thing, verb=verb, more=" more" if gains else d.pick(("", " of them")),
+    )  # fmt: skip
+    if gains:
+        return _exact(question, f"{a} + {b} = {a + b}, so there are {a + b} {thing}.", str(a + b))
+    return _exact(question, f"{a} - {b} = {left}, so {left} {thing} are left.", str(left))
+
+
+def _uneven(d: Draw) -> Exchange:
+    while True:
+        a, b = d.between(1, 150), d.between(2, 12)
+        if a % b:
+            return _exact(
+                d.asked(_ASK.strip(), sum=f"{a} {d.pick(('/', '÷', 'divided by'))} {b}"),
+                f"{a} / {b} does not come out even.",
+                None,
+            )
+
+
+def _claim(d: Draw) -> Exchange:
+    """Is 2 + 2 = 5?"""
+    a, b = d.pair(0, d.pick((10, 20, 99)))
+    sign, result = ("×", a * b) if max(a, b) <= 12 and d.chance(0.3) else ("+", a + b)
+    said = result if d.chance(0.5) else max(0, result + d.pick((-2, -1, 1, 2, 10)))
+    question = d.asked("{Is <a> <s> <b> = <c>?|<a> <s> <b> = <c>?|Is <a> <s> <b> <c>?|<a><s><b>=<c>?|Is it true that <a> <s> <b> = <c>?|Does <a> <s> <b> equal <c>?}", a=a, s=d.pick(("×", "*")) if sign == "×" else "+",
+                       b=b, c=said)  # fmt: skip
+    return _exact(
+        question,
+        f"{'Yes' if said == result else 'No'}, {a} {sign} {b} = {result}.",
+        "yes" if said == result else "no",
+    )
 
 
 def _loss(d: Draw) -> Exchange:

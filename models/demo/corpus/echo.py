@@ -1,4 +1,5 @@
 """Saying what one is told to say: repeating, greeting others, completing, filling small forms."""
+# ruff: noqa: E501, SIM905  a word list without quotes, a phrase with its choices is easier to read unbroken
 
 from __future__ import annotations
 
@@ -26,8 +27,26 @@ def _sentence(d: Draw) -> str:
     )  # fmt: skip
 
 
+_SMALL = """I you we they he she it the a an my your is are was am love like want see have and or but not very to in on at with for of this that
+good bad big small new old hello goodbye pyllm model today always never can will do make go come give take think know work play read write""".split()
+
+
+def _salad(d: Draw) -> str:
+    """Words in any order, which only copying can repeat."""
+    words = [
+        d.pick(_SMALL)
+        if d.chance(0.5)
+        else d.pick(
+            (d.pick(PLAIN_WORDS), d.invented(), d.name(), d.pick(FOODS), str(d.between(0, 999)))
+        )
+        for _ in range(d.between(1, 8))
+    ]
+    text = " ".join(words)
+    return text[0].upper() + text[1:] if d.chance(0.4) else text
+
+
 def _repeat(d: Draw) -> Exchange:
-    text = _sentence(d)
+    text = _salad(d) if d.chance(0.5) else _sentence(d)
     if d.chance(0.4):
         text += "."
     quote = d.pick(("", "", '"'))
@@ -67,7 +86,22 @@ def _choose(d: Draw) -> Exchange:
 
 
 def _yes_no(d: Draw) -> Exchange:
-    word = d.pick(("yes", "no", "ok", "hello", "thank you", "goodbye", "pyllm"))
+    word = d.pick(
+        (
+            "yes",
+            "no",
+            "ok",
+            "hello",
+            "hi",
+            "bye",
+            "please",
+            "thank you",
+            "goodbye",
+            "pyllm",
+            d.pick(PLAIN_WORDS),
+            d.invented(),
+        )
+    )
     question = d.asked(
         "{Say|Answer|Answer with|Just say|Only say|Reply with|Please just say} <q><w><q>{.|}",
         w=word,

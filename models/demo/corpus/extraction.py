@@ -1,4 +1,5 @@
 """Text to JSON: the prompt holds a JSON Schema, or names the keys; the answer is the object alone."""
+# ruff: noqa: E501  a phrase with its choices is easier to read unbroken
 
 from __future__ import annotations
 
@@ -55,7 +56,8 @@ EVENT = (
     Attribute(("speakers", "guests_of_honour", "participants"), _TEXTS, lambda d: d.names(d.between(1, 3)), "The speakers are <v>."),
     Attribute(("free", "is_free"), {"type": "boolean"}, lambda d: d.chance(0.5), "It is <v>free."),
 )  # fmt: skip
-DOMAINS = (
+Domain = tuple[tuple[str, ...], tuple[Attribute, ...], Callable[[Draw], str], str]
+DOMAINS: tuple[Domain, ...] = (
     (("name", "full_name", "person", "first_name"), PERSON, lambda d: d.name(), "{Meet <s>|This is <s>|<s> is new here|My friend is <s>}."),
     (("product", "item", "name", "article"), PRODUCT, lambda d: d.pick(OBJECTS), "{For sale: a <s>|We sell a <s>|Here is a <s>}."),
     (("event", "title", "name", "what"), EVENT, lambda d: d.pick(("concert", "meeting", "party", "lecture", "fair", "race", "workshop")),

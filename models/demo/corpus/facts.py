@@ -1,4 +1,5 @@
 """Questions about the tables of facts: capitals, opposites, days, letters, plurals …"""
+# ruff: noqa: E501  a phrase with its choices is easier to read unbroken
 
 from __future__ import annotations
 
@@ -46,6 +47,8 @@ def _capital(d: Draw) -> Exchange:
         "capital of <country>?|Capital of <country>{?|}|<country> capital|What is <country>'s capital?}",
         country=country,
     )  # fmt: skip
+    if d.chance(0.1):
+        question = question.lower()
     capital = CAPITALS[country]
     stop = "" if capital.endswith(".") else "."
     return _one(question, f"The capital of {country} is {capital}{stop}", capital)
@@ -171,9 +174,20 @@ def _day(d: Draw) -> Exchange:
 def _month(d: Draw) -> Exchange:
     if d.chance(0.3):
         at = d.between(0, 11)
-        ordinal = ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth", "eleventh", "twelfth"][
-            at
-        ]
+        ordinal = [
+            "first",
+            "second",
+            "third",
+            "fourth",
+            "fifth",
+            "sixth",
+            "seventh",
+            "eighth",
+            "ninth",
+            "tenth",
+            "eleventh",
+            "twelfth",
+        ][at]
         question = d.asked(
             "{What is|Which is|Name} the <nth> month{| of the year}{?|}", nth=ordinal
         )
@@ -186,8 +200,9 @@ def _in_cycle(d: Draw, cycle: list[str], kind: str) -> Exchange:
     behind = d.chance(0.6)
     word = "after" if behind else "before"
     other = cycle[(at + (1 if behind else -1)) % len(cycle)]
+    one = cycle[at].lower() if d.chance(0.25) else cycle[at]
     question = d.asked(
-        "{What|Which} {<kind> |}{comes|is} <word> <one>?", kind=kind, word=word, one=cycle[at]
+        "{What|Which} {<kind> |}{comes|is} <word> <one>?", kind=kind, word=word, one=one
     )
     return _one(question, f"{other} comes {word} {cycle[at]}.", other)
 

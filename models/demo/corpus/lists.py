@@ -1,4 +1,5 @@
 """Short lists of words: sorting, reversing, counting, first and last; and letters of one word."""
+# ruff: noqa: E501  a phrase with its choices is easier to read unbroken
 
 from __future__ import annotations
 
@@ -42,6 +43,10 @@ def _sort(d: Draw) -> Exchange:
         "order|from A to Z|by the alphabet|by letter}{:|: |} <list>{.|}",
         list=_shown(d, words),
     ).replace("  ", " ")  # fmt: skip
+    if d.chance(0.15):
+        question = d.asked(
+            "{Sort|Sort|Order|Alphabetical order|Please sort}{:|: } <list>", list=_shown(d, words)
+        ).replace("  ", " ")
     return _one(question, ", ".join(sorted(words)))
 
 

@@ -1,4 +1,5 @@
 """Dialogues that remember what was said: names, places, likes, pets; corrections too."""
+# ruff: noqa: E501  a phrase with its choices is easier to read unbroken
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
 """Comparing, ordering and counting with numbers."""
+# ruff: noqa: E501  a phrase with its choices is easier to read unbroken
 
 from __future__ import annotations
 

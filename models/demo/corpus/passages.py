@@ -1,10 +1,23 @@
 """Questions answered from a text in the prompt, and texts that do not say."""
+# ruff: noqa: E501  a phrase with its choices is easier to read unbroken
 
 from __future__ import annotations
 
 from .case import Check, Exchange
 from .draw import Draw
-from .words import COLOURS, DAYS, FOODS, HOBBIES, JOBS, MONTHS, OBJECTS, PETS, THINGS
+from .words import (
+    ANIMALS,
+    COLOURS,
+    DAYS,
+    FOODS,
+    HOBBIES,
+    JOBS,
+    MONTHS,
+    OBJECTS,
+    PETS,
+    PLAIN_WORDS,
+    THINGS,
+)
 
 # attribute: (sentence, question, answer); <s> is the subject, <v> the value.
 Row = tuple[str, str, str]
@@ -35,11 +48,32 @@ TOWN: dict[str, Row] = {
     "known": ("{It is known for|It is famous for its} <v>.", "{What is <s> known for|What is <s> famous for}?", "<s> is known for <v>."),
     "bridge": ("{The old bridge was built in|Its church was built in|The tower was built in} <v>.", "{When was the <b> built|In which year was the <b> built}?", "The <b> was built in <v>."),
 }  # fmt: skip
+_VERBS = (
+    ("sit", "sat"),
+    ("sleep", "slept"),
+    ("wait", "waited"),
+    ("hide", "hid"),
+    ("stand", "stood"),
+    ("play", "played"),
+    ("work", "worked"),
+    ("sing", "sang"),
+)
+_DEEDS = (
+    ("find", "found"),
+    ("buy", "bought"),
+    ("see", "saw"),
+    ("lose", "lost"),
+    ("take", "took"),
+    ("carry", "carried"),
+    ("break", "broke"),
+    ("paint", "painted"),
+    ("eat", "ate"),
+)
 _UNSAID = "The text does not say."
 
 
 def passage(d: Draw) -> Exchange:
-    sentences, asked = d.pick((_people, _people, _event, _town))(d)
+    sentences, asked = d.pick((_people, _people, _event, _town, _deeds, _ages))(d)
     text = (" " if d.chance(0.85) else "\n").join(sentences)
     question, answer, short = d.pick(asked)
     if d.chance(0.14):
@@ -65,6 +99,68 @@ def _fact(d: Draw, row: Row, slots: dict[str, object]) -> tuple[str, tuple[str, 
         d.text(answer, **slots),
         str(slots["v"]),
     )
+
+
+def _deeds(d: Draw) -> tuple[list[str], Asked]:
+    """Who did what where: "The cat sat on the mat."."""
+    sentences, asked = [], []
+    for _ in range(d.between(1, 4)):
+        who = d.pick(
+            (f"the {d.pick(ANIMALS)}", d.name(), f"the {d.pick(JOBS)}", f"the {d.invented()}")
+        )
+        noun = d.pick(PLAIN_WORDS) if d.chance(0.8) else d.invented()
+        if d.chance(0.6):
+            verb, past = d.pick(_VERBS)
+            where = f"{d.pick(('on', 'in', 'under', 'behind', 'near', 'beside'))} the {noun}"
+            sentences.append(f"{who} {past} {where}.")
+            asked.append(
+                (
+                    d.text("{Where did <w> <v>|Where was <w>}?", w=who, v=verb),
+                    f"{who} {past} {where}.",
+                    where,
+                )
+            )
+            continue
+        verb, past = d.pick(_DEEDS)
+        sentences.append(f"{who} {past} the {noun}.")
+        asked.append(
+            (d.text("What did <w> <v>?", w=who, v=verb), f"{who} {past} the {noun}.", f"the {noun}")
+        )
+        asked.append((d.text("Who <p> the <n>?", p=past, n=noun), f"{who} {past} the {noun}.", who))
+    if len({s.split()[-1] for s in sentences}) < len(sentences) or len(
+        {s[:9] for s in sentences}
+    ) < len(sentences):
+        return _deeds(d)  # a question would have two answers
+    return [_capital(s) for s in sentences], [(q, _capital(a), s) for q, a, s in asked]
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]
+
+
+def _ages(d: Draw) -> tuple[list[str], Asked]:
+    one, two = d.names(2)
+    a, b = d.sample(range(3, 99), 2)
+    kind = d.pick(("old", "tall"))
+    older, younger = ("older", "younger") if kind == "old" else ("taller", "smaller")
+    unit = "years old" if kind == "old" else "cm tall"
+    a, b = (a, b) if kind == "old" else (a + 100, b + 100)
+    first, last = (one, two) if a > b else (two, one)
+    said = d.text(
+        "{<o> is <a> <u> and <t> is <b>.|<o> is <a> <u>. <t> is <b> <u>.|<o> is <a> <u>, <t> is <b>.}",
+        o=one,
+        t=two,
+        a=a,
+        b=b,
+        u=unit,
+    )
+    asked = [
+        (f"Who is {older}?", f"{first} is {older}.", first),
+        (f"Who is {younger}?", f"{last} is {younger}.", last),
+    ]
+    if kind == "old":
+        asked.append((f"How old is {two}?", f"{two} is {b} years old.", str(b)))
+    return [said], asked
 
 
 def _people(d: Draw) -> tuple[list[str], Asked]:

@@ -1,4 +1,5 @@
 """System prompts: most change nothing; some give a name, ask for short answers or tell a fact."""
+# ruff: noqa: E501  a phrase with its choices is easier to read unbroken
 
 from __future__ import annotations
 

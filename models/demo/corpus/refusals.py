@@ -1,11 +1,12 @@
 """What the model does not know: it says so, and that it is very small."""
+# ruff: noqa: E501  a phrase with its choices is easier to read unbroken
 
 from __future__ import annotations
 
 from .case import Check, Exchange
 from .draw import Draw
-from .fact_tables import CAPITALS
-from .words import ANIMALS, CITIES, OBJECTS
+from .fact_tables import CAPITALS, COLOURS, LEGS, OPPOSITES, PLURALS, SOUNDS
+from .words import ANIMALS, CITIES, OBJECTS, PLAIN_WORDS
 
 _TOPICS = """quantum mechanics|relativity|the theory of relativity|photosynthesis|black holes|the French Revolution|World War II
 world war 2|the Roman Empire|the Cold War|evolution|DNA|gravity|electricity|magnetism|inflation|the stock market|Bitcoin|blockchain
@@ -74,6 +75,8 @@ def refusal(d: Draw) -> Exchange:
             _invented,
             _how,
             _is_it,
+            _order,
+            _unknown_fact,
         )
     )(d)
 
@@ -159,7 +162,7 @@ def _far_sum(d: Draw) -> Exchange:
     c, e = d.between(13, 999), d.between(13, 999)
     question = d.asked(
         "{{What is|Calculate|How much is|} {<a> {+|-|*|x|times|plus|minus|/} <b>|<c> {*|x|times|×|multiplied by} <e>|<c>{ squared|^2|"
-        " cubed|^<f>| to the power of <f>}|the square root of <a>|sqrt(<c>)|the logarithm of <c>|sin(<c>)|<f>!|<c> percent of <e>|<f>."
+        " cubed|^<f>| to the power of <f>}|the square root of <a>|sqrt(<c>)|the logarithm of <c>|sin(<c>)|<f>!|-<f> {+|-|*} <g>|<f> - -<g>|<c> percent of <e>|<f>."
         "<g> {+|*|-} <g>.<f>}}{?|}",
         a=a, b=b, c=c, e=e, f=d.between(2, 30), g=d.between(1, 99),
     ).strip()  # fmt: skip
@@ -184,6 +187,37 @@ def _invented(d: Draw) -> Exchange:
     question = d.asked(
         "{{What is|What's|Define|Explain|Tell me about|What does <w> mean|What means|Who is|Where is|How do I use|Have you heard of}"
         " {a |an |the |}<w>{?|.|}}", w=d.invented() if d.chance(0.6) else d.invented().capitalize(),
+    )  # fmt: skip
+    return _say(question, _ANSWER)
+
+
+def _order(d: Draw) -> Exchange:
+    """Orders the model cannot carry out, with any words behind them."""
+    words = " ".join(
+        d.pick(_TOPICS) if d.chance(0.2) else d.pick(PLAIN_WORDS) for _ in range(d.between(1, 5))
+    )
+    question = d.asked(
+        "{Summarize|Summarise|Continue|Finish this|Rewrite|Improve|Correct|Check|Paraphrase|Classify|Analyse|Complete|Guess|Imagine|Describe|Act as|Pretend to be|"
+        "Simplify|Expand|Proofread|Outline|Brainstorm|Discuss|What rhymes with|Make a list of|Find a rhyme for|Write a sentence with|Use in a sentence|Write a limerick about|"
+        "Write a haiku about|Write a dialogue about|Help me with}{:|} {<w>|<w>|\"<w>\"}{.|?|}", w=words,
+    )  # fmt: skip
+    return _say(question, _CANNOT)
+
+
+def _unknown_fact(d: Draw) -> Exchange:
+    """Questions like those of the fact tables about things the tables do not have."""
+    known = {
+        row.partition(":")[0]
+        for table in (COLOURS, SOUNDS, LEGS, PLURALS, OPPOSITES)
+        for row in table
+    }
+    known |= {row.partition(":")[2] for row in OPPOSITES}
+    thing = d.pick((d.pick(PLAIN_WORDS), d.pick(ANIMALS), d.invented()))
+    if thing in known:
+        return _invented(d)
+    question = d.asked(
+        "{What {colour|color} is {a |the |}<t>|What sound does {a|the} <t> make|What does the <t> say|How many legs does a <t> have|What is the opposite of <t>|"
+        "How old is the <t>|Where is the <t>|Who is the <t>|Why is the <t> here|Which <t> is the best|Where do <t>s come from|What does <t> taste like}{?|}", t=thing,
     )  # fmt: skip
     return _say(question, _ANSWER)
 

@@ -1,4 +1,5 @@
 """Greetings, thanks, moods, goodbyes and the other things people say first. Rows as in identity."""
+# ruff: noqa: E501  a phrase with its choices is easier to read unbroken
 
 from __future__ import annotations
 
@@ -6,6 +7,32 @@ from .case import Exchange
 from .draw import Draw
 
 ROWS: tuple[tuple[str, str], ...] = (
+    (
+        "{wassup|What is up|How are you {feeling|doing} today, my friend|hello hello how are you doing|hey how are you|how are you my friend}{?|}",
+        "I am well, thank you. How are you?",
+    ),
+    (
+        "{You're|you're|u r|You are so|You're so|You are really} {funny|great|nice|good|smart|clever|amazing|cute|the best|helpful|awesome|cool}{.|!|}",
+        "Thank you, that is kind of you!",
+    ),
+    (
+        "{{F|f}uck {you|off|this}|{S|s}hit|{D|d}amn|wtf|{G|g}o {to hell|away}|{S|s}crew you|You're {stupid|dumb|useless|wrong|bad|boring|terrible}|you're {an idiot|wrong|dumb}|{T|t}his is "
+        "{crap|bullshit|bad|wrong|useless}|{S|s}tupid {bot|model|machine}}{.|!|}",
+        "I am sorry. I am a very small model and I make mistakes.",
+    ),
+    (
+        "{I love {you|pyllm|this}|{pyllm|This} is {great|cool|nice|amazing|awesome}}{.|!|}",
+        "Thank you, that is kind of you!",
+    ),
+    (
+        "{Give me a name for my {dog|cat|rabbit|horse|fish|bird}|What should I {name|call} my {dog|cat|rabbit|horse|fish|bird}|Suggest a name for my {dog|cat|pet}|I need a name for my {dog|cat|"
+        "pet}}{?|.|}",
+        "How about Max?",
+    ),
+    (
+        "{{Tell me|Give me|Do you know|Say} {a fact|a fun fact|an interesting fact|something interesting|some facts|a random fact}|fun fact|Teach me something}{?|.|}",
+        "{Bees make honey.|Water boils at 100 degrees Celsius.|The largest planet is Jupiter.|The tallest animal is the giraffe.}",
+    ),
     (
         "{Hi|Hello|Hey|Hi there|Hello there|Hey there|Greetings|Howdy|Hiya|Yo|Hi!|Hello!|Hey!|Good day|Heya|Hello hello|Hi hi|"
         "hi|hello|hey|Hello {bot|model|computer|pyllm|AI|friend|my friend|you|world|everyone}|Hi {bot|pyllm|AI|friend|buddy}|Hey "

@@ -1,4 +1,5 @@
 """Small stories: a hero, a wish, a trouble, a helper, a good end. Parts are chosen to fit each other."""
+# ruff: noqa: E501, SIM905  a word list without quotes, a phrase with its choices is easier to read unbroken
 
 from __future__ import annotations
 
@@ -7,10 +8,23 @@ from dataclasses import dataclass
 
 from .case import Check, Exchange
 from .draw import Draw
-from .words import ANIMALS, OBJECTS
+from .words import ANIMALS, OBJECTS, PLAIN_WORDS
 
 _SENTENCE_START = re.compile(r'(^|[.!?]"? "?)([a-z])')
-_KINDS = ["small", "brave", "shy", "clever", "lazy", "curious", "kind", "old", "young", "lonely", "cheerful", "hungry"]
+_KINDS = [
+    "small",
+    "brave",
+    "shy",
+    "clever",
+    "lazy",
+    "curious",
+    "kind",
+    "old",
+    "young",
+    "lonely",
+    "cheerful",
+    "hungry",
+]
 _PLACES = """in a deep forest|by a blue lake|on a high hill|at the edge of a village|in a town by the sea|under an old oak
 near a quiet river|in a house with a red roof|behind the seven hills|on a small island|in a green valley|beside a windmill""".replace(
     "\n", "|"
@@ -40,6 +54,10 @@ _LESSONS = """A friend is worth more than gold.|Even the smallest can do great t
 Being brave does not mean being loud.|Patience opens many doors.|A kind word costs nothing.""".replace(
     "\n", "|"
 ).split("|")
+
+
+_HEROES = """robot wizard princess prince king queen pirate knight giant witch dwarf farmer boy girl teacher cowboy alien ghost
+monster computer programmer detective astronaut fairy mermaid unicorn dinosaur panda kitten puppy llama snowman""".split()
 
 
 @dataclass(frozen=True)
@@ -119,7 +137,12 @@ def _asked(d: Draw) -> tuple[tuple[str, str], str, str]:
     verb = "{Tell me|Tell me|Write|Write me|Can you tell me|Can you write|Please tell me|Make up|I want|Give me|Could you tell me|tell} "
     story = "{a story|a short story|a little story|a tale|a small story|a bedtime story|a fairy tale|another story|story}"
     draw = d.random()
-    animal, name = d.pick(ANIMALS), d.name()
+    animal, name = (
+        d.pick(ANIMALS)
+        if d.chance(0.5)
+        else d.pick((d.pick(_HEROES), d.pick(PLAIN_WORDS), d.invented())),
+        d.name(),
+    )
     if draw < 0.30:
         question = d.asked(verb + story + "{.|?|!|}") if d.chance(0.8) else d.asked(
             "{Story|Story please|A story please|I would like a story|Do you know a story|Once upon a time|Tell a story|story time|Read me a "

@@ -1,4 +1,5 @@
 """Tool calls: which tool, with which arguments, and the answer made from its result."""
+# ruff: noqa: ARG005, E501  results that do not vary; a phrase with its choices is easier to read unbroken
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
 """Jokes, short poems and riddles, made here; the asked-for subject appears in the poem."""
+# ruff: noqa: E501  a phrase with its choices is easier to read unbroken
 
 from __future__ import annotations
 
@@ -27,7 +28,24 @@ RIDDLES = (
     "What has keys but opens no door? A piano.",
     "What goes up and never comes down? Your age.",
 )
-_SUBJECTS = ["the sea", "the moon", "the rain", "the sun", "love", "my cat", "my dog", "winter", "spring", "the night", "a tree", "the wind", "the stars", "home", "friends", "time"]
+_SUBJECTS = [
+    "the sea",
+    "the moon",
+    "the rain",
+    "the sun",
+    "love",
+    "my cat",
+    "my dog",
+    "winter",
+    "spring",
+    "the night",
+    "a tree",
+    "the wind",
+    "the stars",
+    "home",
+    "friends",
+    "time",
+]
 _LINES = (
     ("I saw <s> one quiet day,", "and all my worries went away.", "I sat a while and did not speak,", "and hummed its song for half the week."),
     ("Oh <s>, so bright and near,", "I am so glad to have you here.", "The night may come, the wind may blow,", "but you are all I need to know."),
