@@ -61,7 +61,8 @@ class Block(nn.Module):
         mixed = attend(rotate(q, turn), rotate(k, turn), v)
         x = x + self.attn_output(mixed.transpose(1, 2).reshape(batch, length, width))
         h = self.ffn_norm(x)
-        return x + self.ffn_down(F.silu(self.ffn_gate(h)) * self.ffn_up(h))
+        x = x + self.ffn_down(F.silu(self.ffn_gate(h)) * self.ffn_up(h))
+        return x
 
 
 class Network(nn.Module):
@@ -69,14 +70,16 @@ class Network(nn.Module):
         super().__init__()
         self.shape = s
         self.token_embd = nn.Embedding(s.n_vocab, s.n_embd)
-        self.blk = nn.ModuleList(Block(s) for _ in range(s.n_layers))
+        blocks = [Block(s) for _ in range(s.n_layers)]
+        self.blk = nn.ModuleList(blocks)
         self.output_norm = nn.RMSNorm(s.n_embd, s.eps)
         pairs = torch.arange(0, s.head_dim, 2, dtype=torch.float64) / s.head_dim
         angles = torch.outer(torch.arange(s.context, dtype=torch.float64), s.rope_base**-pairs)
-        turn = torch.stack((angles.cos(), angles.sin())).float()  # [2, context, head_dim / 2]
+        self.turn: Tensor  # [2, context, head_dim / 2]
+        turn = torch.stack((angles.cos(), angles.sin())).float()
         self.register_buffer("turn", turn, persistent=False)
         self.apply(_initialise)
-        for block in self.blk:  # so that the sum over layers starts small
+        for block in blocks:  # so that the sum over layers starts small
             for linear in (block.attn_output, block.ffn_down):
                 nn.init.normal_(linear.weight, std=0.02 * (2 * s.n_layers) ** -0.5)
 
@@ -96,7 +99,7 @@ def _initialise(module: nn.Module) -> None:
 
 def rotate(x: Tensor, turn: Tensor) -> Tensor:
     """Pairs (2i, 2i+1) turned by position; float32 inside."""
-    even, odd = x.float().unflatten(-1, (-1, 2)).unbind(-1)
+    even, odd = x.float().reshape(*x.shape[:-1], -1, 2).unbind(-1)
     cos, sin = turn
     turned = torch.stack((even * cos - odd * sin, even * sin + odd * cos), -1)
     return turned.flatten(-2).type_as(x)

@@ -87,7 +87,7 @@ def _batches(options: argparse.Namespace) -> Iterator[Tensor]:
     done = 0
     with multiprocessing.get_context("spawn").Pool(max(1, (os.cpu_count() or 2) - 1)) as pool:
         for shard in pool.imap(make_shard, jobs):
-            for rows in torch.from_numpy(shard.astype(np.int32)).split(options.batch):
+            for rows in torch.split(torch.from_numpy(shard.astype(np.int32)), options.batch):
                 if done < options.steps:
                     yield rows.pin_memory() if torch.cuda.is_available() else rows
                 done += 1
@@ -105,7 +105,7 @@ def _step(network: Network, compute_loss: Callable[..., Tensor], rows: Tensor) -
     weight = torch.where(learn, 1.0, READ_WEIGHT)
     weight = torch.where(tokens == BOS, 0.0, weight)[:, 1:]
     loss = compute_loss(network, tokens, _mask((tokens == BOS).cumsum(1)), weight)
-    loss.backward()
+    torch.autograd.backward(loss)
     return loss.detach()
 
 
