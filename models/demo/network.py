@@ -61,8 +61,7 @@ class Block(nn.Module):
         mixed = attend(rotate(q, turn), rotate(k, turn), v)
         x = x + self.attn_output(mixed.transpose(1, 2).reshape(batch, length, width))
         h = self.ffn_norm(x)
-        x = x + self.ffn_down(F.silu(self.ffn_gate(h)) * self.ffn_up(h))
-        return x
+        return torch.add(x, self.ffn_down(F.silu(self.ffn_gate(h)) * self.ffn_up(h)))
 
 
 class Network(nn.Module):
