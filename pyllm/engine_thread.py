@@ -6,6 +6,7 @@ main thread, can never cut a step in half.
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 import weakref
@@ -30,6 +31,7 @@ class EngineThread:
         # SimpleQueue.put is reentrant: abort may be called by a generator's finalizer, in the
         # middle of anything, even on the engine thread itself.
         self._commands: queue.SimpleQueue[_Command | None] = queue.SimpleQueue()
+        self._process = os.getpid()  # the thread does not follow into a forked child
         self._lock = threading.Lock()  # orders submit before or after close, never across it
         self._closed = False
         self._thread = threading.Thread(
@@ -51,6 +53,9 @@ class EngineThread:
                 else:
                     inboxes[request.request_id] = inbox
 
+        if self._forked():
+            step = "load it in the child process, or start processes with the 'spawn' method"
+            raise PyLLMError(f"this LLM was loaded before a fork; {step}")
         with self._lock:
             if self._closed:
                 raise PyLLMError("this LLM is closed")
@@ -66,8 +71,14 @@ class EngineThread:
 
         self._commands.put(stop)
 
+    def _forked(self) -> bool:
+        return os.getpid() != self._process
+
     def close(self) -> None:
         """Stop after the current step; requests in flight end with an error. May be repeated."""
+        if self._forked():  # nothing runs here, and the lock may be held by a thread left behind
+            self._finalizer.detach()
+            return
         with self._lock:
             self._closed = True
         self._finalizer()

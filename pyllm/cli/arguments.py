@@ -7,6 +7,7 @@ follows a flag, each of which people type.
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -43,7 +44,7 @@ def parse(command: Command, typed: Sequence[str], environ: Mapping[str, str]) ->
     parsed = Parsed(help=HELP in given, debug=bool(given.get(DEBUG, [False])[-1]))
     if MODEL in given:
         parsed.model = str(given[MODEL][-1])
-    elif words:
+    elif words and not (command.demo and len(words) == 1 and _reads_as_prompt(words[0])):
         parsed.model = words.pop(0)
     if words and not command.takes_text and not parsed.help:
         raise CommandLineError(f"unexpected argument {words[0]!r}; usage: {usage(command)}")
@@ -55,6 +56,12 @@ def parse(command: Command, typed: Sequence[str], environ: Mapping[str, str]) ->
         elif flag in given:
             parsed.notes.append(f"{flag.shown} has no effect: {flag.ignored}")
     return parsed
+
+
+def _reads_as_prompt(word: str) -> bool:
+    """Whether a lone argument is a question for the embedded model rather than a file's path."""
+    several_words = len(word.split()) > 1 and not word.lower().endswith(".gguf")
+    return several_words and not os.path.lexists(word)
 
 
 def usage(command: Command) -> str:

@@ -26,6 +26,7 @@ class Command:
 
     words   usage of the arguments that are not flags; the first is the model, the rest is joined
             to one text and passed as `takes_text` (nothing may follow the model without it)
+    demo    the embedded model stands in when no model is named; a lone text is then the prompt
     """
 
     name: str
@@ -35,6 +36,7 @@ class Command:
     flags: tuple[Flag, ...]
     takes_text: str = ""
     model_required: bool = True
+    demo: bool = False
     notes: str = ""
 
     @property
@@ -48,7 +50,7 @@ RUN = Command(
     "run",
     "pyllm.cli.run:run",
     "chat with a model, or answer one PROMPT",
-    "MODEL [PROMPT]",
+    "[MODEL] [PROMPT]",
     (
         Flag(("-p", "--prompt"), "the prompt, instead of an argument", text, "TEXT", None),
         Flag(("-f", "--file"), "read the prompt from a file", text, "FILE", None),
@@ -63,9 +65,12 @@ RUN = Command(
         *IGNORED_CHAT,
     ),
     takes_text="prompt_words",
+    model_required=False,
+    demo=True,
     notes=(
-        "Without PROMPT a chat starts; /? lists what it understands. Text piped in comes before "
-        "PROMPT. A model without a chat template completes the text as it is."
+        "Without MODEL the small model that comes with pyllm answers. Without PROMPT a chat "
+        "starts; /? lists what it understands. Text piped in comes before PROMPT. A model "
+        "without a chat template completes the text as it is."
     ),
 )
 

@@ -14,6 +14,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TextIO
 
 from pyllm.cli.arguments import CommandLineError, Parsed, parse, usage
@@ -21,6 +22,7 @@ from pyllm.cli.commands import COMMANDS, Command, find_command
 from pyllm.cli.model_path import resolve_model
 from pyllm.cli.terminal import note, one_line, print_error
 from pyllm.cli.values import switch
+from pyllm.demo import demo_model
 from pyllm.errors import (
     DeviceError,
     ModelFileError,
@@ -102,7 +104,7 @@ def _run(command: Command, parsed: Parsed) -> int:
         arguments[command.takes_text] = parsed.text
     if parsed.model is None and command.model_required:
         raise CommandLineError(f"no MODEL was given; usage: {usage(command)}")
-    model = None if parsed.model is None else resolve_model(parsed.model)
+    model = _model(command, parsed)
     module, _, name = command.target.partition(":")
     function: Callable[..., int | None] = getattr(importlib.import_module(module), name)
     try:
@@ -111,6 +113,12 @@ def _run(command: Command, parsed: Parsed) -> int:
         raise _as_typed(command, error) from error
     sys.stdout.flush()
     return result or 0
+
+
+def _model(command: Command, parsed: Parsed) -> Path | None:
+    if parsed.model is not None:
+        return resolve_model(parsed.model)
+    return demo_model() if command.demo else None
 
 
 def _as_typed(command: Command, error: RequestError) -> Exception:

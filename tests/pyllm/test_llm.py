@@ -309,6 +309,30 @@ print(next(stream).token_ids != [])
     assert (done.returncode, done.stdout, done.stderr) == (0, "True\n", "")
 
 
+def test_an_llm_from_before_a_fork_says_so_instead_of_hanging():
+    code = """
+import os
+from tests.pyllm.test_llm import *
+llm = llm_of()
+if os.fork() == 0:
+    try:
+        llm.generate("a", GREEDY)
+    except PyLLMError as error:
+        print(error)
+    llm.close()
+    print(len(llm_of().generate("a", GREEDY)), flush=True)
+    os._exit(0)
+os.wait()
+print(len(llm.generate("a", GREEDY)))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    refusal, in_the_child, in_the_parent = done.stdout.splitlines()
+    assert "loaded before a fork; load it in the child" in refusal
+    assert (in_the_child, in_the_parent, done.returncode) == ("1", "1", 0)
+
+
 # ---- arguments of the constructor --------------------------------------------------------------
 
 

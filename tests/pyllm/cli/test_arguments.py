@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -30,6 +31,21 @@ def test_model_then_prompt_words() -> None:
     parsed = run("m.gguf", "-n", "5", "tell", "me", "--temp", "0", "more")
     assert (parsed.model, parsed.text) == ("m.gguf", "tell me more")
     assert sampling(parsed)["max_tokens"] == 5
+
+
+def test_a_lone_sentence_is_a_prompt_for_the_embedded_model() -> None:
+    assert (run("What is 3 + 4?").model, run("What is 3 + 4?").text) == (None, "What is 3 + 4?")
+
+
+@pytest.mark.parametrize("word", ["llama3", "my model.gguf", "dir/model"])
+def test_a_lone_word_or_file_is_a_model(word: str) -> None:
+    assert (run(word).model, run(word).text) == (word, None)
+
+
+def test_a_path_with_spaces_that_exists_is_a_model(tmp_path: Path) -> None:
+    folder = tmp_path / "my models"
+    folder.mkdir()
+    assert run(str(folder)).model == str(folder)
 
 
 def test_m_leaves_all_words_to_the_prompt() -> None:

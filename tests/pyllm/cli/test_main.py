@@ -126,7 +126,7 @@ def test_warnings_are_lines_too(monkeypatch: pytest.MonkeyPatch, capsys: Any) ->
         (["frobnicate"], "unknown command 'frobnicate'; allowed: run, show, "),
         (["m.gguf"], "unknown command 'm.gguf'; to run a model: pyllm run m.gguf"),
         (["--temp", "1"], "unknown option --temp; a command comes first: run, "),
-        (["run"], "no MODEL was given; usage: pyllm run MODEL [PROMPT] [options]"),
+        (["show"], "no MODEL was given; usage: pyllm show MODEL [options]"),
         (["show", "m.gguf", "--tensor"], "unknown option --tensor; did you mean --tensors?"),
     ],
 )
