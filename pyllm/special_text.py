@@ -1,8 +1,8 @@
 """Special tokens that a user writes stay plain text, also inside a chat template's output.
 
 A template writes "<|im_start|>" and means the token; a user who writes it must not open a turn.
-So each such text in a user's or tool's message is broken by a mark before the template renders,
-and the mark is taken out again once the template's own special tokens have been found.
+So each such text in a message of a user, a tool or the assistant is broken by a mark before the
+template renders, and the mark is taken out once the template's own special tokens are found.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 Messages = Sequence[Mapping[str, Any]]
 
-# Written by those who run the application, or by the model itself.
-_TRUSTED_ROLES = frozenset({"assistant", "developer", "system"})
+# Written by those who run the application. An answer is not: it may spell out what a user asked
+# for, and a real special token never reaches its text.
+_TRUSTED_ROLES = frozenset({"developer", "system"})
 # Unicode's noncharacters: never assigned, so hardly ever in a message.
 _MARKS = [chr(code) for code in range(0xFDD0, 0xFDF0)]
 _MAX_DEPTH = 100

@@ -31,7 +31,11 @@ class SwitchableHistory(FileHistory):
 
 def open_history(*, enabled: bool) -> History:
     """The user's history; one in memory when the file cannot be written, with a note."""
-    path = history_path()
+    try:
+        path = history_path()
+    except RuntimeError as error:  # no HOME and no entry in the password file
+        note(f"no history is kept: {error}")
+        return InMemoryHistory()
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         # Prompts are private: the file is readable by its owner only.

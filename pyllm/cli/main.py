@@ -24,6 +24,7 @@ from pyllm.cli.terminal import note, one_line, print_error
 from pyllm.cli.values import switch
 from pyllm.demo import demo_model
 from pyllm.errors import (
+    ContextLengthError,
     DeviceError,
     ModelFileError,
     PyLLMError,
@@ -50,6 +51,7 @@ _BAD_INPUT = (
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command line and returns its exit code; `argv` defaults to sys.argv[1:]."""
     typed = list(sys.argv[1:] if argv is None else argv)
+    _replace_closed_streams()
     _write_any_character(sys.stdout)
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
@@ -74,6 +76,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         except Exception as error:
             hint = "this is a defect of pyllm; --debug prints where"
             return _failed(f"{type(error).__name__}: {error}; {hint}", 1, typed)
+
+
+def _replace_closed_streams() -> None:
+    """Python has no stdout or stderr when it was started with them closed (`>&-`)."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            stays_open = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - for the whole run
+            setattr(sys, name, stays_open)
 
 
 def _dispatch(typed: list[str]) -> int:
@@ -123,6 +133,9 @@ def _model(command: Command, parsed: Parsed) -> Path | None:
 
 def _as_typed(command: Command, error: RequestError) -> Exception:
     """The same error, naming the option a person can change instead of the library's field."""
+    if isinstance(error, ContextLengthError):
+        step = "; a larger context is -c/--ctx-size" if command.name == "run" else ""
+        return CommandLineError(f"{error}{step}")
     flags = [flag for flag in command.flags if flag.keyword == error.field]
     if not flags:
         return error

@@ -17,7 +17,10 @@ def resolve_model(name: str) -> Path:
     """The GGUF file `name` stands for: the file itself, or the only one in a directory."""
     if not name:
         raise CommandLineError("MODEL is empty; give the path of a GGUF file")
-    path = Path(name).expanduser()
+    try:
+        path = Path(name).expanduser()
+    except RuntimeError:  # ~somebody who has no home
+        raise CommandLineError(_missing(name)) from None
     if path.is_dir():
         return _only_gguf(path)
     if not path.exists():

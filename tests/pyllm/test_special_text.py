@@ -55,14 +55,14 @@ def test_users_cannot_write_special_tokens(parts):
     assert ids == [256, *map(ord, content), 257]
 
 
-def test_the_systems_and_the_models_own_words_are_trusted():
+def test_only_the_systems_words_are_trusted():
     messages = [
         {"role": "system", "content": "<|im|>"},
         {"role": "user", "content": "<|im|>"},
         {"role": "assistant", "content": "<|im|>"},
     ]
     plain = list(map(ord, "<|im|>"))
-    assert rendered(messages) == [256, 258, 257, 256, *plain, 257, 256, 258, 257]
+    assert rendered(messages) == [256, 258, 257, 256, *plain, 257, 256, *plain, 257]
 
 
 def test_harmless_messages_are_passed_through_untouched():

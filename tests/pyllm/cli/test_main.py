@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import shlex
 import subprocess
 import sys
 import warnings
@@ -192,3 +193,33 @@ def test_a_reader_that_leaves_is_no_error() -> None:
     assert run.stderr.read() == b""
     assert run.wait(timeout=20) in (0, 1)
     run.stderr.close()
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_closed_streams_are_no_error(closed: str) -> None:
+    command = " ".join(map(shlex.quote, COMMAND))
+    done = subprocess.run(
+        f"{command} run 'What is 3 + 4?' </dev/null {closed}",
+        shell=True,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_home_that_does_not_exist_is_a_missing_file(capsys: Any) -> None:
+    assert main(["show", "~nobody-of-that-name/model.gguf"]) == 2
+    assert "no such file: '~nobody-of-that-name/model.gguf'" in capsys.readouterr().err
+
+
+def test_a_prompt_that_does_not_fit_names_the_option(
+    monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    assert main(["run", "-c", "16", "-p", "word " * 40]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("pyllm: error: the prompt has ")
+    assert error.count("\n") == 1
+    assert "-c" in error
