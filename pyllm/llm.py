@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from pyllm.chat import ChatRenderer, as_conversations, is_conversation
+from pyllm.checks import check_integer
 from pyllm.engine import Engine, EngineModel
 from pyllm.engine_thread import EngineThread, Inbox
 from pyllm.errors import PyLLMError, RequestError
@@ -63,12 +64,9 @@ class LLM:
         if enable_prefix_caching:
             limit = "is not supported by this version; leave it out"
             raise RequestError("enable_prefix_caching", enable_prefix_caching, limit)
-        for field, value in (
-            ("max_num_seqs", max_num_seqs),
-            ("max_num_batched_tokens", max_num_batched_tokens),
-        ):
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise RequestError(field, value, "must be an integer of at least 1")
+        check_integer("max_num_seqs", max_num_seqs, 1, 2**31 - 1)
+        check_integer("max_num_batched_tokens", max_num_batched_tokens, 1, 2**31 - 1)
+        check_integer("seed", seed, -(2**63), 2**64 - 1)
         if max_num_batched_tokens < max_num_seqs:  # before loading: that takes a while
             limit = f"must be at least max_num_seqs ({max_num_seqs})"
             raise RequestError("max_num_batched_tokens", max_num_batched_tokens, limit)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from pyllm.architectures import builders
+from pyllm.checks import check_integer
 from pyllm.config import ModelConfig, read_config
 from pyllm.errors import MemoryBudgetError, RequestError
 from pyllm.gguf import GGUFFile
@@ -34,6 +35,7 @@ __all__ = ["Model", "load_model"]
 Progress = Callable[[int, int], None]  # (bytes of weights done, bytes of weights in all)
 FLOAT_BYTES = 4
 PREFETCHED = 3  # weights read ahead of packing: a cold file then loads as fast as a cached one
+MAX_THREADS = 1024  # more would be a mistake; the core refuses them too
 PANEL_TOKENS = 16  # the cache stores tokens in vectors of 16
 
 
@@ -80,7 +82,9 @@ def load_model(
     Beside the cache, memory stays within 1.15 x the file: a weight's file pages are dropped as
     soon as it is packed.
     """
-    _require_positive(
+    if not isinstance(path, str | os.PathLike):
+        raise RequestError("model", path, "must be the path of a GGUF file")
+    _check_sizes(
         num_threads=num_threads, max_model_len=max_model_len, max_num_seqs=max_num_seqs,
         max_num_batched_tokens=max_num_batched_tokens, kv_cache_bytes=kv_cache_bytes,
         block_size=block_size,
@@ -158,7 +162,8 @@ def _pack_all(
     return operands
 
 
-def _require_positive(**values: int | None) -> None:
+def _check_sizes(**values: int | None) -> None:
+    limits = {"num_threads": MAX_THREADS, "kv_cache_bytes": 2**62}
     for name, value in values.items():
-        if value is not None and value < 1:
-            raise RequestError(name, value, "must be at least 1")
+        if value is not None:
+            check_integer(name, value, 1, limits.get(name, 2**31 - 1))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import enum
+import math
 import numbers
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pyllm.checks import check_integer
 from pyllm.errors import RequestError
 
 MAX_N = 128  # sequences of one request; every one of them holds its own KV blocks
@@ -99,7 +101,7 @@ class SamplingParams:
         for field, smallest, largest, optional in _INTEGERS:
             value = getattr(self, field)
             if not (optional and value is None):
-                _check_integer(field, value, smallest, largest)
+                check_integer(field, value, smallest, largest)
         for field in _FLAGS:
             if not isinstance(getattr(self, field), bool):
                 raise RequestError(field, getattr(self, field), "must be True or False")
@@ -188,7 +190,10 @@ def _asks_nothing(value: object) -> bool:
 def _check_real(field: str, value: object, low: float, high: float) -> None:
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise RequestError(field, value, "must be a number")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # an integer of more than 308 digits
+        number = math.inf
     if not low <= number <= high:  # NaN is in no range
         raise RequestError(field, number, f"must be {_span(low, high)}")
 
@@ -198,15 +203,8 @@ def _span(low: float, high: float) -> str:
     return lower if high == _F32_MAX else f"{lower} and at most {high:g}"
 
 
-def _check_integer(field: str, value: object, low: int, high: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
-        raise RequestError(field, value, "must be an integer")
-    if not low <= int(value) <= high:
-        raise RequestError(field, int(value), f"must be at least {low} and at most {high}")
-
-
 def _check_ids(field: str, ids: object, n_vocab: int | None) -> None:
     if isinstance(ids, str | bytes) or not isinstance(ids, Iterable):
         raise RequestError(field, ids, "must be a list of token ids")
     for token in ids:
-        _check_integer(field, token, 0, (n_vocab or 2**31) - 1)
+        check_integer(field, token, 0, (n_vocab or 2**31) - 1)

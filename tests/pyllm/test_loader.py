@@ -277,3 +277,8 @@ def test_weights_are_read_ahead_of_packing(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(loader, "pack", pack_after)
     load(model_path("llama")).close()
     assert sorted(asked) == sorted(stored)
+
+
+def test_a_model_must_be_a_path() -> None:
+    with pytest.raises(RequestError, match="must be the path of a GGUF file"):
+        load_model(None)  # type: ignore[arg-type]

@@ -1,0 +1,20 @@
+"""Integers within bounds, and nothing that only looks like one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pyllm.checks import check_integer
+from pyllm.errors import RequestError
+
+
+@pytest.mark.parametrize("value", [1, 8, np.int32(3)])
+def test_integers_within_bounds_pass(value: int) -> None:
+    check_integer("n", value, 1, 8)
+
+
+@pytest.mark.parametrize("value", [0, 9, 10**400, 1.0, "1", True, None])
+def test_anything_else_is_named(value: object) -> None:
+    with pytest.raises(RequestError, match="n: "):
+        check_integer("n", value, 1, 8)
