@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import string
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sized
 from typing import Any, Final
 
 from pyllm.tokenizer.template_budget import MAX_INTEGER_BITS, Budget, BudgetExceeded
@@ -27,6 +27,7 @@ _MAX_WIDTH = 10_000
 _MAX_COUNT = 100_000
 _MAX_PRECISION = 100  # decimal places
 _MAX_SEARCH = 1 << 27  # haystack × needle: searching backwards is quadratic in CPython
+_MAX_JOIN_SEPARATOR = 64  # characters, between items whose number is unknown
 _MAX_CHAR_BYTES = 4
 _CASE_CHANGES = frozenset({"capitalize", "casefold", "lower", "swapcase", "title", "upper"})
 _LIST_ITEM_BYTES = 64  # a short string and its place in a list
@@ -71,9 +72,10 @@ def _check_lines(budget: Budget, text: str) -> None:
 def _check_join(budget: Budget, separator: object, items: object) -> None:
     if isinstance(items, str):
         _check_characters(budget, items)
-    if isinstance(items, str | list | tuple | dict):
-        n_items = len(items)
-        budget.reserve(budget.weigh(items) + n_items * len(str(separator)))
+    if isinstance(items, Sized):  # a range has a length too
+        budget.reserve(budget.weigh(items) + len(items) * (len(str(separator)) + _LIST_ITEM_BYTES))
+    else:  # an iterator's length is unknown: at most 100,000 items, the sandbox's longest range
+        _limit("the separator of an iterator's items", str(separator), _MAX_JOIN_SEPARATOR)
 
 
 def _check_characters(budget: Budget, text: str) -> None:
