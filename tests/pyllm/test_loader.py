@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -235,6 +236,7 @@ print(peak_rss() - before)
 """
 
 
+@pytest.mark.skipif("PYLLM_SANITIZED" in os.environ, reason="sanitizers take memory of their own")
 @pytest.mark.parametrize("kind", [gguf.GGMLQuantizationType.F16, gguf.GGMLQuantizationType.Q8_0])
 def test_peak_memory_stays_near_the_file(kind: gguf.GGMLQuantizationType, tmp_path: Path) -> None:
     """The file's pages and the packed copy must never be resident together."""
