@@ -134,8 +134,8 @@ def _model(command: Command, parsed: Parsed) -> Path | None:
 def _as_typed(command: Command, error: RequestError) -> Exception:
     """The same error, naming the option a person can change instead of the library's field."""
     if isinstance(error, ContextLengthError):
-        step = "; a larger context is -c/--ctx-size" if command.name == "run" else ""
-        return CommandLineError(f"{error}{step}")
+        counts = f"{error.prompt_tokens} tokens, the context holds {error.max_model_len}"
+        return CommandLineError(f"the prompt has {counts}; shorten it, or raise -c/--ctx-size")
     flags = [flag for flag in command.flags if flag.keyword == error.field]
     if not flags:
         return error
