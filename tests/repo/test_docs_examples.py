@@ -6,12 +6,14 @@ import contextlib
 import io
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from pyllm.demo import demo_model
 from tests.support.child_process import environment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,12 +39,9 @@ COMMANDS = [line for page in PAGES for line in commands(page)]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the `model.gguf` that the examples speak of: tiny, random weights."""
+    """A folder with the `model.gguf` that the examples speak of: the embedded one."""
     folder = tmp_path_factory.mktemp("docs")
-    script = ROOT / "bench" / "make_model.py"
-    subprocess.run(
-        [sys.executable, str(script), "tiny", "F16", str(folder / "model.gguf")], check=True
-    )
+    shutil.copy(demo_model(), folder / "model.gguf")
     return folder
 
 
