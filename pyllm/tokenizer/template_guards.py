@@ -73,7 +73,8 @@ def _check_join(budget: Budget, separator: object, items: object) -> None:
     if isinstance(items, str):
         _check_characters(budget, items)
     if isinstance(items, Sized):  # a range has a length too
-        budget.reserve(budget.weigh(items) + len(items) * (len(str(separator)) + _LIST_ITEM_BYTES))
+        each = _MAX_CHAR_BYTES * len(str(separator)) + _LIST_ITEM_BYTES
+        budget.reserve(budget.weigh(items) + len(items) * each)
     else:  # an iterator's length is unknown: at most 100,000 items, the sandbox's longest range
         _limit("the separator of an iterator's items", str(separator), _MAX_JOIN_SEPARATOR)
 

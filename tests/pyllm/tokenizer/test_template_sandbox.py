@@ -132,6 +132,7 @@ BOMBS = {
     "join a range": "{{ range(100000) | join('x' * 100000) }}",
     "join a shorter range": "{{ range(10000) | join('x' * 20000) }}",
     "join method of an iterator": "{{ ('x' * 20000).join(range(10000) | map('string')) }}",
+    "join by wide characters": "{{ (['a'] * 900) | join('\U0001f600' * 30000) | length }}",
     "join by markup": "{{ range(10000) | join(('x' * 20000) | e) }}",
     "split": "{{ ('a ' * 4000000).split(' ') | length }}",
     "lines": "{{ ('\n' * 8000000).splitlines() | length }}",
