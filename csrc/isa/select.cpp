@@ -6,6 +6,10 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#elif defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+#elif defined(__aarch64__) && defined(__APPLE__)
+#include <sys/sysctl.h>
 #endif
 
 namespace pyllm {
@@ -28,6 +32,17 @@ constexpr Isa kIsas[] = {
 #undef PYLLM_ISA_ROW
 };
 
+struct Requirement {
+  bool present;
+  const char* feature;
+};
+
+std::string first_missing(std::initializer_list<Requirement> requirements) {
+  for (const Requirement& r : requirements)
+    if (!r.present) return r.feature;
+  return "";
+}
+
 #if defined(__x86_64__)
 // What CPUID reports and the operating system saves on a context switch (XGETBV): both are needed.
 struct Cpu {
@@ -49,17 +64,6 @@ struct Cpu {
   static bool has(unsigned bits, int bit) { return (bits >> bit & 1u) != 0; }
 };
 
-struct Requirement {
-  bool present;
-  const char* feature;
-};
-
-std::string first_missing(std::initializer_list<Requirement> requirements) {
-  for (const Requirement& r : requirements)
-    if (!r.present) return r.feature;
-  return "";
-}
-
 std::string missing_for(const std::string& name) {
   static const Cpu cpu;
   const auto has = Cpu::has;
@@ -80,6 +84,30 @@ std::string missing_for(const std::string& name) {
                      {zmm, "operating system support for 512-bit registers"}});
   if (!avx512.empty() || name == "avx512") return avx512;
   return first_missing({{has(cpu.leaf7_ecx, 11), "AVX512_VNNI"}});
+}
+#elif defined(__aarch64__)
+#if defined(__APPLE__)
+bool has_feature(const char* name) {
+  int value = 0;
+  size_t size = sizeof value;
+  return sysctlbyname(name, &value, &size, nullptr, 0) == 0 && value != 0;
+}
+bool has_dotprod() { return has_feature("hw.optional.arm.FEAT_DotProd"); }
+bool has_i8mm() { return has_feature("hw.optional.arm.FEAT_I8MM"); }
+#elif defined(__linux__)
+// Bits of the kernel's interface, spelled out because older headers lack the second.
+bool has_dotprod() { return (getauxval(AT_HWCAP) >> 20 & 1u) != 0; }
+bool has_i8mm() { return (getauxval(AT_HWCAP2) >> 13 & 1u) != 0; }
+#else
+bool has_dotprod() { return false; }
+bool has_i8mm() { return false; }
+#endif
+
+std::string missing_for(const std::string& name) {
+  if (name == "scalar" || name == "neon") return "";
+  const std::string dotprod = first_missing({{has_dotprod(), "FEAT_DotProd"}});
+  if (!dotprod.empty() || name == "dotprod") return dotprod;
+  return first_missing({{has_i8mm(), "FEAT_I8MM"}});
 }
 #else
 std::string missing_for(const std::string&) { return ""; }

@@ -1,0 +1,79 @@
+// Attention over one chunk, and the merge of chunks.
+#include "compare.h"
+#include "samples.h"
+
+namespace pyllm_test {
+namespace {
+
+using Floats = std::vector<float>;
+
+struct Shape {
+  int64_t n_rows, k_dim, v_stride;
+};
+
+Floats attend(const Shape& s, const Floats& q, const std::vector<int32_t>& n_visible,
+              const std::vector<uint16_t>& keys, const std::vector<uint16_t>& values) {
+  const uint16_t* key_panels[16];
+  const uint16_t* value_panels[16];
+  for (int64_t i = 0; i < 16; ++i) {
+    key_panels[i] = keys.data() + i * 16 * s.k_dim;
+    value_panels[i] = values.data() + i * 16 * s.v_stride;
+  }
+  const auto rows = static_cast<size_t>(s.n_rows);
+  Floats scores(rows * pyllm::kAttentionChunk);
+  Floats tile(static_cast<size_t>(64 * s.k_dim > 4096 ? 64 * s.k_dim : 4096));
+  Floats result(rows * static_cast<size_t>(2 + s.v_stride), 9.0f);  // unseen rows keep it
+  const pyllm::AttentionArgs args{
+      s.n_rows,         s.k_dim,       s.v_stride,           q.data(),
+      n_visible.data(), key_panels,    value_panels,         scores.data(),
+      tile.data(),      result.data(), result.data() + rows, result.data() + 2 * rows};
+  pyllm::kernels().attention_chunk(&args);
+  return result;
+}
+
+void compare_chunk(const Shape& s, Random* random, Comparison* comparison) {
+  const Floats q = random->reals(s.n_rows * s.k_dim, 0.5f);
+  const std::vector<uint16_t> keys = random->halves(256 * s.k_dim);
+  const std::vector<uint16_t> values = random->halves(256 * s.v_stride);
+  std::vector<int32_t> n_visible(static_cast<size_t>(s.n_rows));
+  for (const int64_t most : {1, 17, 256}) {
+    for (int32_t& n : n_visible) n = static_cast<int32_t>(random->below(most + 1));
+    n_visible.back() = static_cast<int32_t>(most);
+    comparison->check("attention of " + std::to_string(s.n_rows) + " rows, " +
+                          std::to_string(s.k_dim) + " dimensions, " + std::to_string(most) +
+                          " tokens",
+                      [&] { return attend(s, q, n_visible, keys, values); });
+  }
+}
+
+void compare_merge(int64_t n, float max, float next_max, Random* random, Comparison* comparison) {
+  const Floats out = random->reals(n), next = random->reals(n);
+  comparison->check("attention_merge " + std::to_string(n), [&] {
+    Floats result = out;
+    float largest = max, sum = 3.5f;
+    pyllm::kernels().attention_merge(&largest, &sum, result.data(), next_max, 2.25f, next.data(),
+                                     n);
+    result.insert(result.end(), {largest, sum});
+    return result;
+  });
+  comparison->check("attention_finish " + std::to_string(n - 3), [&] {
+    Floats dst(out.size(), 9.0f);
+    pyllm::kernels().attention_finish(out.data(), 3.7f, dst.data(), n - 3);
+    return dst;
+  });
+}
+
+}  // namespace
+
+void compare_attention(Comparison* comparison) {
+  Random random(4);
+  for (const int64_t n_rows : {1, 2, 3, 4, 5, 6, 7, 13, 64}) {
+    compare_chunk({n_rows, 64, 64}, &random, comparison);
+    compare_chunk({n_rows, 40, 48}, &random, comparison);
+  }
+  compare_chunk({8, 128, 128}, &random, comparison);
+  compare_merge(64, 1.5f, -0.5f, &random, comparison);
+  compare_merge(80, -90.0f, 20.0f, &random, comparison);
+}
+
+}  // namespace pyllm_test
