@@ -171,16 +171,21 @@ ActKind act_kind(int type) {
   }
 }
 
-int64_t act_bytes(ActKind kind, int64_t cols) {
+ActLayout act_layout(ActKind kind, int64_t cols, int64_t n_tokens) {
+  const auto blocks = [&](size_t block_bytes) -> ActLayout {
+    const auto bytes = static_cast<int64_t>(block_bytes);
+    return {bytes, bytes * n_tokens, round_up(bytes * n_tokens * ((cols + 255) / 256), kActAlign)};
+  };
   switch (kind) {
-    case kActF32:
-      return round_up(4 * cols, kActAlign);
     case kActQ8x32:
-      return round_up(cols + 8 * (cols / 32), kActAlign);
+      return blocks(sizeof(ActBlock8x32));
     case kActQ8x128:
-      return round_up(cols + 4 * (cols / 128) + 2 * (cols / 32) + 4 * (cols / 16), kActAlign);
+      return blocks(sizeof(ActBlock256));
+    default: {
+      const int64_t row = round_up(4 * cols, kActAlign);
+      return {row, row, row * n_tokens};
+    }
   }
-  return 0;
 }
 
 int64_t packed_row_bytes(const PackedTensor& w) { return format_row_bytes(w.type, w.cols); }
