@@ -161,8 +161,24 @@ static const FormatKernels* kernels_for(int type) {
       return kernels_of<FloatFormat<BF16Line>>();
     case kQ4_0:
       return kernels_of<BlockFormat<Q4_0>>();
+    case kQ4_1:
+      return kernels_of<BlockFormat<Q4_1>>();
+    case kQ5_0:
+      return kernels_of<BlockFormat<Q5_0>>();
+    case kQ5_1:
+      return kernels_of<BlockFormat<Q5_1>>();
     case kQ8_0:
       return kernels_of<BlockFormat<Q8_0>>();
+    case kIQ4_NL:
+      return kernels_of<BlockFormat<IQ4NL>>();
+    case kMXFP4:
+      return kernels_of<BlockFormat<MXFP4>>();
+    case kQ2_K:
+      return kernels_of<SuperblockFormat<Q2K>>();
+    case kQ3_K:
+      return kernels_of<SuperblockFormat<Q3K>>();
+    case kIQ4_XS:
+      return kernels_of<SuperblockFormat<IQ4XS>>();
     case kQ4_K:
       return kernels_of<SuperblockFormat<Q4K>>();
     case kQ5_K:

@@ -27,10 +27,12 @@ struct Tokens {
 // -kOffset * (sum of the sub-block's activations): undoes the offset of its weights.
 template <class F>
 static inline I32 sub_block_bias(const ActBlock256& act, int k) {
-  static_assert(F::kOffset == 0 || F::kOffset == 32 || F::kOffset == 64 || F::kOffset == 128);
+  static_assert(F::kOffset == 0 || F::kOffset == 4 || F::kOffset == 32 || F::kOffset == 64 ||
+                F::kOffset == 128);
   if constexpr (F::kOffset == 0 || Dot<F::kBits>::kSigned) return i32_zero();
   I32 bias = i32_set1(act.bias16[k / 16]);  // of 16 elements with an offset of 32
   if constexpr (F::kGroups == 8) bias = i32_add(bias, i32_set1(act.bias16[k / 16 + 1]));
+  if constexpr (F::kOffset == 4) return i32_sar<3>(bias);  // exact: a multiple of 32
   if constexpr (F::kOffset == 64) return i32_shl<1>(bias);
   if constexpr (F::kOffset == 128) return i32_shl<2>(bias);
   return bias;

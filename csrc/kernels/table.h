@@ -65,7 +65,8 @@ struct PackField {
   int32_t src;    // byte offset inside the file's block
   int32_t dst;    // byte offset inside the packed block of 16 rows
   int32_t count;  // elements
-  int32_t size;   // bytes per element: 2 or 4
+  int32_t size;   // bytes per element: 1, 2 or 4
+  bool planes;    // 4-byte elements of 32 bits: bit 4g + b of the file becomes bit g of byte b
 };
 
 struct PackArgs {

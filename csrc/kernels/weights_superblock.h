@@ -119,3 +119,91 @@ struct Q6K {
     return u8_or(nibble(low, quarter / 2), move_bits(high, 2 * quarter, 4, 2));
   }
 };
+
+// What Q2_K and Q3_K share: 2 bits a weight, four 32-element groups to a byte.
+static inline U8 two_bits(const uint8_t* lines, int half, int sub, int group) {
+  return move_bits(u8_load(lines + kLine * (8 * half + 4 * (sub % 2) + group)), 2 * (sub / 2), 0,
+                   2);
+}
+
+struct Q3K {
+  static constexpr int kBits = 3, kSubs = 8, kGroups = 4;
+  static constexpr int kOffset = 4, kMins = 0;
+  static constexpr int64_t kBytes = kQ3_KBody + kHalfLine;
+  static inline SuperBlock block(const uint8_t* tile, int64_t i, int64_t n) {
+    return paired_block(tile, i, n, kQ3_KBody);
+  }
+  // Scale i = 8 * half + sub: a nibble of byte i % 8 and two bits of byte 8 + i % 4, minus 32.
+  static inline I32 scale(const SuperBlock& b, int half, int sub) {
+    const uint8_t* lines = b.body + kQ3_KScales;
+    const I32 low = byte_of(i32_load(lines + kLine * (sub / 4)), sub % 4);
+    const I32 high = byte_of(i32_load(lines + 2 * kLine), sub % 4);
+    const I32 nib = i32_and(half ? i32_shr<4>(low) : low, i32_set1(15));
+    const int at = 2 * half + sub / 4;
+    const I32 moved = at == 0   ? i32_shl<4>(high)
+                      : at == 1 ? i32_shl<2>(high)
+                      : at == 2 ? high
+                                : i32_shr<2>(high);
+    return i32_sub(i32_or(nib, i32_and(moved, i32_set1(0x30))), i32_set1(32));
+  }
+  static inline F32 d(const SuperBlock& b) { return half_line(b.d); }
+  static inline U8 weights(const SuperBlock& b, int half, int sub, int group) {
+    const U8 high = u8_load(b.body + kLine * (4 * (sub % 2) + group));
+    return u8_or(two_bits(b.body + kQ3_KLow, half, sub, group),
+                 move_bits(high, 4 * half + sub / 2, 2, 1));
+  }
+};
+
+struct Q2K {
+  static constexpr int kBits = 2, kSubs = 8, kGroups = 4;
+  static constexpr int kOffset = 0;
+  static constexpr int kMins = 8;
+  static constexpr int64_t kBytes = kQ2_KBlock;
+  static inline SuperBlock block(const uint8_t* tile, int64_t i, int64_t) {
+    return {tile + i * kBytes, tile + i * kBytes};
+  }
+  static inline I32 scale(const SuperBlock& b, int half, int sub) {
+    const I32 both =
+        byte_of(i32_load(b.body + kQ2_KScales + kLine * (2 * half + sub / 4)), sub % 4);
+    return i32_and(both, i32_set1(15));
+  }
+  static inline I32 min_pair(const SuperBlock& b, int half, int pair) {
+    const I32 both = i32_load(b.body + kQ2_KScales + kLine * (2 * half + pair / 2));
+    return word_pair(i32_and(i32_shr<4>(both), i32_set1(0x0f0f0f0f)), pair % 2);
+  }
+  static inline F32 d(const SuperBlock& b) { return half_line(b.d); }
+  static inline F32 dmin(const SuperBlock& b) { return half_line(b.d + kHalfLine); }
+  static inline U8 weights(const SuperBlock& b, int half, int sub, int group) {
+    return two_bits(b.body + kQ2_KQuants, half, sub, group);
+  }
+};
+
+// The 16 levels of IQ4_NL and IQ4_XS, plus 128.
+alignas(16) static const uint8_t kIQ4Levels[16] = {1,   24,  45,  63,  79,  93,  106, 118,
+                                                   129, 141, 153, 166, 181, 197, 217, 241};
+
+struct IQ4XS {
+  static constexpr int kBits = 8, kSubs = 4, kGroups = 8;
+  static constexpr int kOffset = 128, kMins = 0;
+  static constexpr int64_t kBytes = kIQ4_XSBlock;
+  static inline SuperBlock block(const uint8_t* tile, int64_t i, int64_t) {
+    return {tile + i * kBytes, tile + i * kBytes};
+  }
+  // Scale i = 4 * half + sub: nibble i of a dword and bits 2i of a word, minus 32.
+  static inline I32 scale(const SuperBlock& b, int half, int sub) {
+    const I32 bytes = byte_of(i32_load(b.body + kIQ4_XSScales), 2 * half + sub / 2);
+    const I32 low = i32_and(sub % 2 ? i32_shr<4>(bytes) : bytes, i32_set1(15));
+    const I32 words = i32_load_u16(b.d + kHalfLine);
+    const I32 top = half ? i32_shr<8>(words) : words;
+    const I32 moved = sub == 0   ? i32_shl<4>(top)
+                      : sub == 1 ? i32_shl<2>(top)
+                      : sub == 2 ? top
+                                 : i32_shr<2>(top);
+    return i32_sub(i32_or(low, i32_and(moved, i32_set1(0x30))), i32_set1(32));
+  }
+  static inline F32 d(const SuperBlock& b) { return half_line(b.d); }
+  static inline U8 weights(const SuperBlock& b, int half, int sub, int group) {
+    const uint8_t* lines = b.body + kIQ4_XSQuants + kLine * 4 * (4 * half + sub);
+    return u8_lookup(kIQ4Levels, nibble(u8_load(lines + kLine * (group % 4)), group / 4));
+  }
+};

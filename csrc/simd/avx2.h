@@ -154,6 +154,18 @@ static inline I32 i32_gather(const uint8_t* base, int32_t stride) {
   const auto* high = reinterpret_cast<const int*>(base + 8 * static_cast<int64_t>(stride));
   return {_mm256_i32gather_epi32(low, offsets, 1), _mm256_i32gather_epi32(high, offsets, 1)};
 }
+static inline I32 i32_load_u8(const uint8_t* p) {
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  return {_mm256_cvtepu8_epi32(bytes), _mm256_cvtepu8_epi32(_mm_srli_si128(bytes, 8))};
+}
+static inline I32 i32_load_u16(const uint8_t* p) {
+  const auto* words = reinterpret_cast<const __m128i*>(p);
+  return {_mm256_cvtepu16_epi32(_mm_loadu_si128(words)),
+          _mm256_cvtepu16_epi32(_mm_loadu_si128(words + 1))};
+}
+static inline F32 f32_from_bits(I32 a) {
+  return {_mm256_castsi256_ps(a.lo), _mm256_castsi256_ps(a.hi)};
+}
 static inline I32 i32_xor(I32 a, I32 b) {
   return {_mm256_xor_si256(a.lo, b.lo), _mm256_xor_si256(a.hi, b.hi)};
 }
@@ -180,6 +192,12 @@ static inline U8 u8_shl(U8 a, int bits) {
 }
 
 static inline void u8_store(void* p, U8 a) { i32_store(p, {a.lo, a.hi}); }
+// Byte i of the result = table[i-th byte of `index`], which is below 16.
+static inline U8 u8_lookup(const uint8_t* table, U8 index) {
+  const __m256i levels =
+      _mm256_broadcastsi128_si256(_mm_load_si128(reinterpret_cast<const __m128i*>(table)));
+  return {_mm256_shuffle_epi8(levels, index.lo), _mm256_shuffle_epi8(levels, index.hi)};
+}
 
 // ---- dot products: exact, lane r of the sum grows by 4 byte (or 2 word) products ----
 #ifdef __AVXVNNI__

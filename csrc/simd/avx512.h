@@ -100,6 +100,13 @@ static inline I32 i32_gather(const uint8_t* base, int32_t stride) {
   const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
   return {_mm512_i32gather_epi32(_mm512_mullo_epi32(lanes, _mm512_set1_epi32(stride)), base, 1)};
 }
+static inline I32 i32_load_u8(const uint8_t* p) {
+  return {_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))};
+}
+static inline I32 i32_load_u16(const uint8_t* p) {
+  return {_mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};
+}
+static inline F32 f32_from_bits(I32 a) { return {_mm512_castsi512_ps(a.v)}; }
 static inline I32 i32_xor(I32 a, I32 b) { return {_mm512_xor_si512(a.v, b.v)}; }
 
 // ---- lines of 64 bytes ----
@@ -115,6 +122,11 @@ static inline U8 u8_shl(U8 a, int bits) {
 }
 
 static inline void u8_store(void* p, U8 a) { _mm512_storeu_si512(p, a.v); }
+// Byte i of the result = table[i-th byte of `index`], which is below 16.
+static inline U8 u8_lookup(const uint8_t* table, U8 index) {
+  const __m128i levels = _mm_load_si128(reinterpret_cast<const __m128i*>(table));
+  return {_mm512_shuffle_epi8(_mm512_broadcast_i32x4(levels), index.v)};
+}
 
 // ---- dot products: exact, lane r of the sum grows by 4 byte (or 2 word) products ----
 #ifdef __AVX512VNNI__

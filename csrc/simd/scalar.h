@@ -177,6 +177,21 @@ static inline I32 i32_gather(const uint8_t* base, int32_t stride) {
   PYLLM_LANES(i) memcpy(&r.v[i], base + static_cast<int64_t>(i) * stride, 4);
   return r;
 }
+static inline I32 i32_load_u8(const uint8_t* p) {
+  I32 r;
+  PYLLM_LANES(i) r.v[i] = p[i];
+  return r;
+}
+static inline I32 i32_load_u16(const uint8_t* p) {
+  I32 r;
+  PYLLM_LANES(i) r.v[i] = p[2 * i] | p[2 * i + 1] << 8;
+  return r;
+}
+static inline F32 f32_from_bits(I32 a) {
+  F32 r;
+  memcpy(r.v, a.v, sizeof r.v);
+  return r;
+}
 static inline I32 i32_xor(I32 a, I32 b) {
   PYLLM_LANES(i) a.v[i] ^= b.v[i];
   return a;
@@ -212,6 +227,11 @@ static inline U8 u8_shl(U8 a, int bits) {
 }
 
 static inline void u8_store(void* p, U8 a) { memcpy(p, a.v, sizeof a.v); }
+// Byte i of the result = table[i-th byte of `index`], which is below 16.
+static inline U8 u8_lookup(const uint8_t* table, U8 index) {
+  PYLLM_BYTES(i) index.v[i] = table[index.v[i]];
+  return index;
+}
 
 // ---- dot products: exact, lane r of the sum grows by 4 byte (or 2 word) products ----
 template <int kBits>
