@@ -65,8 +65,8 @@ ROWS = (
         ("--settings", "default", "--rounds", "1"),  # the peer's cache takes minutes to fill
         peers=("llama.cpp",),
     ),
-    _speed("moe64-Q4_K_M", "pp512", 1.3, None),
-    _speed("moe64-Q4_K_M", "tg128", 1.3, None),
+    _speed("qwen3moe-Q4_K_M", "pp512", 1.3, None),
+    _speed("qwen3moe-Q4_K_M", "tg128", 1.3, None),
     Row(
         "avx2 llama1b-Q4_K_M",
         "compare.py",
@@ -76,7 +76,7 @@ ROWS = (
         avx2=True,
     ),
     Row("first token llama1b-Q4_K_M", "cold_start.py", "llama1b-Q4_K_M"),
-    Row("first token llama8b-Q4_K_M", "cold_start.py", "llama8b-Q4_K_M"),
+    Row("first token llama8b-Q4_K_M", "cold_start.py", "llama8b-Q4_K_M", flags=("--packed-cache",)),
     Row("memory llama8b-Q4_K_M", "memory.py", "llama8b-Q4_K_M"),
     _speed("stories15m-Q4_0", "tg128", 0.9, None),
 )

@@ -38,7 +38,7 @@ def command(args: argparse.Namespace, row: Row) -> list[str]:
     """The command line of a row."""
     line = [sys.executable, str(BENCH / row.script), str(model_path(args, row))]
     if not row.goals:
-        return line  # the scripts for start and memory have their own reports
+        return [*line, *row.flags]  # the scripts for start and memory have their own reports
     binary = "llama-batched-bench" if row.script == "batched.py" else "llama-bench"
     folders = {"llama.cpp": args.llama, "ik": args.ik}
     if row.avx2:
