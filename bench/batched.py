@@ -15,6 +15,7 @@ import json
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,12 +58,13 @@ def settings(bench: LlamaBench) -> dict[str, tuple[str, ...]]:
 def rate_of(bench: LlamaBench, model: Path, threads: int, batch: Batch, setting: str) -> float:
     """Tokens per second of all sequences. Raises ChildProcessError when there is no result."""
     command = [
-        str(bench.path), "-m", str(model), "-t", str(threads), "-tb", str(threads),
+        str(bench.path.resolve()), "-m", str(model.resolve()), "-t", str(threads), "-tb", str(threads),
         "-c", str(batch.context), "-b", "2048", "-ub", "512",
         "-npp", str(PROMPT), "-ntg", str(batch.generate), "-npl", str(batch.sequences),
         *(["-pps"] if batch.shared_prompt else []), *bench.extra, *_SETTINGS[setting],
     ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    with tempfile.TemporaryDirectory() as folder:  # ik_llama.cpp leaves a log where it runs
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
     rate = rate_in(done.stdout + done.stderr, batch.sequences)
     if done.returncode or rate is None:
         raise ChildProcessError(f"{' '.join(command)}: {done.stderr.strip()[-300:]}")
