@@ -58,7 +58,8 @@ def settings(bench: LlamaBench) -> dict[str, tuple[str, ...]]:
 def rate_of(bench: LlamaBench, model: Path, threads: int, batch: Batch, setting: str) -> float:
     """Tokens per second of all sequences. Raises ChildProcessError when there is no result."""
     command = [
-        str(bench.path.resolve()), "-m", str(model.resolve()), "-t", str(threads), "-tb", str(threads),
+        str(bench.path.resolve()), "-m", str(model.resolve()),
+        "-t", str(threads), "-tb", str(threads),
         "-c", str(batch.context), "-b", "2048", "-ub", "512",
         "-npp", str(PROMPT), "-ntg", str(batch.generate), "-npl", str(batch.sequences),
         *(["-pps"] if batch.shared_prompt else []), *bench.extra, *_SETTINGS[setting],
