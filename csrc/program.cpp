@@ -112,9 +112,17 @@ void Program::build_ops(const std::vector<OpSpec>& ops) {
     ops_.push_back({ops[i].name, make(reader, build_)});
     live.write(ops[i].outputs);
   }
+  for (const OpSpec& op : ops) collect_files(op);
   result_ = ops.back().outputs.back();
   has_logits_ =
       limits_.n_vocab > 0 && result_.rows == RowClass::kRows && result_.width == limits_.n_vocab;
+}
+
+void Program::collect_files(const OpSpec& op) {
+  for (const Weight& weight : op.weights) {
+    const auto* matrix = std::get_if<std::shared_ptr<const PackedWeight>>(&weight);
+    if (matrix != nullptr && (*matrix)->file() != nullptr) files_.insert((*matrix)->file());
+  }
 }
 
 // Everything whose size depends on the number of workers.
@@ -179,6 +187,7 @@ void Program::step(const StepRequest& request) {
         j.program->work(j.step, j.request, worker);
       },
       &job);
+  for (const auto& file : files_) file->check();
 }
 
 // The walk: every worker runs every op, a barrier after each.

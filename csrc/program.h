@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -37,8 +38,9 @@ class Program {
   ~Program();
 
   // Runs the ops over the columns, then samples the R rows when the last op wrote logits.
-  // Impossible columns throw std::invalid_argument before anything is changed. Thread-safe, one
-  // step at a time; allocates nothing.
+  // Impossible columns throw std::invalid_argument before anything is changed; std::runtime_error
+  // when a weight could not be read from its file: the step's results are then worthless.
+  // Thread-safe, one step at a time; allocates nothing once every weight has been used.
   void step(const StepRequest& request);
 
   Columns& columns() { return columns_; }
@@ -60,6 +62,7 @@ class Program {
   };
 
   void build_ops(const std::vector<OpSpec>& ops);
+  void collect_files(const OpSpec& op);
   void allocate_for_workers();
   void check(const StepRequest& request);
   StepContext begin_step(const StepRequest& request);
@@ -71,6 +74,7 @@ class Program {
   std::unique_ptr<ThreadPool> pool_;
   BuildContext build_;
   std::vector<NamedOp> ops_;
+  std::set<std::shared_ptr<const WeightFile>> files_;  // that weights are still read from
   Value result_{};
   bool has_logits_ = false;
 
