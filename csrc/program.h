@@ -11,6 +11,7 @@
 
 #include "op.h"
 #include "op_reader.h"
+#include "pack_ahead.h"
 #include "sampler.h"
 
 namespace pyllm {
@@ -43,6 +44,9 @@ class Program {
   // Thread-safe, one step at a time; allocates nothing once every weight has been used.
   void step(const StepRequest& request);
 
+  // Packs weights in the background until the first step.
+  void pack_ahead();
+
   Columns& columns() { return columns_; }
   const Limits& limits() const { return limits_; }
   bool has_logits() const { return has_logits_; }
@@ -62,7 +66,7 @@ class Program {
   };
 
   void build_ops(const std::vector<OpSpec>& ops);
-  void collect_files(const OpSpec& op);
+  void collect_weights(const OpSpec& op);
   void allocate_for_workers();
   void check(const StepRequest& request);
   StepContext begin_step(const StepRequest& request);
@@ -74,7 +78,9 @@ class Program {
   std::unique_ptr<ThreadPool> pool_;
   BuildContext build_;
   std::vector<NamedOp> ops_;
-  std::set<std::shared_ptr<const WeightFile>> files_;  // that weights are still read from
+  std::set<std::shared_ptr<const WeightFile>> files_;  // that weights are read from
+  PackAhead::Weights multiplied_;                      // of those, what steps pack
+  std::unique_ptr<PackAhead> ahead_;
   Value result_{};
   bool has_logits_ = false;
 

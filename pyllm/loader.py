@@ -98,7 +98,6 @@ def load_model(
     with GGUFFile.open(path) as file:
         config = read_config(file, builders())
         program = plan(record(file, config), max_num_batched_tokens, max_num_seqs)
-        tokenizer = Tokenizer.from_gguf(file)
         kv = choose_kv_size(
             config, block_size=block_size, max_num_seqs=max_num_seqs, max_model_len=max_model_len,
             kv_cache_bytes=kv_cache_bytes, available=_left_beside(file, program),
@@ -106,9 +105,11 @@ def load_model(
         operands = _operands(file, _weights_of(program.ops))
         if packed_cache:
             use_packed_cache(file, _multiplied(program.ops, operands), threads, progress)
-    limits = Limits(max_num_seqs, -(-kv.max_model_len // block_size))
-    pool = make_kv_pool(config, kv.num_blocks, block_size)
-    compiled = compile_program(program, operands.__getitem__, pool, limits, threads)
+        limits = Limits(max_num_seqs, -(-kv.max_model_len // block_size))
+        pool = make_kv_pool(config, kv.num_blocks, block_size)
+        compiled = compile_program(program, operands.__getitem__, pool, limits, threads)
+        compiled.pack_ahead()  # beside the tokenizer, which takes as long as half a gigabyte
+        tokenizer = Tokenizer.from_gguf(file)
     return Model(
         os.fspath(path), config, tokenizer, compiled, kv.max_model_len, kv.num_blocks, block_size
     )

@@ -118,17 +118,32 @@ class StringArray(Sequence[str]):
 
     def iter_raw(self) -> Iterator[bytes]:
         """Every element as bytes, in order."""
-        ends = self._offsets() - self._start
-        starts = np.concatenate(([0], ends[:-1])) + _LENGTH_BYTES
-        copy = self._data[self._start : self._end]  # slices of bytes cost half of those of a mapping
-        return map(copy.__getitem__, map(slice, starts.tolist(), ends.tolist()))
+        data = self._data
+        start = self._start
+        for end in self._offsets().tolist():
+            yield data[start + _LENGTH_BYTES : end]
+            start = end
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.tolist())
 
     def tolist(self) -> list[str]:
         """Every element as text."""
-        return [element.decode("utf-8", "surrogateescape") for element in self.iter_raw()]
+        if self._count == 0:
+            return []
+        # Lengths become NULs, so that decoding and cutting are one call each: 128k tokens in 15 ms
+        # instead of 60.
+        bytes_ = np.frombuffer(self._data[self._start : self._end], np.uint8).copy()
+        starts = np.concatenate(([0], self._offsets()[:-1] - self._start))
+        kept = np.ones(len(bytes_), np.bool_)
+        for byte in range(_LENGTH_BYTES - 1):
+            kept[starts + byte] = False
+        bytes_[starts + _LENGTH_BYTES - 1] = 0
+        text = bytes_[kept].tobytes()[1:].decode("utf-8", "surrogateescape")
+        elements = text.split("\0")
+        if len(elements) != self._count:  # some element holds a NUL
+            return [raw.decode("utf-8", "surrogateescape") for raw in self.iter_raw()]
+        return elements
 
     def __repr__(self) -> str:
         return f"StringArray(length={self._count})"

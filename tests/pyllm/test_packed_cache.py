@@ -197,7 +197,7 @@ from pyllm.loader import load_model
 def stall(done, total):
     print("writing", flush=True)
     time.sleep(60)
-load_model(sys.argv[1], num_threads=1, packed_cache=True, progress=stall)
+model = load_model(sys.argv[1], num_threads=1, packed_cache=True, progress=stall)
 print("loaded", flush=True)
 sys.stdin.read()
 """
@@ -211,15 +211,14 @@ def child(model: Path) -> subprocess.Popen[str]:
 
 
 def test_a_killed_writer_leaves_nothing_that_counts(directory: Path, model: Path) -> None:
-    writer = child(model)
-    assert writer.stdout is not None
-    assert writer.stdout.readline() == "writing\n"
-    (partial,) = files(directory)
-    assert partial.suffix == packed_cache.PARTIAL
-    logits(model)  # beside a living writer: its file stays
-    assert partial.exists()
-    writer.send_signal(signal.SIGKILL)
-    writer.wait()
+    with child(model) as writer:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "writing\n"
+        (partial,) = files(directory)
+        assert partial.suffix == packed_cache.PARTIAL
+        logits(model)  # beside a living writer: its file stays
+        assert partial.exists()
+        writer.send_signal(signal.SIGKILL)
     os.utime(model)
     logits(model)
     assert not partial.exists()
@@ -229,16 +228,16 @@ def test_a_killed_writer_leaves_nothing_that_counts(directory: Path, model: Path
 def test_processes_share_the_pages(directory: Path, model: Path) -> None:
     first = logits(model)
     file = only_file(directory)
-    readers = [child(model) for _ in range(2)]
-    for reader in readers:
-        assert reader.stdout is not None
-        assert reader.stdout.readline() == "loaded\n"
-        assert str(file) in Path(f"/proc/{reader.pid}/maps").read_text()
-    file.unlink()  # a mapped file may go: its readers keep it
-    np.testing.assert_array_equal(logits(model), first)
-    for reader in readers:
-        reader.communicate("")
-        assert reader.returncode == 0
+    with child(model) as one, child(model) as other:
+        for reader in (one, other):
+            assert reader.stdout is not None
+            assert reader.stdout.readline() == "loaded\n"
+            assert str(file) in Path(f"/proc/{reader.pid}/maps").read_text()
+        file.unlink()  # a mapped file may go: its readers keep it
+        np.testing.assert_array_equal(logits(model), first)
+        for reader in (one, other):
+            reader.communicate("")
+            assert reader.returncode == 0
 
 
 def flip(file: Path, at: int) -> None:
