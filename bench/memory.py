@@ -1,7 +1,7 @@
 """Resident memory of a process that answers: at its peak and at its end, beside the file's size.
 
-    python bench/memory.py MODEL
-    python bench/memory.py MODEL --packed-cache --peer "llama-simple -m {model} -n 64 {prompt}"
+python bench/memory.py MODEL
+python bench/memory.py MODEL --packed-cache --peer "llama-simple -m {model} -n 64 {prompt}"
 """
 
 from __future__ import annotations

@@ -76,7 +76,7 @@ def load_model(
     max_num_batched_tokens  tokens of one step; longer prompts run in several
     kv_cache_bytes          None: up to a quarter of the memory the weights leave
     block_size              tokens of a KV block, a multiple of 16
-    packed_cache            keep the packed weights in a file that later starts map (packed_cache.py)
+    packed_cache            keep packed weights in a file that later starts map (packed_cache.py)
     progress                called with (bytes done, bytes in all) while that file is written
 
     Raises ModelFileError, UnsupportedModelError, TokenizerError, MemoryBudgetError, RequestError,

@@ -71,8 +71,8 @@ def use_packed_cache(
 
 def cache_directory() -> Path:
     """Where the files are; XDG's rule, in which a relative path does not count."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    root = Path(base) if os.path.isabs(base) else Path.home() / ".cache"
+    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    root = base if base.is_absolute() else Path.home() / ".cache"
     return root / "pyllm" / "packed"
 
 
@@ -185,7 +185,7 @@ def _sync_directory(directory: Path) -> None:
 
 
 def _note(text: str) -> None:
-    print(f"pyllm: {text}", file=sys.stderr)
+    sys.stderr.write(f"pyllm: {text}\n")
 
 
 def _silent(done: int, total: int) -> None:

@@ -87,9 +87,7 @@ def read_rules(tokens: StringArray, lines: StringArray) -> Ids | int:
     """Rules of a MergeTable from "left right" lines, or the number of the first wrong line."""
     rules = np.empty((len(lines), 4), np.int32)
     with _strings(tokens) as texts, _strings(lines) as merges:
-        wrong = _library().pyllm_bpe_rules(
-            texts, merges, _ffi.cast("int32_t *", rules.ctypes.data)
-        )
+        wrong = _library().pyllm_bpe_rules(texts, merges, _ffi.cast("int32_t *", rules.ctypes.data))
     _check_memory(wrong)
     return rules if wrong == -1 else int(wrong)
 
@@ -133,7 +131,7 @@ class MergeTable:
                 _ffi.cast("int32_t *", out.ctypes.data),
             )
         _check_memory(count)
-        return out[:count].tolist()
+        return [int(token) for token in out[:count]]
 
     def merge(self, symbols: Ids, ends: Offsets) -> tuple[Ids, Offsets]:
         """Tokens of every word, one after another, and where each word's tokens end.

@@ -1,9 +1,8 @@
-"""Weights packed on first touch: same bytes as at once, whoever touches them, and honest failures."""
+"""Weights packed on first touch: same bytes as at once, whoever touches them; honest failures."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,17 +34,15 @@ class Stored:
 
 
 @pytest.fixture
-def stored(tmp_path: Path) -> Iterator[Stored]:
-    yield Stored(tmp_path / "weights")
+def stored(tmp_path: Path) -> Stored:
+    return Stored(tmp_path / "weights")
 
 
 def product(weight: _core.PackedTensor, tokens: int = 3, threads: int = 1) -> Any:
     """Rows of W x for made-up tokens, and the program that computed them."""
     builder = ProgramBuilder(max_tokens=tokens)
     x = builder.rows(np.random.default_rng(0).normal(size=(tokens, weight.cols)))
-    (y,) = builder.op(
-        "linear", [x], [weight.rows], [None, weight, None], eps=0.0, combine="none"
-    )
+    (y,) = builder.op("linear", [x], [weight.rows], [None, weight, None], eps=0.0, combine="none")
     program = builder.build(threads=threads)
     program.columns["tokens"][:tokens] = range(tokens)
     program.columns["positions"][:tokens] = range(tokens)
@@ -117,7 +114,7 @@ def test_a_file_cut_short_fails_the_step_not_the_process(stored: Stored) -> None
     whole = stored.path.read_bytes()
     with stored.path.open("r+b") as file:
         file.truncate(BEFORE + 10)
-    with pytest.raises(RuntimeError, match="model file cannot be read any more .it was cut short"):
+    with pytest.raises(RuntimeError, match=r"cannot be read any more \(it was cut short\)"):
         run()
     stored.path.write_bytes(whole)  # the same file, whole again
     np.testing.assert_array_equal(run(), product(stored.eager)[1]())
@@ -139,3 +136,19 @@ def test_a_descriptor_must_be_open() -> None:
 def test_tiles_outside_are_refused(stored: Stored) -> None:
     with pytest.raises(ValueError, match="no such tiles"):
         stored.lazy().ensure(0, 4)
+
+
+def test_packing_ahead_and_a_step_at_once(tmp_path: Path) -> None:
+    stored = Stored(tmp_path / "weights", rows=16 * 200)
+    _, at_once = product(stored.eager)
+    for _ in range(5):
+        program, run = product(stored.lazy(), threads=2)
+        program.pack_ahead()
+        np.testing.assert_array_equal(run(), at_once())
+
+
+def test_a_program_goes_while_it_packs_ahead(stored: Stored) -> None:
+    program, _ = product(stored.lazy())
+    program.pack_ahead()
+    program.pack_ahead()  # a second time begins anew
+    del program

@@ -55,7 +55,6 @@ def only_file(directory: Path) -> Path:
     return file
 
 
-
 def test_written_once_then_mapped(directory: Path, model: Path) -> None:
     calls: list[tuple[int, int]] = []
     first = logits(model, progress=lambda *call: calls.append(call))

@@ -84,7 +84,6 @@ class FakeFile:
             {f"tokenizer.ggml.{key}" if "." not in key else key: v for key, v in metadata.items()}
         )
 
-
     def get(self, key: str, *kind: Any) -> Any:
         value = GGUFFile.get(self, key, *kind)  # type: ignore[call-overload]
         return ListedStrings(value) if isinstance(value, list) else value
