@@ -29,8 +29,8 @@ class BpeEncoder:
 
     def __init__(self, file: GGUFFile, vocabulary: Vocabulary, pre: PreTokenizer) -> None:
         self._pre = pre
-        letters = {text: token for token, text in enumerate(vocabulary.tokens) if len(text) == 1}
-        self._byte_ids = np.array([letters.get(letter, -1) for letter in LETTERS], np.int32)
+        ids = dict(zip(vocabulary.tokens, range(len(vocabulary.tokens)), strict=True))
+        self._byte_ids = np.array([ids.get(letter, -1) for letter in LETTERS], np.int32)
         self._as_list = IntegerLists(len(vocabulary.tokens))
         self._merges = MergeTable(_read_rules(file))
         # Words that are tokens although merging does not build them, and their ids.

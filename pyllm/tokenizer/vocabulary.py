@@ -231,7 +231,7 @@ def _read_id(file: GGUFFile, role: str, n_tokens: int, *, may_be_none: bool = Fa
 
 
 def _ends_by_text(tokens: list[str], types: npt.NDArray[np.int8]) -> set[int]:
-    ends = {token for token, text in enumerate(tokens) if text in _END_TEXTS}
+    ends = {tokens.index(text) for text in _END_TEXTS.intersection(tokens)}
     texts = {tokens[token] for token in ends}
     if texts >= _ENDS_OF_CHANNELS:
         ends = {token for token in ends if tokens[token] != "<|end|>"}
