@@ -31,6 +31,10 @@ enum GgmlType : int {
   kMXFP4 = 39,
 };
 
+// Packed tiles are kept in cache files: raise this with any change of what a tile holds, in this
+// file, in packing.cpp or in packed_tile_bytes(), and old files are ignored.
+constexpr uint32_t kLayoutVersion = 2;
+
 constexpr int kLine = 64;
 constexpr int kHalfLine = 32;  // 16 rows of one 16-bit scale
 

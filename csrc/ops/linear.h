@@ -185,6 +185,8 @@ class Linear : public Op {
 
   void multiply_chunk(const StepContext& step, int worker, size_t i, int64_t tile_begin,
                       int64_t tile_end, int64_t n_tokens) const {
+    matrices_[i].weight->ensure(tile_begin, tile_end);
+    if (silu_mul_) matrices_[1].weight->ensure(tile_begin, tile_end);
     const Activation& a = activations_[matrices_[i].activation];
     const int64_t fit = kTokenBlockBytes / act_layout(a.kind, x_.width, 1).bytes / 6 * 6;
     const int64_t block = std::clamp<int64_t>(fit, 6, kScratchTokens);

@@ -1,4 +1,4 @@
-"""Turn a plan into a program of the C++ core; nothing else in the package imports `pyllm._core`."""
+"""Turn a plan into a program of the C++ core, which only this and packed_cache.py import."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from pyllm.graph.weights import Weight
 
 PackedTensor = _core.PackedTensor
 KVPool = _core.KVPool
+WeightFile = _core.WeightFile
 Operand = PackedTensor | npt.NDArray[np.float32]  # a matrix or a vector, ready for the core
 
 
@@ -60,9 +61,17 @@ class CompiledProgram:
 
         history  (offsets int32 [n_rows + 1], tokens int32 [n], output_counts int32 [n])
         bias     (offsets int32 [n_rows + 1], tokens int32 [n], values float32 [n])
-        Raises ValueError naming the column that holds an impossible value.
+        Raises ValueError naming the column that holds an impossible value, DeviceError when the
+        model file cannot be read any more.
         """
-        self.core.step(n_tokens, n_seqs, n_rows, history, bias, profile)
+        core = self.core
+        with _device_errors():
+            core.step(n_tokens, n_seqs, n_rows, history, bias, profile)
+
+    def pack_ahead(self) -> None:
+        """Pack weights in the background until the first step; DeviceError without a thread."""
+        with _device_errors():
+            self.core.pack_ahead()
 
     def profile(self) -> list[tuple[int, str, int, int, int]]:
         """Return (op index, name, nanoseconds, bytes, multiply-adds) of the last profiled step."""
@@ -114,11 +123,10 @@ def make_kv_pool(config: ModelConfig, num_blocks: int, block_size: int) -> KVPoo
     return KVPool(config.n_layers, *heads, block_size, num_blocks)
 
 
-def pack(weight: Weight, raw: memoryview, threads: int) -> PackedTensor:
-    """Permute a matrix (rows, cols) from the file's layout into the core's; GIL released."""
+def from_file(weight: Weight, file: WeightFile, offset: int) -> PackedTensor:
+    """A matrix of an open model file; each tile is packed by the first step that needs it."""
     rows, cols = weight.shape
-    with _device_errors():
-        return PackedTensor.pack(weight.type, rows, cols, raw, threads)
+    return PackedTensor.from_file(weight.type, rows, cols, file, offset)
 
 
 @contextmanager
