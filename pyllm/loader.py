@@ -154,7 +154,7 @@ def _pack_all(
             operands[weight] = weight.vector()
         else:
             prepare(weight.type)  # i-quants decode through a codebook
-            operands[weight] = pack(weight, weight.raw(), threads)
+            operands[weight] = pack(weight, threads)
             file.release(weight.name)
         done += sizes.get(weight, 0)
         if progress is not None:

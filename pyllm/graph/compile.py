@@ -114,9 +114,9 @@ def make_kv_pool(config: ModelConfig, num_blocks: int, block_size: int) -> KVPoo
     return KVPool(config.n_layers, *heads, block_size, num_blocks)
 
 
-def pack(weight: Weight, raw: memoryview, threads: int) -> PackedTensor:
-    """Permute a matrix (rows, cols) from the file's layout into the core's; GIL released."""
-    rows, cols = weight.shape
+def pack(weight: Weight, threads: int) -> PackedTensor:
+    """Permute a matrix, or a stack of them, from the file's layout into the core's; GIL released."""
+    rows, cols, raw = weight.matrix()
     with _device_errors():
         return PackedTensor.pack(weight.type, rows, cols, raw, threads)
 

@@ -1,7 +1,7 @@
 """Give every activation a fixed place in one arena, by liveness.
 
 A value lives from the op that writes it to the last op that reads it; two values share floats
-only when their lives do not overlap. A residual that ends in a `linear` is overwritten in place.
+only when their lives do not overlap. A residual that ends in a `linear` or a `moe` is overwritten in place.
 """
 
 from __future__ import annotations
@@ -64,7 +64,8 @@ def _buffers(ops: Sequence[Op], sizes: dict[str, int]) -> list[_Buffer]:
     for i, op in enumerate(ops):
         for value in op.outputs:
             last = last_read.get(value, i)
-            residual = op.inputs[1] if op.name == "linear" and len(op.inputs) == 2 else None
+            takes_residual = op.name in ("linear", "moe") and len(op.inputs) == 2
+            residual = op.inputs[1] if takes_residual else None
             if residual and last_read[residual] == i and residual != op.inputs[0]:
                 buffer = holder[residual]
                 buffer.values.append(value)

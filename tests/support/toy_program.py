@@ -31,7 +31,7 @@ def _operand(weight: Any) -> Any:
     if len(weight.shape) == 1:
         return weight.vector()
     prepare(weight.type)
-    return pack(weight, weight.raw(), 1)
+    return pack(weight, 1)
 
 
 def spread(ops: Sequence[Op], max_tokens: int, max_rows: int) -> Plan:

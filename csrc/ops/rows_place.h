@@ -1,0 +1,42 @@
+// Where arrays of rows lie in memory that is planned once and shared by ops.
+#ifndef PYLLM_CSRC_OPS_ROWS_PLACE_H_
+#define PYLLM_CSRC_OPS_ROWS_PLACE_H_
+
+#include <cstdint>
+
+#include "kernels/table.h"
+
+namespace pyllm {
+
+// Rows of `stride` bytes, aligned to kActAlign, from `offset` of some memory.
+struct RowsPlace {
+  int64_t offset = 0, stride = 0;
+
+  bool used() const { return stride > 0; }
+  int64_t stride_floats() const { return stride / static_cast<int64_t>(sizeof(float)); }
+  uint8_t* row(uint8_t* memory, int64_t index) const { return memory + offset + index * stride; }
+  float* floats(uint8_t* memory, int64_t index) const {
+    return reinterpret_cast<float*>(row(memory, index));
+  }
+};
+
+// Puts arrays of rows one behind the other.
+class BufferPlan {
+ public:
+  RowsPlace add(int64_t n_rows, int64_t row_bytes) {
+    const RowsPlace place{bytes_, (row_bytes + kActAlign - 1) / kActAlign * kActAlign};
+    bytes_ += n_rows * place.stride;
+    return place;
+  }
+  RowsPlace add_floats(int64_t n_rows, int64_t width) {
+    return add(n_rows, width * static_cast<int64_t>(sizeof(float)));
+  }
+  int64_t bytes() const { return bytes_; }
+
+ private:
+  int64_t bytes_ = 0;
+};
+
+}  // namespace pyllm
+
+#endif  // PYLLM_CSRC_OPS_ROWS_PLACE_H_
