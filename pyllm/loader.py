@@ -130,7 +130,7 @@ def _left_beside(file: GGUFFile, program: Plan) -> int | None:
     if available is None:
         return None
     needed = sum(info.nbytes for info in file.tensors.values())
-    needed += program.arena_floats * FLOAT_BYTES
+    needed += (program.arena_floats + program.expert_floats) * FLOAT_BYTES
     if needed > available:
         message = "for weights and activations; use a smaller model or quantization"
         raise MemoryBudgetError(needed, available, message)

@@ -38,7 +38,7 @@ class Moe : public Op {
       reader.expect(residual_.width == y_.width && residual_.rows == y_.rows,
                     "the residual must have the output's shape");
     }
-    reader.expect_no_overlap(1);
+    reader.expect_no_overlap(OpReader::kAnyInput);  // x is read before the first barrier only
     const int64_t most =
         x_.rows == RowClass::kTokens ? context.limits.max_tokens : context.limits.max_rows;
     sizes_ = {std::max<int64_t>(1, most), n_experts_, n_used_};
@@ -191,12 +191,14 @@ class Moe : public Op {
   void multiply_router(const StepContext& step, int worker, int64_t n) const {
     const ActKind kind = act_kind(router_->tensor().type);
     const int64_t n_tiles = (n_experts_ + kTileRows - 1) / kTileRows;
+    const int64_t tiles = n < kFewTokens ? 1 : kPassTiles;
+    const int64_t n_parts = (n_tiles + tiles - 1) / tiles;
     const int64_t n_blocks = (n + kRouterTokens - 1) / kRouterTokens;
-    for_chunks(step.pool, n_tiles * n_blocks, 1, [&](int64_t item, int64_t) {
-      const int64_t tile = item % n_tiles, t = item / n_tiles * kRouterTokens;
+    for_chunks(step.pool, n_parts * n_blocks, 1, [&](int64_t item, int64_t) {
+      const int64_t tile = item % n_parts * tiles, t = item / n_parts * kRouterTokens;
       const MatmulArgs args{&router_->tensor(),
                             tile,
-                            tile + 1,
+                            std::min(tile + tiles, n_tiles),
                             input(step, worker, kind, t),
                             inputs_[kind].stride,
                             std::min(kRouterTokens, n - t),
@@ -239,8 +241,8 @@ class Moe : public Op {
     });
   }
 
-  // body(tile_begin, tile_end, place, n) for passes of few tiles over blocks of an expert's rows:
-  // the block stays in the L2 cache while the chunk's tiles pass.
+  // body(tile_begin, tile_end, place, n) for passes of tiles over blocks of an expert's rows: the
+  // block stays in the L2 cache while the chunk's tiles pass, as many at once as fit the scratch.
   template <typename Body>
   static void for_passes(const Routing& routing, int64_t expert, int64_t tile_begin,
                          int64_t tile_end, int64_t act_stride, Body body) {
@@ -248,8 +250,10 @@ class Moe : public Op {
         std::clamp<int64_t>(kTokenBlockBytes / act_stride / 6 * 6, 6, kScratchTokens);
     const int64_t end = routing.start(expert) + routing.size(expert);
     for (int64_t place = routing.start(expert); place < end; place += block) {
-      for (int64_t tile = tile_begin; tile < tile_end; tile += kPassTiles) {
-        body(tile, std::min(tile + kPassTiles, tile_end), place, std::min(block, end - place));
+      const int64_t n = std::min(block, end - place);
+      const int64_t tiles = kScratchTokens / n * kPassTiles;
+      for (int64_t tile = tile_begin; tile < tile_end; tile += tiles) {
+        body(tile, std::min(tile + tiles, tile_end), place, n);
       }
     }
   }
