@@ -115,7 +115,7 @@ def make_kv_pool(config: ModelConfig, num_blocks: int, block_size: int) -> KVPoo
 
 
 def pack(weight: Weight, threads: int) -> PackedTensor:
-    """Permute a matrix, or a stack of them, from the file's layout into the core's; GIL released."""
+    """Permute a matrix or a stack from the file's layout into the core's; GIL released."""
     rows, cols, raw = weight.matrix()
     with _device_errors():
         return PackedTensor.pack(weight.type, rows, cols, raw, threads)

@@ -1,7 +1,8 @@
 """Give every activation a fixed place in one arena, by liveness.
 
 A value lives from the op that writes it to the last op that reads it; two values share floats
-only when their lives do not overlap. A residual that ends in a `linear` or a `moe` is overwritten in place.
+only when their lives do not overlap. A residual that ends in a `linear` or a `moe` is overwritten
+in place.
 """
 
 from __future__ import annotations

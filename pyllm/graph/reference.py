@@ -192,9 +192,7 @@ def take_rows(c: Call) -> list[Array]:
 
 OPS: dict[str, Callable[[Call], list[Array]]] = {
     f.__name__: f
-    for f in (
-        embed, rms_norm, linear, moe, rope, attention, sigmoid_gate, silu_mul, add, take_rows
-    )
+    for f in (embed, rms_norm, linear, moe, rope, attention, sigmoid_gate, silu_mul, add, take_rows)
 }
 
 

@@ -90,7 +90,7 @@ class Weight:
             return n_matrices * rows, cols, self.raw()
         blocks = np.frombuffer(self.raw(), np.uint8).reshape(n_matrices, rows, -1)
         padded = np.pad(blocks, ((0, 0), (0, padding), (0, 0)))
-        return n_matrices * (rows + padding), cols, memoryview(padded.reshape(-1))
+        return n_matrices * (rows + padding), cols, padded.reshape(-1).data
 
     def raw(self) -> memoryview:
         """Return the tensor's bytes as the file stores them."""

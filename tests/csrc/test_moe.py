@@ -202,8 +202,7 @@ def test_cost_counts_the_experts_that_were_read() -> None:
     program = builder.build(threads=2)
     for tokens in ([0], [0, 1, 2]):
         used = {int(e) for t in tokens for e in np.argsort(-logits[t])[: layer.n_used]}
-        program.columns["tokens"][: len(tokens)] = tokens
-        program.columns["seq_starts"][:2] = 0, len(tokens)
+        run_rows(program, tokens)
         program.step(len(tokens), 1, 0, profile=True)
         (row,) = (row for row in program.profile() if row[1] == "moe")
         router, expert = 64 * 32 * 4, (16 * 32 + 16 * 32 + 32 * 16) * 4  # padded to tiles of 16
