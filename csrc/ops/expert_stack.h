@@ -32,10 +32,17 @@ class ExpertStack {
 
   // y[t * ldy + row - 16 * tile_begin] = W x[t] for tiles [tile_begin, tile_end) of one expert.
   void multiply(int64_t expert, int64_t tile_begin, int64_t tile_end, const uint8_t* act,
-                int64_t act_stride, int64_t n_tokens, float* y, int64_t ldy) const {
+                const ActLayout& layout, int64_t n_tokens, float* y, int64_t ldy) const {
     const int64_t first = expert * tiles_;
-    const MatmulArgs args{
-        &tensor(), first + tile_begin, first + tile_end, act, act_stride, n_tokens, y, ldy};
+    const MatmulArgs args{&tensor(),
+                          first + tile_begin,
+                          first + tile_end,
+                          act,
+                          layout.token_stride,
+                          layout.block_stride,
+                          n_tokens,
+                          y,
+                          ldy};
     kernels().matmul(&args);
   }
 

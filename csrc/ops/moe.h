@@ -73,7 +73,9 @@ class Moe : public Op {
     multiply_gate_up(step, worker, routing, n);
     step.pool.barrier();
     for_each(step, n * n_used_, [&](int64_t pair) {
-      kernels().quantize_act(down_.kind(), hidden(step, pair), n_ff_, hidden_record(step, pair));
+      const ActRows records = hidden_records(step);
+      kernels().quantize_act(down_.kind(), hidden(step, pair), n_ff_, records.row(pair),
+                             records.layout.block_stride);
     });
     step.pool.barrier();
     multiply_down(step, routing, n);
@@ -121,13 +123,13 @@ class Moe : public Op {
     BufferPlan shared, own;
     for (const ActKind kind : {act_kind(router_->tensor().type), gate_.kind(), up_.kind()}) {
       if (inputs_[kind].used()) continue;
-      inputs_[kind] = shared.add(sizes_.max_tokens, act_bytes(kind, x_.width));
+      inputs_[kind] = shared.add_act(kind, x_.width, sizes_.max_tokens);
     }
     for (const ActKind kind : {gate_.kind(), up_.kind()}) {
-      if (!gathered_[kind].used()) gathered_[kind] = shared.add(pairs, act_bytes(kind, x_.width));
+      if (!gathered_[kind].used()) gathered_[kind] = shared.add_act(kind, x_.width, pairs);
     }
     logits_ = shared.add_floats(sizes_.max_tokens, n_experts_);
-    hidden_records_ = shared.add(pairs, act_bytes(down_.kind(), n_ff_));
+    hidden_records_ = shared.add_act(down_.kind(), n_ff_, pairs);
     // Results are written when the hidden rows have been quantised: they share their place.
     const int64_t wide = std::max(n_ff_, y_.width);
     hidden_ = shared.add_floats(pairs, wide);
@@ -136,7 +138,7 @@ class Moe : public Op {
     // A normalised row, terms of a softmax or the products of a pass; then what is a worker's own.
     own.add_floats(1, std::max({x_.width, n_experts_, 2 * kScratchFloats}));
     for (const ActKind kind : {kActF32, kActQ8x32, kActQ8x128}) {
-      if (inputs_[kind].used()) own_inputs_[kind] = own.add(1, act_bytes(kind, x_.width));
+      if (inputs_[kind].used()) own_inputs_[kind] = own.add_act(kind, x_.width, 1);
     }
     own_routing_ = own.add(1, RoutingSizes{1, n_experts_, n_used_}.bytes());
     context.worker_bytes = std::max(context.worker_bytes, own.bytes());
@@ -144,22 +146,25 @@ class Moe : public Op {
 
   // ---- places ----
 
-  const uint8_t* gathered(const StepContext& step, int worker, ActKind kind, int64_t place) const {
-    if (step.n_rows(x_.rows) == 1) return own_inputs_[kind].row(step.scratch(worker), 0);
-    return gathered_[kind].row(step.activations, place);
+  ActRows inputs(const StepContext& step, int worker, ActKind kind) const {
+    const int64_t n = step.n_rows(x_.rows);
+    if (n == 1) return own_inputs_[kind].rows(step.scratch(worker), 1);
+    return inputs_[kind].rows(step.activations, n);
   }
-  uint8_t* input(const StepContext& step, int worker, ActKind kind, int64_t t) const {
-    if (step.n_rows(x_.rows) == 1) return own_inputs_[kind].row(step.scratch(worker), 0);
-    return inputs_[kind].row(step.activations, t);
+  // The pairs' rows; a single row of a step is the same for all of them.
+  ActRows gathered(const StepContext& step, int worker, ActKind kind) const {
+    const int64_t n = step.n_rows(x_.rows);
+    if (n == 1) return own_inputs_[kind].rows(step.scratch(worker), 1);
+    return gathered_[kind].rows(step.activations, n * n_used_);
+  }
+  ActRows hidden_records(const StepContext& step) const {
+    return hidden_records_.rows(step.activations, step.n_rows(x_.rows) * n_used_);
   }
   float* logits(const StepContext& step, int64_t t) const {
     return logits_.floats(step.activations, t);
   }
   float* hidden(const StepContext& step, int64_t place) const {
     return hidden_.floats(step.activations, place);
-  }
-  uint8_t* hidden_record(const StepContext& step, int64_t place) const {
-    return hidden_records_.row(step.activations, place);
   }
   Routing routing_of(const StepContext& step, int worker) const {
     if (step.n_rows(x_.rows) > 1 || worker == 0) return Routing(sizes_, routing_.data());
@@ -184,7 +189,8 @@ class Moe : public Op {
     }
     for (const ActKind kind : {kActF32, kActQ8x32, kActQ8x128}) {
       if (!inputs_[kind].used()) continue;
-      kernels().quantize_act(kind, x, x_.width, input(step, worker, kind, t));
+      const ActRows records = inputs(step, worker, kind);
+      kernels().quantize_act(kind, x, x_.width, records.row(t), records.layout.block_stride);
     }
   }
 
@@ -192,6 +198,7 @@ class Moe : public Op {
     const ActKind kind = act_kind(router_->tensor().type);
     const int64_t n_tiles = (n_experts_ + kTileRows - 1) / kTileRows;
     const int64_t tiles = n < kFewTokens ? 1 : kPassTiles;
+    const ActRows records = inputs(step, worker, kind);
     const int64_t n_parts = (n_tiles + tiles - 1) / tiles;
     const int64_t n_blocks = (n + kRouterTokens - 1) / kRouterTokens;
     for_chunks(step.pool, n_parts * n_blocks, 1, [&](int64_t item, int64_t) {
@@ -199,8 +206,9 @@ class Moe : public Op {
       const MatmulArgs args{&router_->tensor(),
                             tile,
                             std::min(tile + tiles, n_tiles),
-                            input(step, worker, kind, t),
-                            inputs_[kind].stride,
+                            records.row(t),
+                            records.layout.token_stride,
+                            records.layout.block_stride,
                             std::min(kRouterTokens, n - t),
                             logits(step, t) + tile * kTileRows,
                             logits_.stride_floats()};
@@ -213,14 +221,17 @@ class Moe : public Op {
     routing.choose(t, logits(step, t), renormalise_, terms);
   }
 
-  // Copies a row's records to its places among the pairs.
+  // Copies a row's blocks to its places among the pairs.
   void gather_row(const StepContext& step, const Routing& routing, int64_t t) const {
     for (const ActKind kind : {kActF32, kActQ8x32, kActQ8x128}) {
       if (!gathered_[kind].used()) continue;
-      const uint8_t* from = inputs_[kind].row(step.activations, t);
+      const ActRows from = inputs(step, 0, kind), to = gathered(step, 0, kind);
       for (int64_t slot = 0; slot < n_used_; ++slot) {
-        std::copy_n(from, gathered_[kind].stride,
-                    gathered_[kind].row(step.activations, routing.places(t)[slot]));
+        const int64_t place = routing.places(t)[slot];
+        for (int64_t block = 0; block < gathered_[kind].n_blocks(); ++block) {
+          std::copy_n(from.row(t) + block * from.layout.block_stride, from.layout.token_stride,
+                      to.row(place) + block * to.layout.block_stride);
+        }
       }
     }
   }
@@ -245,9 +256,9 @@ class Moe : public Op {
   // block stays in the L2 cache while the chunk's tiles pass, as many at once as fit the scratch.
   template <typename Body>
   static void for_passes(const Routing& routing, int64_t expert, int64_t tile_begin,
-                         int64_t tile_end, int64_t act_stride, Body body) {
+                         int64_t tile_end, int64_t row_bytes, Body body) {
     const int64_t block =
-        std::clamp<int64_t>(kTokenBlockBytes / act_stride / 6 * 6, 6, kScratchTokens);
+        std::clamp<int64_t>(kTokenBlockBytes / row_bytes / 6 * 6, 6, kScratchTokens);
     const int64_t end = routing.start(expert) + routing.size(expert);
     for (int64_t place = routing.start(expert); place < end; place += block) {
       const int64_t n = std::min(block, end - place);
@@ -263,14 +274,14 @@ class Moe : public Op {
     auto* y = reinterpret_cast<float*>(step.scratch(worker));
     const auto product = [&](const ExpertStack& stack, int64_t expert, int64_t begin, int64_t end,
                              int64_t place, int64_t n_rows, float* out) {
-      const ActKind kind = stack.kind();
-      stack.multiply(expert, begin, end, gathered(step, worker, kind, place), inputs_[kind].stride,
-                     n_rows, out, (end - begin) * kTileRows);
+      const ActRows rows = gathered(step, worker, stack.kind());
+      stack.multiply(expert, begin, end, rows.row(n == 1 ? 0 : place), rows.layout, n_rows, out,
+                     (end - begin) * kTileRows);
     };
     const int64_t tile_bytes = gate_.tile_bytes() + up_.tile_bytes();
     for_expert_chunks(step, routing, n, gate_.tiles(), tile_bytes,
                       [&](int64_t expert, int64_t first, int64_t last) {
-                        for_passes(routing, expert, first, last, inputs_[gate_.kind()].stride,
+                        for_passes(routing, expert, first, last, inputs_[gate_.kind()].row_bytes(),
                                    [&](int64_t begin, int64_t end, int64_t place, int64_t n_rows) {
                                      product(gate_, expert, begin, end, place, n_rows, y);
                                      product(up_, expert, begin, end, place, n_rows,
@@ -290,12 +301,13 @@ class Moe : public Op {
   }
 
   void multiply_down(const StepContext& step, const Routing& routing, int64_t n) const {
+    const ActRows records = hidden_records(step);
     for_expert_chunks(step, routing, n, down_.tiles(), down_.tile_bytes(),
                       [&](int64_t expert, int64_t first, int64_t last) {
-                        for_passes(routing, expert, first, last, hidden_records_.stride,
+                        for_passes(routing, expert, first, last, hidden_records_.row_bytes(),
                                    [&](int64_t begin, int64_t end, int64_t place, int64_t n_rows) {
-                                     down_.multiply(expert, begin, end, hidden_record(step, place),
-                                                    hidden_records_.stride, n_rows,
+                                     down_.multiply(expert, begin, end, records.row(place),
+                                                    records.layout, n_rows,
                                                     hidden(step, place) + begin * kTileRows,
                                                     hidden_.stride_floats());
                                    });
@@ -323,10 +335,11 @@ class Moe : public Op {
   RoutingSizes sizes_;
   Buffer routing_;  // not shared: a profile reads it while others run the next op
   // Among the step's activations, inputs and gathered by kind: rows of tokens, then rows of pairs.
-  RowsPlace inputs_[kNumActKinds], gathered_[kNumActKinds];
-  RowsPlace logits_, hidden_records_, hidden_;
+  ActPlace inputs_[kNumActKinds], gathered_[kNumActKinds], hidden_records_;
+  RowsPlace logits_, hidden_;
   // In a worker's scratch, when the step has one row.
-  RowsPlace own_inputs_[kNumActKinds], own_routing_;
+  ActPlace own_inputs_[kNumActKinds];
+  RowsPlace own_routing_;
 };
 
 inline std::unique_ptr<Op> make_moe(OpReader& reader, BuildContext& context) {

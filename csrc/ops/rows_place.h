@@ -20,6 +20,26 @@ struct RowsPlace {
   }
 };
 
+// Rows as a matmul wants them: blocks, whose place depends on how many rows a step has.
+struct ActRows {
+  uint8_t* data;
+  ActLayout layout;
+
+  uint8_t* row(int64_t index) const { return data + index * layout.token_stride; }
+};
+
+struct ActPlace {
+  int64_t offset = 0, cols = 0;
+  ActKind kind = kActF32;
+
+  bool used() const { return cols > 0; }
+  int64_t row_bytes() const { return act_layout(kind, cols, 1).bytes; }
+  int64_t n_blocks() const { return kind == kActF32 ? 1 : (cols + 255) / 256; }
+  ActRows rows(uint8_t* memory, int64_t n_rows) const {
+    return {memory + offset, act_layout(kind, cols, n_rows)};
+  }
+};
+
 // Puts arrays of rows one behind the other.
 class BufferPlan {
  public:
@@ -30,6 +50,11 @@ class BufferPlan {
   }
   RowsPlace add_floats(int64_t n_rows, int64_t width) {
     return add(n_rows, width * static_cast<int64_t>(sizeof(float)));
+  }
+  ActPlace add_act(ActKind kind, int64_t cols, int64_t n_rows) {
+    const ActPlace place{bytes_, cols, kind};
+    bytes_ += act_layout(kind, cols, n_rows).bytes;
+    return place;
   }
   int64_t bytes() const { return bytes_; }
 
