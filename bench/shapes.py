@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Shape:
-    """Hyper-parameters of one dense transformer, in GGUF's vocabulary."""
+    """Hyper-parameters of one transformer, in GGUF's vocabulary."""
 
     architecture: str
     n_layers: int
@@ -33,6 +33,9 @@ class Shape:
     rope_base: float
     rms_eps: float = 1e-5
     rope_factors: bool = False  # Llama 3.1's long-context frequencies (rope_freqs.weight)
+    n_experts: int = 0  # 0: dense
+    n_experts_used: int = 0
+    n_expert_ff: int = 0
 
 
 SHAPES = {
@@ -46,17 +49,27 @@ SHAPES = {
     "qwen3-0.6b": Shape("qwen3", 28, 1024, 16, 8, 128, 3072, 151_936, 40_960, True, 1e6, 1e-6),
     "tiny-qwen2": Shape("qwen2", 2, 256, 4, 2, 64, 512, 512, 2048, True, 1e6, 1e-6),
     "tiny-qwen3": Shape("qwen3", 2, 256, 4, 2, 128, 512, 512, 2048, True, 1e6, 1e-6),
-}
+    # Layers of Qwen3-30B-A3B, a quarter of them with half of the experts.
+    "qwen3moe": Shape(
+        "qwen3moe", 12, 2048, 32, 4, 128, 6144, 151_936, 40_960, False, 1e6, 1e-6,
+        n_experts=64, n_experts_used=8, n_expert_ff=768,
+    ),
+    "tiny-qwen3moe": Shape(
+        "qwen3moe", 2, 256, 4, 2, 128, 512, 512, 2048, True, 1e6, 1e-6,
+        n_experts=8, n_experts_used=2, n_expert_ff=256,
+    ),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """One tensor to write. rows == 0 marks a vector of `cols` floats."""
+    """One tensor to write. rows == 0 marks a vector of `cols` floats, experts a stack of them."""
 
     name: str
     rows: int
     cols: int
-    kind: str  # "matrix", "norm", "bias" or "rope_factors"
+    kind: str  # "matrix", "router", "norm", "bias" or "rope_factors"
+    experts: int = 0  # matrices of rows x cols, one after the other; 0: not a stack
 
 
 def tensors(s: Shape) -> Iterator[TensorSpec]:
@@ -82,14 +95,28 @@ def tensors(s: Shape) -> Iterator[TensorSpec]:
             yield matrix(f"{b}.{name}", rows, s.n_embd)
             if s.architecture == "qwen2":
                 yield TensorSpec(f"{b}.{name}.bias", 0, rows, "bias")
-        if s.architecture == "qwen3":
+        if s.architecture in ("qwen3", "qwen3moe"):
             yield norm(f"{b}.attn_q_norm", s.head_dim)
             yield norm(f"{b}.attn_k_norm", s.head_dim)
         yield matrix(f"{b}.attn_output", s.n_embd, q_width)
         yield norm(f"{b}.ffn_norm", s.n_embd)
-        yield matrix(f"{b}.ffn_gate", s.n_ff, s.n_embd)
-        yield matrix(f"{b}.ffn_up", s.n_ff, s.n_embd)
-        yield matrix(f"{b}.ffn_down", s.n_embd, s.n_ff)
+        if s.n_experts:
+            yield from _experts(s, b)
+        else:
+            yield matrix(f"{b}.ffn_gate", s.n_ff, s.n_embd)
+            yield matrix(f"{b}.ffn_up", s.n_ff, s.n_embd)
+            yield matrix(f"{b}.ffn_down", s.n_embd, s.n_ff)
+
+
+def _experts(s: Shape, block: str) -> Iterator[TensorSpec]:
+    """The router, float32 as converters leave it, and the stacks of a layer."""
+    yield TensorSpec(f"{block}.ffn_gate_inp.weight", s.n_experts, s.n_embd, "router")
+    for name, rows, cols in (
+        ("ffn_gate_exps", s.n_expert_ff, s.n_embd),
+        ("ffn_up_exps", s.n_expert_ff, s.n_embd),
+        ("ffn_down_exps", s.n_embd, s.n_expert_ff),
+    ):
+        yield TensorSpec(f"{block}.{name}.weight", rows, cols, "matrix", s.n_experts)
 
 
 Layers = Callable[[Shape, int], bool]  # which layers of a model a rule is about

@@ -10,8 +10,10 @@
 #include "ops/attention.h"
 #include "ops/embed.h"
 #include "ops/linear.h"
+#include "ops/moe.h"
 #include "ops/rms_norm.h"
 #include "ops/rope.h"
+#include "ops/sigmoid_gate.h"
 #include "ops/silu_mul.h"
 #include "ops/take_rows.h"
 

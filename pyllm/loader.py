@@ -134,7 +134,7 @@ def _left_beside(file: GGUFFile, program: Plan) -> int | None:
     if available is None:
         return None
     needed = sum(info.nbytes for info in file.tensors.values())
-    needed += program.arena_floats * FLOAT_BYTES
+    needed += (program.arena_floats + program.expert_floats) * FLOAT_BYTES
     if needed > available:
         message = "for weights and activations; use a smaller model or quantization"
         raise MemoryBudgetError(needed, available, message)
@@ -162,7 +162,7 @@ def _multiplied(ops: Sequence[Op], operands: Mapping[Weight, Operand]) -> list[C
         for op in ops
         if op.name != "embed"
         for w in op.weights
-        if w is not None and isinstance(operand := operands[w], PackedTensor)
+        if w is not None and w.whole_tiles and isinstance(operand := operands[w], PackedTensor)
     }
     return [CachedWeight(name, names[name]) for name in sorted(names)]
 

@@ -110,12 +110,17 @@ struct KernelTable {
                        int64_t block_stride);
   void (*pack_tile)(const PackArgs*);
 
-  // Programs (kernels/{norm,rope,activation,kv_store,attention,vocabulary}.h, which say what each
-  // does).
+  // Programs (kernels/{norm,rope,activation,sigmoid_gate,weighted_sum,kv_store,attention,
+  // vocabulary}.h, which say what each does).
   void (*rms_norm)(const float* x, const float* w, float* y, int64_t n, float eps);
   void (*rope)(const float* x, const float* cosines, const float* sines, float* y, int64_t n_pairs,
                int64_t n, bool neox);
   void (*silu_mul)(const float* gate, const float* up, float* y, int64_t n);
+  void (*sigmoid_gate)(const float* x, const float* w, int64_t n, const float* y, float* out,
+                       int64_t n_out);
+  void (*weighted_sum)(const float* rows, int64_t stride, const int32_t* places,
+                       const float* weights, int64_t n_rows, const float* base, float* y,
+                       int64_t n);
   void (*kv_store)(const float* key, int64_t k_dim, uint16_t* panel_lane, const float* value,
                    int64_t v_dim, uint16_t* value_row);
   void (*attention_chunk)(const AttentionArgs*);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -123,10 +124,22 @@ def make_kv_pool(config: ModelConfig, num_blocks: int, block_size: int) -> KVPoo
     return KVPool(config.n_layers, *heads, block_size, num_blocks)
 
 
+def pack(weight: Weight, threads: int) -> PackedTensor:
+    """Permute a matrix or a stack from the file's layout into the core's, now; GIL released."""
+    rows, cols, raw = weight.matrix()
+    with _device_errors():
+        return PackedTensor.pack(weight.type, rows, cols, raw, threads)
+
+
 def from_file(weight: Weight, file: WeightFile, offset: int) -> PackedTensor:
-    """A matrix of an open model file; each tile is packed by the first step that needs it."""
-    rows, cols = weight.shape
-    return PackedTensor.from_file(weight.type, rows, cols, file, offset)
+    """A matrix or stack of an open model file; each tile is packed by the first step that needs it.
+
+    A stack whose matrices share tiles must be padded, so it is read and packed at once.
+    """
+    if not weight.whole_tiles:
+        return pack(weight, 1)
+    *stack, rows, cols = weight.shape
+    return PackedTensor.from_file(weight.type, math.prod(stack) * rows, cols, file, offset)
 
 
 @contextmanager

@@ -169,7 +169,7 @@ def test_unknown_architecture_names_the_known_ones(tmp_path: Path) -> None:
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.close()
-    with pytest.raises(UnsupportedModelError, match=r"mamba.*llama, qwen2, qwen3"):
+    with pytest.raises(UnsupportedModelError, match=r"mamba.*llama, qwen2, .*qwen3"):
         load(tmp_path / "m.gguf")
 
 

@@ -11,9 +11,9 @@ import numpy.typing as npt
 from pyllm.graph.compile import (
     CompiledProgram,
     Limits,
-    PackedTensor,
     compile_program,
     make_kv_pool,
+    pack,
 )
 from pyllm.graph.graph import Op, Value
 from pyllm.graph.plan import Plan
@@ -37,7 +37,7 @@ def _operand(weight: Any) -> Any:
     if len(weight.shape) == 1:
         return weight.vector()
     prepare(weight.type)
-    return PackedTensor.pack(weight.type, *weight.shape, weight.raw(), 1)
+    return pack(weight, 1)
 
 
 def spread(ops: Sequence[Op], max_tokens: int, max_rows: int) -> Plan:
