@@ -86,19 +86,26 @@ struct PackArgs {
 constexpr int64_t kAttentionChunk = 256;
 constexpr int64_t kAttentionRows = 64;  // most query rows in one call
 
-// Query rows that share a KV head against one chunk. Rows that see no token of it are left
-// untouched.
+constexpr int64_t kPanelTokens = 16;  // one SIMD vector of tokens
+constexpr int64_t kPanelsAhead = 4;   // panels named for prefetching behind those of a call
+constexpr int64_t kMaxPanels = 2 * (kAttentionChunk / kPanelTokens) + kPanelsAhead;
+
+// Query rows that share a KV head against one chunk, whose panels of 16 tokens are listed in the
+// order they are read: n_panels of keys, f16 [k_dim][16]; n_panels of values, f16 [16][v_stride];
+// kPanelsAhead that will be read next, only prefetched. Scores are in units of log2: q carries the
+// factor log2(e). A row that sees no token gets no max and no sum, and its out means nothing.
 struct AttentionArgs {
-  int64_t n_rows, k_dim, v_stride;    // v_stride is a multiple of 16
-  const float* q;                     // [n_rows][k_dim], already scaled
-  const int32_t* n_visible;           // [n_rows]: the row sees the first n_visible tokens, 0 to 256
-  const uint16_t* const* key_panels;  // [16] panels of 16 tokens, f16 [k_dim][16]
-  const uint16_t* const* value_panels;  // [16] panels of 16 tokens, f16 [16][v_stride]
-  float* scores;                        // scratch [n_rows][256]
-  float* tile;                          // scratch [max(64 * k_dim, 4096)]
-  float* max;                           // [n_rows] largest score
-  float* sum;                           // [n_rows] sum of e^(score - max)
-  float* out;                           // [n_rows][v_stride] sum of e^(score - max) * value
+  int64_t n_rows, k_dim, v_stride;  // v_stride is a multiple of 16
+  const float* q;                   // [n_rows][k_dim], already scaled
+  const int32_t*
+      n_visible;  // [n_rows], ascending: the row sees the first n_visible tokens, 0 to 256
+  const uint16_t* const* panels;
+  int64_t n_panels;  // 1 to 16, as many as the last row sees
+  float* scores;     // scratch [n_rows][256]
+  float* tile;       // scratch [max(64 * k_dim, 4096)]
+  float* max;        // [n_rows] largest score
+  float* sum;        // [n_rows] sum of 2^(score - max)
+  float* out;        // [n_rows][v_stride] sum of 2^(score - max) * value
 };
 
 struct KernelTable {
