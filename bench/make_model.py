@@ -7,6 +7,7 @@ python bench/make_model.py tiny F16 /tmp/tiny.gguf --seed 7
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 
 import numpy as np
@@ -27,9 +28,9 @@ def write_model(path: Path, shape: Shape, mix: str, *, seed: int = 0, encode: bo
     _add_vocabulary(writer, shape)
     specs = [(t, tensor_type(mix, shape, t)) for t in tensors(shape)]
     for t, qtype in specs:
-        dims = (t.rows, t.cols) if t.rows else (t.cols,)
+        dims = tuple(size for size in (t.experts, t.rows, t.cols) if size)
         elems, nbytes = GGML_QUANT_SIZES[qtype]
-        size = max(t.rows, 1) * t.cols // elems * nbytes
+        size = math.prod(dims) // elems * nbytes
         writer.add_tensor_info(t.name, _stored_dims(dims, qtype), _dtype(qtype), size, qtype)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
@@ -42,8 +43,10 @@ def write_model(path: Path, shape: Shape, mix: str, *, seed: int = 0, encode: bo
 def _tensor(
     rng: np.random.Generator, shape: Shape, t: TensorSpec, qtype: Type, *, encode: bool
 ) -> NDArray[np.generic]:
-    if t.kind == "matrix":
-        return _encoded(rng, qtype, t) if encode else random_rows(rng, qtype, t.rows, t.cols)
+    if t.kind in ("matrix", "router"):
+        if encode:
+            return _encoded(rng, qtype, t)
+        return random_rows(rng, qtype, max(t.experts, 1) * t.rows, t.cols)
     if t.kind == "rope_factors":
         return _rope_factors(shape)
     centre = 1.0 if t.kind == "norm" else 0.0
@@ -54,8 +57,9 @@ def _encoded(rng: np.random.Generator, qtype: Type, t: TensorSpec) -> Bytes:
     """Normal numbers encoded as a converter would."""
     from pyllm import kernels
 
-    x = rng.standard_normal((t.rows, t.cols), np.float32) * np.float32(STD)
-    return np.asarray(kernels.quantize(x, int(qtype)), np.uint8).reshape(t.rows, -1)
+    rows = max(t.experts, 1) * t.rows
+    x = rng.standard_normal((rows, t.cols), np.float32) * np.float32(STD)
+    return np.asarray(kernels.quantize(x, int(qtype)), np.uint8).reshape(rows, -1)
 
 
 def _rope_factors(shape: Shape) -> NDArray[np.float32]:
@@ -92,6 +96,10 @@ def _add_hyper_parameters(writer: GGUFWriter, s: Shape, mix: str) -> None:
     writer.add_rope_dimension_count(s.head_dim)
     writer.add_rope_freq_base(s.rope_base)
     writer.add_layer_norm_rms_eps(s.rms_eps)
+    if s.n_experts:
+        writer.add_expert_count(s.n_experts)
+        writer.add_expert_used_count(s.n_experts_used)
+        writer.add_expert_feed_forward_length(s.n_expert_ff)
 
 
 def _add_vocabulary(writer: GGUFWriter, s: Shape) -> None:

@@ -37,9 +37,10 @@ int main(int argc, char** argv) {
   const int64_t n_tokens = std::atoll(argv[5]), times = std::atoll(argv[6]);
   const pyllm::PackedTensor w{type, rows, cols, pyllm::packed_tile_bytes(type, cols),
                               aligned_zeros(pyllm::packed_bytes(type, rows, cols))};
-  const int64_t stride = pyllm::act_bytes(pyllm::act_kind(type), cols);
-  const uint8_t* act = aligned_zeros(n_tokens * stride);
+  const pyllm::ActLayout layout = pyllm::act_layout(pyllm::act_kind(type), cols, n_tokens);
+  const uint8_t* act = aligned_zeros(layout.bytes);
   auto* y = reinterpret_cast<float*>(aligned_zeros(n_tokens * rows * 4));
-  const pyllm::MatmulArgs args{&w, 0, (rows + 15) / 16, act, stride, n_tokens, y, rows};
+  const pyllm::MatmulArgs args{
+      &w, 0, (rows + 15) / 16, act, layout.token_stride, layout.block_stride, n_tokens, y, rows};
   for (int64_t i = 0; i < times; ++i) pyllm::kernels().matmul(&args);
 }

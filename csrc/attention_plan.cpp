@@ -7,7 +7,7 @@
 namespace pyllm {
 namespace {
 
-constexpr int64_t kItemsPerWorker = 4;  // enough for an even finish
+constexpr int64_t kItemsPerWorker = 8;  // enough for an even finish
 constexpr int64_t kSplitSequences = 4;  // long sequences whose chunks may be split in one step
 constexpr int64_t kMaxPartials = int64_t{1} << 20;
 
@@ -26,11 +26,14 @@ AttentionPlan::AttentionPlan(int64_t n_heads_, int64_t n_kv_heads_, int64_t max_
   set_workers(n_workers);
 }
 
-// A tile is split only into items above the target cost, of which there are 4 per worker.
+// A tile is split only into items above the target cost, of which there are 8 per worker.
 void AttentionPlan::set_workers(int n_workers) {
   n_workers_ = n_workers;
-  items_.reserve(static_cast<size_t>(max_tiles_ + 2 * kItemsPerWorker * n_workers));
-  splits_.reserve(static_cast<size_t>(max_tiles_));
+  const int64_t max_split_items = 2 * kItemsPerWorker * n_workers;
+  const auto max_splits = static_cast<size_t>(std::min(max_tiles_, max_split_items / 2));
+  items_.reserve(static_cast<size_t>(max_tiles_ + max_split_items));
+  splits_.reserve(max_splits);
+  n_finished_ = std::vector<std::atomic<int32_t>>(max_splits * static_cast<size_t>(n_kv_heads));
 }
 
 // Cost is rows x chunks; the rows of a tile are counted as at least 4, as fewer save no memory
@@ -39,15 +42,21 @@ static int64_t tile_cost(int64_t rows, int64_t n_chunks) {
   return std::max<int64_t>(rows, 4) * n_chunks;
 }
 
+static int64_t item_cost(const AttentionItem& item) {
+  return tile_cost(item.row_end - item.row_begin, item.chunk_end - item.chunk_begin);
+}
+
 void AttentionPlan::build(const Columns& c, const StepShape& shape) {
   items_.clear();
   splits_.clear();
   used_partials_ = 0;
+  items_store_ = true;
   // Visits the row tiles from the last sequence's last, which see the most tokens, to the first.
   const auto for_each_tile = [&](auto visit) {
     for (auto seq = static_cast<int32_t>(shape.n_seqs) - 1; seq >= 0; --seq) {
       const int32_t start = c.seq_starts[static_cast<size_t>(seq)];
       const int64_t rows = (c.seq_starts[static_cast<size_t>(seq) + 1] - start) * group;
+      items_store_ = items_store_ && rows <= kAttentionRows;
       for (int64_t begin = (rows - 1) / kAttentionRows * kAttentionRows; begin >= 0;
            begin -= kAttentionRows) {
         const int64_t end = std::min(begin + kAttentionRows, rows);
@@ -64,6 +73,9 @@ void AttentionPlan::build(const Columns& c, const StepShape& shape) {
   const int64_t target = n_workers_ == 1 ? total : total / (kItemsPerWorker * n_workers_);
   for_each_tile([&](int32_t seq, int32_t begin, int32_t end, int32_t n_chunks) {
     add_tile(seq, begin, end, n_chunks, target);
+  });
+  std::sort(items_.begin(), items_.end(), [](const AttentionItem& a, const AttentionItem& b) {
+    return item_cost(a) > item_cost(b);
   });
 }
 
@@ -84,8 +96,17 @@ void AttentionPlan::add_tile(int32_t seq, int32_t row_begin, int32_t row_end, in
                       static_cast<int32_t>(n_chunks * (i + 1) / n_items),
                       static_cast<int32_t>(splits_.size())});
   }
-  splits_.push_back({seq, row_begin, row_end, n_chunks, used_partials_});
+  splits_.push_back(
+      {seq, row_begin, row_end, n_chunks, static_cast<int32_t>(n_items), used_partials_});
   used_partials_ += partials;
+}
+
+bool AttentionPlan::finish_item(int64_t split, int64_t kv_head) const {
+  std::atomic<int32_t>& n_finished = n_finished_[static_cast<size_t>(split * n_kv_heads + kv_head)];
+  const int32_t last = splits_[static_cast<size_t>(split)].n_items - 1;
+  if (n_finished.fetch_add(1, std::memory_order_acq_rel) != last) return false;
+  n_finished.store(0, std::memory_order_relaxed);
+  return true;
 }
 
 }  // namespace pyllm

@@ -3,6 +3,7 @@
 #ifndef PYLLM_CSRC_ATTENTION_PLAN_H_
 #define PYLLM_CSRC_ATTENTION_PLAN_H_
 
+#include <atomic>
 #include <cstdint>
 #include <vector>
 
@@ -19,11 +20,12 @@ struct AttentionItem {
   int32_t split;  // index into splits(), -1 when the item covers all chunks of its rows
 };
 
-// Rows whose chunks are spread over several items; the partial results are merged afterwards.
+// Rows whose chunks are spread over several items; whoever finishes the last item of a KV head
+// merges its partial results.
 struct AttentionSplit {
   int32_t seq;
   int32_t row_begin, row_end;
-  int32_t n_chunks;
+  int32_t n_chunks, n_items;
   int64_t
       first_partial;  // of KV head 0; partial = first + ((head * rows) + row) * n_chunks + chunk
 };
@@ -41,8 +43,15 @@ class AttentionPlan {
 
   // Allocates nothing.
   void build(const Columns& columns, const StepShape& shape);
-  const std::vector<AttentionItem>& items() const { return items_; }
+  const std::vector<AttentionItem>& items() const { return items_; }  // the longest first
   const std::vector<AttentionSplit>& splits() const { return splits_; }
+
+  // True when each sequence's new rows are one tile: then the item that attends to a chunk is the
+  // only one that reads the chunk's new tokens, and can store them itself.
+  bool items_store() const { return items_store_; }
+
+  // Called after each item of a split; true for the last one, which sees what the others wrote.
+  bool finish_item(int64_t split, int64_t kv_head) const;
 
  private:
   void add_tile(int32_t seq, int32_t row_begin, int32_t row_end, int32_t n_chunks,
@@ -52,8 +61,10 @@ class AttentionPlan {
   int64_t max_tiles_;
   int64_t n_partials_;
   int64_t used_partials_ = 0;
+  bool items_store_ = false;
   std::vector<AttentionItem> items_;
   std::vector<AttentionSplit> splits_;
+  mutable std::vector<std::atomic<int32_t>> n_finished_;  // [split][KV head], 0 between ops
 };
 
 }  // namespace pyllm

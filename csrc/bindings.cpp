@@ -4,14 +4,19 @@
 #include <pybind11/stl.h>
 #include <pybind11/typing.h>
 
+#include <cerrno>
 #include <memory>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <tuple>
 #include <utility>
 #include <vector>
 
+#include "checksum.h"
 #include "isa/select.h"
+#include "kernels/r16.h"
+#include "packed_cache.h"
 #include "packed_weight.h"
 #include "program.h"
 #include "runtime/kv_pool.h"
@@ -224,6 +229,31 @@ std::shared_ptr<PackedWeight> pack(int type, int64_t rows, int64_t cols, const p
       PackedWeight::pack(type, rows, cols, bytes.data(), bytes.size(), threads));
 }
 
+std::shared_ptr<PackedWeight> from_file(int type, int64_t rows, int64_t cols,
+                                        const std::shared_ptr<WeightFile>& file, int64_t offset) {
+  return std::make_shared<PackedWeight>(type, rows, cols, file, offset);
+}
+
+void write_cache(int descriptor, const py::bytes& key, const PackedCache::Weights& weights,
+                 int threads, const py::typing::Callable<void(py::int_, py::int_)>& progress) {
+  const std::string key_bytes = key;
+  const py::gil_scoped_release unlocked;
+  PackedCache::write(descriptor, key_bytes, weights, threads, [&](int64_t done, int64_t total) {
+    const py::gil_scoped_acquire locked;
+    progress(done, total);
+  });
+}
+
+// std::system_error as OSError with its errno.
+void translate_system_error(std::exception_ptr pointer) {
+  try {
+    if (pointer) std::rethrow_exception(pointer);
+  } catch (const std::system_error& error) {
+    errno = error.code().value();
+    PyErr_SetFromErrno(PyExc_OSError);
+  }
+}
+
 py::array_t<uint8_t> unpack(const PackedWeight& weight) {
   py::array_t<uint8_t> raw(weight.file_bytes());
   weight.unpack(raw.mutable_data());
@@ -240,6 +270,12 @@ PYBIND11_MODULE(_core, m) {
       "set_isa", &set_isa, py::arg("name"),
       "Switch the instruction set (for tests); ValueError with the reason when it cannot be used.");
 
+  py::register_local_exception_translator(&translate_system_error);
+
+  py::class_<WeightFile, std::shared_ptr<WeightFile>>(
+      m, "WeightFile", "A model file that weights are read from while steps run.")
+      .def(py::init<int>(), py::arg("descriptor"), "Duplicates the descriptor; OSError.");
+
   py::class_<PackedWeight, std::shared_ptr<PackedWeight>>(m, "PackedTensor",
                                                           "A 2-D weight in 16-row tiles.")
       .def_static(
@@ -247,12 +283,49 @@ PYBIND11_MODULE(_core, m) {
           py::arg("threads"),
           "Pack the file's row-major blocks (rows, cols) of a ggml type; GIL released.\n\n"
           "ValueError when the type is unknown or the shape or the number of bytes does not fit.")
+      .def_static(
+          "from_file", &from_file, py::arg("type"), py::arg("rows"), py::arg("cols"),
+          py::arg("file"), py::arg("offset"),
+          "A matrix that lies row-major at `offset`; each tile is packed by the first thread that "
+          "needs it.\n\n"
+          "ValueError when the type is unknown or the shape does not fit it.")
+      .def(
+          "ensure",
+          [](const PackedWeight& w, int64_t begin, int64_t end) {
+            if (begin < 0 || end > w.n_tiles()) throw std::invalid_argument("no such tiles");
+            const py::gil_scoped_release unlocked;
+            w.ensure(begin, end);
+            if (w.file() != nullptr) w.file()->check();
+          },
+          py::arg("begin"), py::arg("end"),
+          "Pack tiles of 16 rows now (for tests); RuntimeError when the file cannot be read.")
       .def("unpack", &unpack, "The bytes that were packed, uint8 [file bytes].")
       .def_property_readonly(
           "type", [](const PackedWeight& w) { return w.tensor().type; }, "ggml type id")
       .def_property_readonly("rows", [](const PackedWeight& w) { return w.tensor().rows; })
       .def_property_readonly("cols", [](const PackedWeight& w) { return w.tensor().cols; })
       .def_property_readonly("nbytes", &PackedWeight::nbytes, "Bytes of packed memory.");
+
+  m.def(
+      "open_packed_cache",
+      [](const std::string& path, const py::bytes& key, const PackedCache::Weights& weights) {
+        PackedCache::open(path, key, weights);
+      },
+      py::arg("path"), py::arg("key"), py::arg("weights"),
+      "Let the weights' tiles live in the mapped cache file.\n\n"
+      "ValueError when it is not a whole cache with that key; OSError.");
+  m.def("write_packed_cache", &write_cache, py::arg("descriptor"), py::arg("key"),
+        py::arg("weights"), py::arg("threads"), py::arg("progress"),
+        "Write and sync the cache file of weights made by from_file; GIL released.\n\n"
+        "progress(done, total) counts bytes. OSError, RuntimeError when the model cannot be read.");
+  m.def(
+      "checksum",
+      [](const py::buffer& data, uint64_t seed) {
+        const Bytes bytes(data);
+        return checksum(bytes.data(), bytes.size(), seed);
+      },
+      py::arg("data"), py::arg("seed"), "64 bits against accidents, not against an adversary.");
+  m.attr("LAYOUT_VERSION") = kLayoutVersion;
 
   py::class_<KVPool, std::shared_ptr<KVPool>>(m, "KVPool",
                                               "Paged f16 keys and values of all layers.")
@@ -292,6 +365,8 @@ PYBIND11_MODULE(_core, m) {
            "Run the first entries of the columns; GIL released. ValueError names an impossible "
            "column value;\n"
            "then nothing has changed.")
+      .def("pack_ahead", &Program::pack_ahead,
+           "Pack weights in the background until the first step.")
       .def("profile", &profile,
            "(op index, name, nanoseconds, bytes, multiply-adds) of the last profiled step.")
       .def("read", &read, py::arg("value"), py::arg("n_rows"),

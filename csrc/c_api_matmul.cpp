@@ -76,7 +76,7 @@ struct MatmulJob {
   int64_t n_tokens;
   float* y;
   uint8_t* act;
-  int64_t act_stride;
+  ActLayout layout;
 };
 
 void matmul_chunks(void* context, int) {
@@ -84,7 +84,8 @@ void matmul_chunks(void* context, int) {
   const PackedTensor& w = job.weights;
   const ActKind kind = act_kind(w.type);
   for (int64_t t = job.pool->next_chunk(); t < job.n_tokens; t = job.pool->next_chunk()) {
-    job.table->quantize_act(kind, job.x + t * w.cols, w.cols, job.act + t * job.act_stride);
+    job.table->quantize_act(kind, job.x + t * w.cols, w.cols, job.act + t * job.layout.token_stride,
+                            job.layout.block_stride);
   }
   job.pool->barrier();
   const int64_t n_tiles = tile_count(w);
@@ -92,19 +93,27 @@ void matmul_chunks(void* context, int) {
     const int64_t begin = job.pool->next_chunk() * kTilesPerChunk;
     if (begin >= n_tiles) return;
     const int64_t end = begin + kTilesPerChunk < n_tiles ? begin + kTilesPerChunk : n_tiles;
-    const MatmulArgs args = {
-        &w, begin, end, job.act, job.act_stride, job.n_tokens, job.y + begin * kTileRows, w.rows};
+    const MatmulArgs args = {&w,
+                             begin,
+                             end,
+                             job.act,
+                             job.layout.token_stride,
+                             job.layout.block_stride,
+                             job.n_tokens,
+                             job.y + begin * kTileRows,
+                             w.rows};
     job.table->matmul(&args);
   }
 }
 
 int32_t multiply(MatmulJob job, int32_t threads) {
-  job.act_stride = act_bytes(act_kind(job.weights.type), job.weights.cols);
-  int64_t act_size;
-  if (!multiply_sizes(job.n_tokens, job.act_stride, &act_size)) {
+  const ActKind kind = act_kind(job.weights.type);
+  int64_t unused;  // n tokens need no more than n times the bytes of one
+  if (!multiply_sizes(job.n_tokens, act_layout(kind, job.weights.cols, 1).bytes, &unused)) {
     return fail(PYLLM_BAD_ARGUMENT, "tokens times cols overflows");
   }
-  const Buffer act(static_cast<size_t>(act_size));
+  job.layout = act_layout(kind, job.weights.cols, job.n_tokens);
+  const Buffer act(static_cast<size_t>(job.layout.bytes));
   ThreadPool pool(threads);
   job.act = act.data();
   job.pool = &pool;

@@ -4,6 +4,7 @@
 #include <exception>
 
 #include "pyllm_tokenizer.h"
+#include "tokenizer/bpe_rules.h"
 #include "tokenizer/merge_table.h"
 #include "tokenizer/window_merger.h"
 
@@ -24,6 +25,10 @@ bool are_ends_valid(const int64_t* ends, int64_t n_words) {
     if (ends[w] < begin || ends[w] - begin > kMaxWord) return false;
   }
   return true;
+}
+
+pyllm::tokenizer::Strings as_strings(const pyllm_strings* strings) {
+  return {strings->data, strings->start, strings->ends, strings->n};
 }
 
 }  // namespace
@@ -56,6 +61,25 @@ int64_t pyllm_merge_words(const pyllm_merges* merges, const int32_t* symbols, co
       out_ends[w] = written;
     }
     return written;
+  } catch (const std::exception&) {
+    return kNoMemory;
+  }
+}
+
+int64_t pyllm_bpe_rules(const pyllm_strings* tokens, const pyllm_strings* lines, int32_t* rules) {
+  try {
+    auto* out = reinterpret_cast<pyllm::tokenizer::Rule*>(rules);
+    return pyllm::tokenizer::read_rules(as_strings(tokens), as_strings(lines), out);
+  } catch (const std::exception&) {
+    return kNoMemory;
+  }
+}
+
+int64_t pyllm_bpe_unmerged(const pyllm_merges* merges, const pyllm_strings* tokens,
+                           const int32_t* ids, int64_t n, const int32_t* symbols, int32_t* out) {
+  try {
+    return pyllm::tokenizer::unmerged_words(merges->table, as_strings(tokens), ids, n, symbols,
+                                            out);
   } catch (const std::exception&) {
     return kNoMemory;
   }

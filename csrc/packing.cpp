@@ -14,13 +14,13 @@
 namespace pyllm {
 namespace {
 
-// A run of equal blocks (or block pairs) in a row, and how its fields move. Plain arrays: looking
-// up one embedding row builds a layout, and a step allocates nothing.
+// A run of equal blocks (or groups of blocks) in a row, and how its fields move. Plain arrays:
+// looking up one embedding row builds a layout, and a step allocates nothing.
 struct Segment {
   int64_t src_offset = 0, dst_offset = 0;
   int64_t n_blocks = 0, src_block_bytes = 0, dst_block_bytes = 0;
   int n_fields = 0;
-  std::array<PackField, 8> fields{};
+  std::array<PackField, 8> fields{};  // a group of four MXFP4 blocks fills them
 
   void add(const PackField& field) { fields[static_cast<size_t>(n_fields++)] = field; }
 };
@@ -37,36 +37,42 @@ struct Layout {
   }
 };
 
-// Blocks with one f16 scale and a body of whole lines: pairs share a line for their scales (see
-// r16.h).
-struct PairedFormat {
+// Blocks with one small scale and a body of whole lines: groups of them share a line for their
+// scales (see r16.h).
+struct GroupedFormat {
   int block_elems;
-  int32_t block_bytes, scale_at, body_bytes;
+  int32_t block_bytes, scale_at, scale_size, body_bytes;
   std::span<const PackField> body;  // offsets inside the file block and inside the packed body
 };
 
-void append_block(Segment* segment, const PairedFormat& f, int32_t src, int32_t scale,
-                  int32_t body) {
-  segment->add({src + f.scale_at, scale, 1, 2});
-  for (const PackField& field : f.body) {
-    segment->add({src + field.src, body + field.dst, field.count, field.size});
+// `count` blocks from file offset 0, scales at `scales` and bodies at `bodies` of the packed group.
+void append_blocks(Segment* segment, const GroupedFormat& f, int32_t count, int32_t scales,
+                   int32_t bodies) {
+  for (int32_t i = 0; i < count; ++i) {
+    const int32_t src = i * f.block_bytes;
+    const auto rows = static_cast<int32_t>(kTileRows);
+    segment->add({src + f.scale_at, scales + i * rows * f.scale_size, 1, f.scale_size, false});
+    for (const PackField& field : f.body) {
+      segment->add({src + field.src, bodies + i * f.body_bytes + field.dst, field.count, field.size,
+                    field.planes});
+    }
   }
 }
 
-Layout paired_layout(const PairedFormat& f, int64_t cols) {
+Layout grouped_layout(const GroupedFormat& f, int64_t cols) {
   Layout layout;
   const int64_t n = cols / f.block_elems;
-  const int32_t pair_bytes = kLine + 2 * f.body_bytes;
-  if (n >= 2) {
-    Segment pairs{0, 0, n / 2, 2 * f.block_bytes, pair_bytes};
-    append_block(&pairs, f, 0, 0, kLine);
-    append_block(&pairs, f, f.block_bytes, kHalfLine, kLine + f.body_bytes);
-    layout.add(pairs);
+  const auto scale_bytes = static_cast<int32_t>(kTileRows) * f.scale_size;
+  const int32_t group = kLine / scale_bytes, packed_bytes = kLine + group * f.body_bytes;
+  if (n >= group) {
+    Segment groups{0, 0, n / group, group * f.block_bytes, packed_bytes};
+    append_blocks(&groups, f, group, 0, kLine);
+    layout.add(groups);
   }
-  if (n % 2 == 1) {
-    Segment last{(n - 1) * f.block_bytes, n / 2 * pair_bytes, 1, f.block_bytes,
-                 f.body_bytes + kHalfLine};
-    append_block(&last, f, 0, f.body_bytes, 0);
+  if (const auto left = static_cast<int32_t>(n % group); left > 0) {
+    Segment last{(n - left) * f.block_bytes, n / group * packed_bytes, 1, left * f.block_bytes,
+                 left * (f.body_bytes + scale_bytes)};
+    append_blocks(&last, f, left, left * f.body_bytes, 0);
     layout.add(last);
   }
   return layout;
@@ -81,35 +87,67 @@ Layout single_layout(std::initializer_list<PackField> fields, int64_t n_blocks, 
   return layout;
 }
 
-constexpr PackField kQ4_0Fields[] = {{2, 0, 4, 4}};
-constexpr PackField kQ8_0Fields[] = {{2, 0, 8, 4}};
-constexpr PackField kQ6_KFields[] = {{192, 0, 4, 4}, {0, kQ6_KLow, 32, 4}, {128, kQ6_KHigh, 16, 4}};
+constexpr PackField kQ4_0Fields[] = {{2, 0, 4, 4, false}};
+constexpr PackField kQ5_0Fields[] = {{2, 0, 1, 4, true}, {6, kLine, 4, 4, false}};
+constexpr PackField kQ8_0Fields[] = {{2, 0, 8, 4, false}};
+constexpr PackField kQ3_KFields[] = {
+    {0, 0, 8, 4, false}, {32, kQ3_KLow, 16, 4, false}, {96, kQ3_KScales, 3, 4, false}};
+constexpr PackField kQ6_KFields[] = {
+    {192, 0, 4, 4, false}, {0, kQ6_KLow, 32, 4, false}, {128, kQ6_KHigh, 16, 4, false}};
+constexpr PackField kMXFP4Fields[] = {{1, 0, 4, 4, false}};
 
 // The layout of r16.h for one row of `cols`.
 Layout layout_for(int type, int64_t cols) {
   const auto count = static_cast<int32_t>(cols);
+  const auto singles = [&](std::initializer_list<PackField> fields, int64_t packed_bytes) {
+    const FormatInfo* f = format_info(type);
+    return single_layout(fields, cols / f->block_elems, f->block_bytes, packed_bytes);
+  };
   switch (type) {
     case kF32:
-      return single_layout({{0, 0, count, 4}}, 1, 4 * cols, kLine * cols);
+      return single_layout({{0, 0, count, 4, false}}, 1, 4 * cols, kLine * cols);
     case kF16:
     case kBF16:
-      return single_layout({{0, 0, count, 2}}, 1, 2 * cols, kHalfLine * cols);
+      return single_layout({{0, 0, count, 2, false}}, 1, 2 * cols, kHalfLine * cols);
     case kQ4_0:
-      return paired_layout({32, 18, 0, kQ4_0Body, kQ4_0Fields}, cols);
+    case kIQ4_NL:
+      return grouped_layout({32, 18, 0, 2, kQ4_0Body, kQ4_0Fields}, cols);
+    case kQ4_1:
+      return singles({{0, 0, 2, 2, false}, {4, kLine, 4, 4, false}}, kQ4_1Block);
+    case kQ5_0:
+      return grouped_layout({32, 22, 0, 2, kQ5_0Body, kQ5_0Fields}, cols);
+    case kQ5_1:
+      return singles({{0, 0, 2, 2, false}, {4, kLine, 1, 4, true}, {8, 2 * kLine, 4, 4, false}},
+                     kQ5_1Block);
     case kQ8_0: {
-      Layout layout = paired_layout({32, 34, 0, kQ8_0Body, kQ8_0Fields}, cols);
+      Layout layout = grouped_layout({32, 34, 0, 2, kQ8_0Body, kQ8_0Fields}, cols);
       layout.flip = 0x80808080u;
       return layout;
     }
+    case kMXFP4:
+      return grouped_layout({32, 17, 0, 1, kMXFP4Body, kMXFP4Fields}, cols);
+    case kQ2_K:
+      return singles(
+          {{80, 0, 2, 2, false}, {0, kQ2_KScales, 4, 4, false}, {16, kQ2_KQuants, 16, 4, false}},
+          kQ2_KBlock);
+    case kQ3_K:
+      return grouped_layout({256, 110, 108, 2, kQ3_KBody, kQ3_KFields}, cols);
     case kQ4_K:
-      return single_layout({{0, 0, 2, 2}, {4, kQ4_KScales, 3, 4}, {16, kQ4_KQuants, 32, 4}},
-                           cols / 256, 144, kQ4_KBlock);
+      return singles(
+          {{0, 0, 2, 2, false}, {4, kQ4_KScales, 3, 4, false}, {16, kQ4_KQuants, 32, 4, false}},
+          kQ4_KBlock);
     case kQ5_K:
-      return single_layout(
-          {{0, 0, 2, 2}, {4, kQ4_KScales, 3, 4}, {16, kQ5_KHigh, 8, 4}, {48, kQ5_KQuants, 32, 4}},
-          cols / 256, 176, kQ5_KBlock);
+      return singles({{0, 0, 2, 2, false},
+                      {4, kQ4_KScales, 3, 4, false},
+                      {16, kQ5_KHigh, 8, 4, false},
+                      {48, kQ5_KQuants, 32, 4, false}},
+                     kQ5_KBlock);
     case kQ6_K:
-      return paired_layout({256, 210, 208, kQ6_KBody, kQ6_KFields}, cols);
+      return grouped_layout({256, 210, 208, 2, kQ6_KBody, kQ6_KFields}, cols);
+    case kIQ4_XS:
+      return singles(
+          {{0, 0, 2, 2, false}, {4, kIQ4_XSScales, 1, 4, false}, {8, kIQ4_XSQuants, 32, 4, false}},
+          kIQ4_XSBlock);
     default:
       return {};
   }
@@ -121,6 +159,13 @@ PackArgs segment_args(const Layout& layout, const Segment& s, const uint8_t* row
                       int64_t row_bytes, uint8_t* tile) {
   return {s.fields.data(),   s.n_fields, layout.flip,         rows + s.src_offset, row_bytes,
           s.src_block_bytes, s.n_blocks, tile + s.dst_offset, s.dst_block_bytes};
+}
+
+// The inverse of a `planes` field: bit g of byte b is bit 4g + b of the file.
+uint32_t file_bits(uint32_t planes) {
+  uint32_t bits = 0;
+  for (uint32_t i = 0; i < 32; ++i) bits |= (planes >> (i % 4 * 8 + i / 4) & 1u) << i;
+  return bits;
 }
 
 // Lanes [lane, lane + rows) of a packed segment back to the file's bytes.
@@ -137,6 +182,7 @@ void unpack_segment(const Layout& layout, const Segment& s, const uint8_t* tile,
           std::memcpy(&element, lines + (i * kTileRows + lane + row) * f.size,
                       static_cast<size_t>(f.size));
           if (f.size == 4) element ^= flip;
+          if (f.planes) element = file_bits(element);
           std::memcpy(dst + row * row_bytes + i * f.size, &element, static_cast<size_t>(f.size));
         }
       }
@@ -160,27 +206,40 @@ void unpack_rows(const PackedTensor& t, int64_t tile, int64_t lane, int64_t rows
 ActKind act_kind(int type) {
   switch (type) {
     case kQ4_0:
+    case kQ4_1:
+    case kQ5_0:
+    case kQ5_1:
     case kQ8_0:
+    case kIQ4_NL:
+    case kMXFP4:
       return kActQ8x32;
+    case kQ2_K:
+    case kQ3_K:
     case kQ4_K:
     case kQ5_K:
     case kQ6_K:
+    case kIQ4_XS:
       return kActQ8x128;
     default:
       return kActF32;
   }
 }
 
-int64_t act_bytes(ActKind kind, int64_t cols) {
+ActLayout act_layout(ActKind kind, int64_t cols, int64_t n_tokens) {
+  const auto blocks = [&](size_t block_bytes) -> ActLayout {
+    const auto bytes = static_cast<int64_t>(block_bytes);
+    return {bytes, bytes * n_tokens, round_up(bytes * n_tokens * ((cols + 255) / 256), kActAlign)};
+  };
   switch (kind) {
-    case kActF32:
-      return round_up(4 * cols, kActAlign);
     case kActQ8x32:
-      return round_up(cols + 8 * (cols / 32), kActAlign);
+      return blocks(sizeof(ActBlock8x32));
     case kActQ8x128:
-      return round_up(cols + 4 * (cols / 128) + 2 * (cols / 32) + 4 * (cols / 16), kActAlign);
+      return blocks(sizeof(ActBlock256));
+    default: {
+      const int64_t row = round_up(4 * cols, kActAlign);
+      return {row, row, row * n_tokens};
+    }
   }
-  return 0;
 }
 
 int64_t packed_row_bytes(const PackedTensor& w) { return format_row_bytes(w.type, w.cols); }

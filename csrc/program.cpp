@@ -10,8 +10,10 @@
 #include "ops/attention.h"
 #include "ops/embed.h"
 #include "ops/linear.h"
+#include "ops/moe.h"
 #include "ops/rms_norm.h"
 #include "ops/rope.h"
+#include "ops/sigmoid_gate.h"
 #include "ops/silu_mul.h"
 #include "ops/take_rows.h"
 
@@ -112,9 +114,24 @@ void Program::build_ops(const std::vector<OpSpec>& ops) {
     ops_.push_back({ops[i].name, make(reader, build_)});
     live.write(ops[i].outputs);
   }
+  for (const OpSpec& op : ops) collect_weights(op);
   result_ = ops.back().outputs.back();
   has_logits_ =
       limits_.n_vocab > 0 && result_.rows == RowClass::kRows && result_.width == limits_.n_vocab;
+}
+
+void Program::collect_weights(const OpSpec& op) {
+  for (const Weight& weight : op.weights) {
+    const auto* matrix = std::get_if<std::shared_ptr<const PackedWeight>>(&weight);
+    if (matrix == nullptr || (*matrix)->file() == nullptr) continue;
+    files_.insert((*matrix)->file());
+    if (op.name != "embed") multiplied_.push_back(*matrix);  // rows are looked up unpacked
+  }
+}
+
+void Program::pack_ahead() {
+  const std::lock_guard lock(running_);
+  ahead_ = std::make_unique<PackAhead>(multiplied_);
 }
 
 // Everything whose size depends on the number of workers.
@@ -166,6 +183,7 @@ StepContext Program::begin_step(const StepRequest& request) {
 void Program::step(const StepRequest& request) {
   const std::lock_guard lock(running_);
   check(request);
+  if (ahead_ != nullptr) ahead_->stop();
   const StepContext context = begin_step(request);
   if (request.profile) profile_.assign(ops_.size() + 1, {});
   struct Job {
@@ -179,6 +197,7 @@ void Program::step(const StepRequest& request) {
         j.program->work(j.step, j.request, worker);
       },
       &job);
+  for (const auto& file : files_) file->check();
 }
 
 // The walk: every worker runs every op, a barrier after each.

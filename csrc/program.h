@@ -5,11 +5,13 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "op.h"
 #include "op_reader.h"
+#include "pack_ahead.h"
 #include "sampler.h"
 
 namespace pyllm {
@@ -37,9 +39,13 @@ class Program {
   ~Program();
 
   // Runs the ops over the columns, then samples the R rows when the last op wrote logits.
-  // Impossible columns throw std::invalid_argument before anything is changed. Thread-safe, one
-  // step at a time; allocates nothing.
+  // Impossible columns throw std::invalid_argument before anything is changed; std::runtime_error
+  // when a weight could not be read from its file: the step's results are then worthless.
+  // Thread-safe, one step at a time; allocates nothing once every weight has been used.
   void step(const StepRequest& request);
+
+  // Packs weights in the background until the first step.
+  void pack_ahead();
 
   Columns& columns() { return columns_; }
   const Limits& limits() const { return limits_; }
@@ -60,6 +66,7 @@ class Program {
   };
 
   void build_ops(const std::vector<OpSpec>& ops);
+  void collect_weights(const OpSpec& op);
   void allocate_for_workers();
   void check(const StepRequest& request);
   StepContext begin_step(const StepRequest& request);
@@ -71,6 +78,9 @@ class Program {
   std::unique_ptr<ThreadPool> pool_;
   BuildContext build_;
   std::vector<NamedOp> ops_;
+  std::set<std::shared_ptr<const WeightFile>> files_;  // that weights are read from
+  PackAhead::Weights multiplied_;                      // of those, what steps pack
+  std::unique_ptr<PackAhead> ahead_;
   Value result_{};
   bool has_logits_ = false;
 

@@ -3,17 +3,52 @@ The C++ core: packed weights, the KV pool and programs.
 """
 
 from __future__ import annotations
+import collections.abc
 import numpy
 import numpy.typing
 import typing
 import typing_extensions
 
-__all__: list[str] = ["KVPool", "PackedTensor", "Program", "isa", "isas", "set_isa"]
+__all__: list[str] = [
+    "KVPool",
+    "LAYOUT_VERSION",
+    "PackedTensor",
+    "Program",
+    "WeightFile",
+    "checksum",
+    "isa",
+    "isas",
+    "open_packed_cache",
+    "set_isa",
+    "write_packed_cache",
+]
+
+class WeightFile:
+    """
+    A model file that weights are read from while steps run.
+    """
+    def __init__(self, descriptor: typing.SupportsInt | typing.SupportsIndex) -> None:
+        """
+        Duplicates the descriptor; OSError.
+        """
 
 class PackedTensor:
     """
     A 2-D weight in 16-row tiles.
     """
+    @staticmethod
+    def from_file(
+        type: typing.SupportsInt | typing.SupportsIndex,
+        rows: typing.SupportsInt | typing.SupportsIndex,
+        cols: typing.SupportsInt | typing.SupportsIndex,
+        file: WeightFile,
+        offset: typing.SupportsInt | typing.SupportsIndex,
+    ) -> PackedTensor:
+        """
+        A matrix that lies row-major at `offset`; each tile is packed by the first thread that needs it.
+
+        ValueError when the type is unknown or the shape does not fit it.
+        """
     @staticmethod
     def pack(
         type: typing.SupportsInt | typing.SupportsIndex,
@@ -26,6 +61,14 @@ class PackedTensor:
         Pack the file's row-major blocks (rows, cols) of a ggml type; GIL released.
 
         ValueError when the type is unknown or the shape or the number of bytes does not fit.
+        """
+    def ensure(
+        self,
+        begin: typing.SupportsInt | typing.SupportsIndex,
+        end: typing.SupportsInt | typing.SupportsIndex,
+    ) -> None:
+        """
+        Pack tiles of 16 rows now (for tests); RuntimeError when the file cannot be read.
         """
     def unpack(self) -> numpy.typing.NDArray[numpy.uint8]:
         """
@@ -109,6 +152,10 @@ class Program:
         """
         Check everything and allocate; ValueError names the op and what does not fit.
         """
+    def pack_ahead(self) -> None:
+        """
+        Pack weights in the background until the first step.
+        """
     def profile(self) -> list[tuple[int, str, int, int, int]]:
         """
         (op index, name, nanoseconds, bytes, multiply-adds) of the last profiled step.
@@ -157,6 +204,13 @@ class Program:
     @property
     def threads(self) -> int: ...
 
+def checksum(
+    data: typing_extensions.Buffer, seed: typing.SupportsInt | typing.SupportsIndex
+) -> int:
+    """
+    64 bits against accidents, not against an adversary.
+    """
+
 def isa() -> str:
     """
     Name of the active instruction set.
@@ -167,7 +221,31 @@ def isas() -> list[str]:
     Instruction sets usable on this machine, best first.
     """
 
+def open_packed_cache(
+    path: str, key: bytes, weights: collections.abc.Sequence[PackedTensor]
+) -> None:
+    """
+    Let the weights' tiles live in the mapped cache file.
+
+    ValueError when it is not a whole cache with that key; OSError.
+    """
+
 def set_isa(name: str) -> None:
     """
     Switch the instruction set (for tests); ValueError with the reason when it cannot be used.
     """
+
+def write_packed_cache(
+    descriptor: typing.SupportsInt | typing.SupportsIndex,
+    key: bytes,
+    weights: collections.abc.Sequence[PackedTensor],
+    threads: typing.SupportsInt | typing.SupportsIndex,
+    progress: collections.abc.Callable[[int, int], None],
+) -> None:
+    """
+    Write and sync the cache file of weights made by from_file; GIL released.
+
+    progress(done, total) counts bytes. OSError, RuntimeError when the model cannot be read.
+    """
+
+LAYOUT_VERSION: int = 1

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from pyllm.errors import RequestError, TemplateError
 from pyllm.prompts import Encoded, checked_text
 from pyllm.special_text import Messages, SpecialText
-from pyllm.tokenizer import ChatTemplate
 
 if TYPE_CHECKING:
-    from pyllm.tokenizer import Tokenizer
+    from pyllm.tokenizer import ChatTemplate, Tokenizer
 
 
 def is_conversation(value: object) -> TypeGuard[Messages]:
@@ -92,6 +91,8 @@ class ChatRenderer:
         if source not in self._templates:
             if len(self._templates) >= _MAX_TEMPLATES:
                 self._templates.clear()
+            from pyllm.tokenizer import ChatTemplate  # here: it imports Jinja
+
             bos, eos = self._tokenizer.bos_id, self._tokenizer.eos_id
             self._templates[source] = ChatTemplate(
                 source, self._token_text(bos), self._token_text(eos)

@@ -20,6 +20,7 @@ __all__ = ["ModelConfig", "read_config"]
 _MAX_LAYERS: Final = 1_024
 _MAX_WIDTH: Final = 1 << 20  # of the hidden state and of the vocabulary's rows
 _MAX_FF: Final = 1 << 24
+_MAX_EXPERTS: Final = 1_024
 _MAX_HEADS: Final = 4_096
 _MAX_HEAD_DIM: Final = 1_024
 _MAX_CONTEXT: Final = (1 << 31) - 1  # positions are int32
@@ -29,7 +30,7 @@ _TOKENS: Final = "tokenizer.ggml.tokens"
 
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
-    """Hyper-parameters of a dense decoder. Sizes are element counts."""
+    """Hyper-parameters of a decoder. Sizes are element counts."""
 
     architecture: str  # general.architecture: "llama", "qwen2", …
     name: str  # general.name, may be empty
@@ -37,6 +38,10 @@ class ModelConfig:
     n_embd: int  # width of the hidden state
     n_vocab: int  # rows of token_embd
     n_ff: int  # width of the feed-forward layer
+    n_experts: int  # feed-forward layers a token's router chooses from; 0: a dense model
+    n_experts_used: int  # of them, 0 in a dense model
+    n_expert_ff: int  # width of one of them
+    n_shared_ff: int  # width of the one that sees every token; 0: there is none
     n_heads: int
     n_kv_heads: int  # divides n_heads
     head_dim: int  # of q and k
@@ -74,13 +79,19 @@ def read_config(file: GGUFFile, architectures: Collection[str] | None = None) ->
         raise keys.error("attention.head_count_kv", n_kv_heads, f"a divisor of {n_heads} heads")
     head_dim = _head_dim(keys, "attention.key_length", n_embd, n_heads)
     scaling_type, scale_factor = _rope_scaling(keys)
+    n_ff = keys.same_in_all_layers("feed_forward_length", n_layers, 1, _MAX_FF)
+    n_experts, n_experts_used = _experts(keys, n_layers)
     config = ModelConfig(
         architecture=keys.architecture,
         name=file.get("general.name", str, ""),
         n_layers=n_layers,
         n_embd=n_embd,
         n_vocab=_check_embedding(file, n_embd),
-        n_ff=keys.same_in_all_layers("feed_forward_length", n_layers, 1, _MAX_FF),
+        n_ff=n_ff,
+        n_experts=n_experts,
+        n_experts_used=n_experts_used,
+        n_expert_ff=keys.integer("expert_feed_forward_length", 1, _MAX_FF, default=n_ff),
+        n_shared_ff=keys.integer("expert_shared_feed_forward_length", 0, _MAX_FF, default=0),
         n_heads=n_heads,
         n_kv_heads=n_kv_heads,
         head_dim=head_dim,
@@ -99,7 +110,6 @@ def read_config(file: GGUFFile, architectures: Collection[str] | None = None) ->
 
 # Keys that change the arithmetic in a way pyllm does not compute, and the value that does not.
 _NEUTRAL: Final[tuple[tuple[str, float | bool], ...]] = (
-    ("expert_count", 0),
     ("attention.causal", True),
     ("attention.scale", 0.0),
     ("attention.clamp_kqv", 0.0),
@@ -109,6 +119,9 @@ _NEUTRAL: Final[tuple[tuple[str, float | bool], ...]] = (
     ("embedding_scale", 1.0),
     ("residual_scale", 1.0),
     ("rope.scaling.attn_factor", 1.0),
+    ("expert_gating_func", 1),  # softmax
+    ("expert_group_count", 1),
+    ("expert_weights_scale", 1.0),
 )
 
 
@@ -120,6 +133,14 @@ def _refuse_unsupported(keys: Hyperparameters) -> None:
     window = keys.integer("attention.sliding_window", 1, _MAX_CONTEXT, default=0)
     if window and window < keys.integer("context_length", 1, _MAX_CONTEXT):
         raise keys.unsupported("attention.sliding_window", window, "the whole context")
+
+
+def _experts(keys: Hyperparameters, n_layers: int) -> tuple[int, int]:
+    """How many experts a layer has and how many of them a token uses."""
+    count = keys.same_in_all_layers("expert_count", n_layers, 0, _MAX_EXPERTS, default=0)
+    if count == 0:
+        return 0, 0
+    return count, keys.same_in_all_layers("expert_used_count", n_layers, 1, count)
 
 
 def _head_dim(keys: Hyperparameters, name: str, n_embd: int, n_heads: int) -> int:

@@ -41,6 +41,7 @@ class LLM:
     max_num_batched_tokens  tokens per step, the size of a prefill chunk
     kv_cache_dtype          "auto" or "f16"
     kv_cache_bytes          memory for keys and values; None: at most a quarter of what is free
+    packed_cache            keep packed weights in a file under ~/.cache/pyllm that later starts map
     seed                    seeds requests that bring no seed of their own, by order of arrival
 
     Raises ModelFileError, TokenizerError, RequestError, MemoryBudgetError, DeviceError, OSError.
@@ -56,6 +57,7 @@ class LLM:
         max_num_batched_tokens: int = 512,
         kv_cache_dtype: str = "auto",
         kv_cache_bytes: int | None = None,
+        packed_cache: bool = False,
         enable_prefix_caching: bool | None = None,
         seed: int = 0,
     ) -> None:
@@ -70,7 +72,7 @@ class LLM:
         if max_num_batched_tokens < max_num_seqs:  # before loading: that takes a while
             limit = f"must be at least max_num_seqs ({max_num_seqs})"
             raise RequestError("max_num_batched_tokens", max_num_batched_tokens, limit)
-        with ProgressBar("loading", in_bytes=True) as progress:
+        with ProgressBar("packing", in_bytes=True) as progress:
             loaded = load_model(
                 model,
                 num_threads=num_threads,
@@ -78,6 +80,7 @@ class LLM:
                 max_num_seqs=max_num_seqs,
                 max_num_batched_tokens=max_num_batched_tokens,
                 kv_cache_bytes=kv_cache_bytes,
+                packed_cache=packed_cache,
                 progress=progress,
             )
         self._start(loaded, seed)

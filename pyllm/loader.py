@@ -1,11 +1,10 @@
-"""From a path to a model that runs: open, record, fuse, plan, pack, compile."""
+"""From a path to a model that runs: open, record, fuse, plan, compile."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 from pyllm.architectures import builders
 from pyllm.checks import check_integer
@@ -16,9 +15,11 @@ from pyllm.graph.compile import (
     CompiledProgram,
     Limits,
     Operand,
+    PackedTensor,
+    WeightFile,
     compile_program,
+    from_file,
     make_kv_pool,
-    pack,
 )
 from pyllm.graph.fuse import fuse
 from pyllm.graph.graph import Graph, Op
@@ -27,14 +28,13 @@ from pyllm.graph.weights import Weight, Weights
 from pyllm.kernels import isa, prepare
 from pyllm.kv_budget import choose_kv_size
 from pyllm.memory import available_memory
+from pyllm.packed_cache import CachedWeight, Progress, use_packed_cache
 from pyllm.threads import default_num_threads
 from pyllm.tokenizer import Tokenizer
 
 __all__ = ["Model", "load_model"]
 
-Progress = Callable[[int, int], None]  # (bytes of weights done, bytes of weights in all)
 FLOAT_BYTES = 4
-PREFETCHED = 3  # weights read ahead of packing: a cold file then loads as fast as a cached one
 MAX_THREADS = 1024  # more would be a mistake; the core refuses them too
 PANEL_TOKENS = 16  # the cache stores tokens in vectors of 16
 
@@ -65,6 +65,7 @@ def load_model(
     max_num_batched_tokens: int = 512,
     kv_cache_bytes: int | None = None,
     block_size: int = 32,
+    packed_cache: bool = False,
     progress: Progress | None = None,
 ) -> Model:
     """Load a GGUF file (the first part of a split one) for inference.
@@ -75,12 +76,13 @@ def load_model(
     max_num_batched_tokens  tokens of one step; longer prompts run in several
     kv_cache_bytes          None: up to a quarter of the memory the weights leave
     block_size              tokens of a KV block, a multiple of 16
-    progress                called with (bytes done, bytes in all) after each weight
+    packed_cache            keep packed weights in a file that later starts map (packed_cache.py)
+    progress                called with (bytes done, bytes in all) while that file is written
 
     Raises ModelFileError, UnsupportedModelError, TokenizerError, MemoryBudgetError, RequestError,
     DeviceError.
-    Beside the cache, memory stays within 1.15 x the file: a weight's file pages are dropped as
-    soon as it is packed.
+    Nothing waits for the weights: the first step packs each tile as it comes to multiply it.
+    Beside the keys and values, memory stays within 1.1 x the file.
     """
     if not isinstance(path, str | os.PathLike):
         raise RequestError("model", path, "must be the path of a GGUF file")
@@ -96,16 +98,18 @@ def load_model(
     with GGUFFile.open(path) as file:
         config = read_config(file, builders())
         program = plan(record(file, config), max_num_batched_tokens, max_num_seqs)
-        weights = _weights_of(program.ops)
-        tokenizer = Tokenizer.from_gguf(file)
         kv = choose_kv_size(
             config, block_size=block_size, max_num_seqs=max_num_seqs, max_model_len=max_model_len,
             kv_cache_bytes=kv_cache_bytes, available=_left_beside(file, program),
         )  # fmt: skip
-        operands = _pack_all(file, weights, threads, progress)
-    limits = Limits(max_num_seqs, -(-kv.max_model_len // block_size))
-    pool = make_kv_pool(config, kv.num_blocks, block_size)
-    compiled = compile_program(program, operands.__getitem__, pool, limits, threads)
+        operands = _operands(file, _weights_of(program.ops))
+        if packed_cache:
+            use_packed_cache(file, _multiplied(program.ops, operands), threads, progress)
+        limits = Limits(max_num_seqs, -(-kv.max_model_len // block_size))
+        pool = make_kv_pool(config, kv.num_blocks, block_size)
+        compiled = compile_program(program, operands.__getitem__, pool, limits, threads)
+        compiled.pack_ahead()  # beside the tokenizer, which takes as long as half a gigabyte
+        tokenizer = Tokenizer.from_gguf(file)
     return Model(
         os.fspath(path), config, tokenizer, compiled, kv.max_model_len, kv.num_blocks, block_size
     )
@@ -130,36 +134,37 @@ def _left_beside(file: GGUFFile, program: Plan) -> int | None:
     if available is None:
         return None
     needed = sum(info.nbytes for info in file.tensors.values())
-    needed += program.arena_floats * FLOAT_BYTES
+    needed += (program.arena_floats + program.expert_floats) * FLOAT_BYTES
     if needed > available:
         message = "for weights and activations; use a smaller model or quantization"
         raise MemoryBudgetError(needed, available, message)
     return available - needed
 
 
-def _pack_all(
-    file: GGUFFile, weights: Sequence[Weight], threads: int, progress: Progress | None
-) -> dict[Weight, Operand]:
-    stored = [w for w in weights if w.file is not None]
-    sizes = {w: file.tensors[w.name].nbytes for w in stored}
-    done, total = 0, sum(sizes.values())
-    ahead = iter(stored)
-    for weight in islice(ahead, PREFETCHED):
-        file.prefetch(weight.name)
+def _operands(file: GGUFFile, weights: Sequence[Weight]) -> dict[Weight, Operand]:
+    """Each weight as the core reads it: vectors now, matrices when a step needs them."""
+    files = [WeightFile(file.descriptor(part)) for part in range(len(file.part_paths))]
     operands: dict[Weight, Operand] = {}
     for weight in weights:
-        if (following := next(ahead, None)) is not None:
-            file.prefetch(following.name)
         if len(weight.shape) == 1:
             operands[weight] = weight.vector()
         else:
             prepare(weight.type)  # i-quants decode through a codebook
-            operands[weight] = pack(weight, weight.raw(), threads)
-            file.release(weight.name)
-        done += sizes.get(weight, 0)
-        if progress is not None:
-            progress(done, total)
+            info = file.tensors[weight.name]
+            operands[weight] = from_file(weight, files[info.part], info.offset)
     return operands
+
+
+def _multiplied(ops: Sequence[Op], operands: Mapping[Weight, Operand]) -> list[CachedWeight]:
+    """The matrices that steps pack: all but tables of which only rows are looked up."""
+    names = {
+        w.name: operand
+        for op in ops
+        if op.name != "embed"
+        for w in op.weights
+        if w is not None and w.whole_tiles and isinstance(operand := operands[w], PackedTensor)
+    }
+    return [CachedWeight(name, names[name]) for name in sorted(names)]
 
 
 def _check_sizes(**values: int | None) -> None:

@@ -3,6 +3,6 @@
 #define PYLLM_ISA_NAME i8mm
 #define PYLLM_ISA_SIMD "simd/neon.h"
 #define PYLLM_ISA_TILE_GROUP 1
-#define PYLLM_ISA_TOKEN_GROUP 3
+#define PYLLM_ISA_TOKEN_GROUP 4
 #define PYLLM_ISA_UNROLL
 #include "isa/instantiate.h"

@@ -42,7 +42,9 @@ constexpr int64_t kTokenGroup = PYLLM_ISA_TOKEN_GROUP;
 #include "kernels/kv_store.h"
 #include "kernels/norm.h"
 #include "kernels/rope.h"
+#include "kernels/sigmoid_gate.h"
 #include "kernels/vocabulary.h"
+#include "kernels/weighted_sum.h"
 
 constexpr KernelTable kTable = {
     .name = PYLLM_STRING(PYLLM_ISA_NAME),
@@ -52,6 +54,8 @@ constexpr KernelTable kTable = {
     .rms_norm = rms_norm,
     .rope = rope,
     .silu_mul = silu_mul,
+    .sigmoid_gate = sigmoid_gate,
+    .weighted_sum = weighted_sum,
     .kv_store = kv_store,
     .attention_chunk = attention_chunk,
     .attention_merge = attention_merge,

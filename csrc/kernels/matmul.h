@@ -1,5 +1,5 @@
 // Matrix multiplication over R16 tiles: cuts the work into register tiles and picks the format's
-// kernel. Included per instruction set, which defines kTileGroup (16-row tiles a register tile
+// kernels. Included per instruction set, which defines kTileGroup (16-row tiles a register tile
 // spans) and kTokenGroup.
 
 // Register tiles live in registers only when every loop over them is unrolled. The scalar unit
@@ -10,19 +10,20 @@
 #define PYLLM_UNROLL
 #endif
 
-// How far ahead of use weights are requested: about 1 us of a 25 GB/s stream, two Q4_K blocks.
-constexpr int64_t kPrefetchBytes = 4608;
-
-// One register tile: up to kTileGroup 16-row tiles times up to kTokenGroup tokens.
+// One register tile: kTileGroup 16-row tiles times up to kTokenGroup tokens, over a range of
+// columns.
 struct MatmulTile {
-  const uint8_t* weights;
-  int64_t tile_bytes;
-  int64_t cols;
+  const uint8_t* weights;    // packed tiles, or panels unpacked from them
+  int64_t tile_bytes;        // 0: the group is one tile, multiplied twice and stored once
+  int64_t cols;              // of the whole matrix
+  int64_t n_blocks;          // of a whole row
+  int64_t block, block_end;  // those to multiply
+  int64_t origin;            // the first block that `weights` holds
   const uint8_t* act;
-  int64_t act_stride;
+  int64_t act_stride, act_block_stride;
   float* y;
   int64_t ldy;
-  int64_t last_rows;  // rows of the last 16-row tile that exist
+  int64_t rows;  // rows that exist, at most 16 * kTileGroup
 };
 
 static inline int32_t load_i32(const void* p) {
@@ -31,108 +32,231 @@ static inline int32_t load_i32(const void* p) {
   return value;
 }
 
-static inline void prefetch_lines(const uint8_t* p, int64_t bytes) {
-  for (int64_t i = 0; i < bytes; i += kLine) __builtin_prefetch(p + i);
-}
-
-template <int R, int T>
-static inline void store_tile(const MatmulTile& tile, const F32 (&sum)[R][T]) {
-  PYLLM_UNROLL for (int t = 0; t < T; ++t) {
-    float* y = tile.y + t * tile.ldy;
-    PYLLM_UNROLL for (int r = 0; r + 1 < R; ++r) f32_store(y + kTileRows * r, sum[r][t]);
-    if (tile.last_rows == kTileRows)
-      f32_store(y + kTileRows * (R - 1), sum[R - 1][t]);
+// Sums of a register tile, between panels of columns kept unrounded in y.
+template <int T>
+static inline void load_sums(const MatmulTile& tile, F32 (&sum)[kTileGroup][T]) {
+  PYLLM_UNROLL for (int t = 0; t < T; ++t) PYLLM_UNROLL for (int r = 0; r < kTileGroup; ++r) {
+    const float* y = tile.y + t * tile.ldy + kTileRows * r;
+    const int64_t rows = tile.rows - kTileRows * r;
+    if (tile.block == 0)
+      sum[r][t] = f32_zero();
+    else if (rows >= kTileRows)
+      sum[r][t] = f32_load(y);
     else
-      f32_store_n(y + kTileRows * (R - 1), sum[R - 1][t], tile.last_rows);
+      sum[r][t] = rows > 0 ? f32_load_n(y, rows) : f32_zero();
+  }
+}
+template <int T>
+static inline void store_sums(const MatmulTile& tile, const F32 (&sum)[kTileGroup][T]) {
+  PYLLM_UNROLL for (int t = 0; t < T; ++t) PYLLM_UNROLL for (int r = 0; r < kTileGroup; ++r) {
+    float* y = tile.y + t * tile.ldy + kTileRows * r;
+    const int64_t rows = tile.rows - kTileRows * r;
+    if (rows >= kTileRows)
+      f32_store(y, sum[r][t]);
+    else if (rows > 0)
+      f32_store_n(y, sum[r][t], rows);
   }
 }
 
+#include "kernels/dot_lines.h"
 #include "kernels/matmul_float.h"
-#include "kernels/matmul_kquant.h"
-#include "kernels/matmul_q8x32.h"
+#include "kernels/stream.h"
+// clang-format off
+#include "kernels/weights_superblock.h"
+#include "kernels/matmul_superblock.h"
+#include "kernels/weights_block.h"
+#include "kernels/matmul_block.h"
+// clang-format on
+
+// A panel holds 256 columns: at most 90 lines a tile (Q2_K's bytes, scales and minimums).
+constexpr int64_t kMaxPanelTileBytes = 90 * kLine;
+// Up to here the weights are unpacked in registers for each token group.
+constexpr int64_t kPackedTokens = kTokenGroup;
 
 using TileKernel = void (*)(const MatmulTile&);
 
-// kernels[r - 1][t - 1] multiplies r tiles with t tokens.
-struct TileKernels {
-  TileKernel at[2][6];
+// Kernels for 1 to kTokenGroup tokens.
+struct TokenKernels {
+  TileKernel at[6];
 };
 
-template <template <int, int> class K>
-static constexpr TileKernels tile_kernels() {
-  TileKernels k = {};
-  k.at[0][0] = K<1, 1>::run;
-  if constexpr (kTokenGroup > 1) k.at[0][1] = K<1, 2>::run, k.at[0][2] = K<1, 3>::run;
-  if constexpr (kTokenGroup > 3)
-    k.at[0][3] = K<1, 4>::run, k.at[0][4] = K<1, 5>::run, k.at[0][5] = K<1, 6>::run;
-  if constexpr (kTileGroup > 1) {
-    k.at[1][0] = K<2, 1>::run, k.at[1][1] = K<2, 2>::run, k.at[1][2] = K<2, 3>::run;
-    if constexpr (kTokenGroup > 3)
-      k.at[1][3] = K<2, 4>::run, k.at[1][4] = K<2, 5>::run, k.at[1][5] = K<2, 6>::run;
-  }
+template <template <int> class K>
+static constexpr TokenKernels token_kernels() {
+  TokenKernels k = {};
+  k.at[0] = K<1>::run;
+  if constexpr (kTokenGroup > 1) k.at[1] = K<2>::run, k.at[2] = K<3>::run;
+  if constexpr (kTokenGroup > 3) k.at[3] = K<4>::run;
+  if constexpr (kTokenGroup > 4) k.at[4] = K<5>::run, k.at[5] = K<6>::run;
   return k;
 }
 
-#define PYLLM_TILE_KERNEL(name, function, format)                             \
-  template <int R, int T>                                                     \
-  struct name##Kernel {                                                       \
-    static void run(const MatmulTile& tile) { function<format, R, T>(tile); } \
-  };                                                                          \
-  constexpr TileKernels k##name##Kernels = tile_kernels<name##Kernel>();
+// How a format is multiplied: few tokens straight from the packed tile; many a panel of columns at
+// a time, which stays in L1 and for most formats holds the weights unpacked.
+struct FormatKernels {
+  TokenKernels packed;
+  TokenKernels panel;
+  void (*unpack)(const uint8_t* tile, int64_t block, int64_t n_blocks, uint8_t* panel);  // or null
+  int64_t block_elems;     // columns of a block
+  int64_t panel_blocks;    // blocks in a panel; 0: always straight from the packed tile
+  int64_t unpacked_bytes;  // of a block of one tile
+};
 
-PYLLM_TILE_KERNEL(Q4K, multiply_superblocks, Q4K)
-PYLLM_TILE_KERNEL(Q5K, multiply_superblocks, Q5K)
-PYLLM_TILE_KERNEL(Q6K, multiply_superblocks, Q6K)
-PYLLM_TILE_KERNEL(Q4_0, multiply_blocks, Q4_0)
-PYLLM_TILE_KERNEL(Q8_0, multiply_blocks, Q8_0)
-PYLLM_TILE_KERNEL(F32, multiply_lines, F32Line)
-PYLLM_TILE_KERNEL(F16, multiply_lines, F16Line)
-PYLLM_TILE_KERNEL(BF16, multiply_lines, BF16Line)
-#undef PYLLM_TILE_KERNEL
+template <class F>
+struct SuperblockFormat {
+  template <int T>
+  struct Packed {
+    static void run(const MatmulTile& tile) { multiply_superblocks<PackedSuperblocks<F>, T>(tile); }
+  };
+  template <int T>
+  struct Panel {
+    static void run(const MatmulTile& tile) { multiply_superblocks<SuperblockPanel<F>, T>(tile); }
+  };
+  static constexpr FormatKernels kernels() {
+    return {token_kernels<Packed>(),   token_kernels<Panel>(), unpack_superblocks<F>, 256, 1,
+            SuperblockPanel<F>::kBytes};
+  }
+};
 
-static const TileKernels* kernels_for(int type) {
+template <class F>
+struct BlockFormat {
+  template <int T>
+  struct Packed {
+    static void run(const MatmulTile& tile) { multiply_blocks<PackedBlocks<F>, T>(tile); }
+  };
+  template <int T>
+  struct Panel {
+    static void run(const MatmulTile& tile) { multiply_blocks<BlockPanel<F>, T>(tile); }
+  };
+  static constexpr FormatKernels kernels() {
+    if (F::kPlain)  // nothing to unpack: 16 KB of two tiles as they are
+      return {token_kernels<Packed>(), token_kernels<Packed>(), nullptr, 32, 16, 0};
+    return {token_kernels<Packed>(), token_kernels<Panel>(), unpack_blocks<F>, 32, 8,
+            BlockPanel<F>::kBytes};
+  }
+};
+
+template <class L>
+struct FloatFormat {
+  template <int T>
+  struct Packed {
+    static void run(const MatmulTile& tile) { multiply_lines<L, T>(tile); }
+  };
+  static constexpr FormatKernels kernels() {
+    return {token_kernels<Packed>(), {}, nullptr, 1, 0, 0};
+  }
+};
+
+template <class Format>
+static const FormatKernels* kernels_of() {
+  static constexpr FormatKernels kKernels = Format::kernels();
+  return &kKernels;
+}
+
+static const FormatKernels* kernels_for(int type) {
   switch (type) {
     case kF32:
-      return &kF32Kernels;
+      return kernels_of<FloatFormat<F32Line>>();
     case kF16:
-      return &kF16Kernels;
+      return kernels_of<FloatFormat<F16Line>>();
     case kBF16:
-      return &kBF16Kernels;
+      return kernels_of<FloatFormat<BF16Line>>();
     case kQ4_0:
-      return &kQ4_0Kernels;
+      return kernels_of<BlockFormat<Q4_0>>();
+    case kQ4_1:
+      return kernels_of<BlockFormat<Q4_1>>();
+    case kQ5_0:
+      return kernels_of<BlockFormat<Q5_0>>();
+    case kQ5_1:
+      return kernels_of<BlockFormat<Q5_1>>();
     case kQ8_0:
-      return &kQ8_0Kernels;
+      return kernels_of<BlockFormat<Q8_0>>();
+    case kIQ4_NL:
+      return kernels_of<BlockFormat<IQ4NL>>();
+    case kMXFP4:
+      return kernels_of<BlockFormat<MXFP4>>();
+    case kQ2_K:
+      return kernels_of<SuperblockFormat<Q2K>>();
+    case kQ3_K:
+      return kernels_of<SuperblockFormat<Q3K>>();
+    case kIQ4_XS:
+      return kernels_of<SuperblockFormat<IQ4XS>>();
     case kQ4_K:
-      return &kQ4KKernels;
+      return kernels_of<SuperblockFormat<Q4K>>();
     case kQ5_K:
-      return &kQ5KKernels;
+      return kernels_of<SuperblockFormat<Q5K>>();
     case kQ6_K:
-      return &kQ6KKernels;
+      return kernels_of<SuperblockFormat<Q6K>>();
     default:
       return nullptr;
   }
 }
 
+// All tokens times one tile group, in register tiles of equal height: 8 tokens are 4 + 4.
+static inline void multiply_tokens(const TokenKernels& kernels, const MatmulTile& group,
+                                   int64_t n_tokens) {
+  MatmulTile part = group;
+  int64_t n_groups = (n_tokens + kTokenGroup - 1) / kTokenGroup;
+  for (int64_t t = 0; t < n_tokens; --n_groups) {
+    const int64_t n = (n_tokens - t + n_groups - 1) / n_groups;
+    part.act = group.act + t * group.act_stride;
+    part.y = group.y + t * group.ldy;
+    kernels.at[n - 1](part);
+    t += n;
+  }
+}
+
+// The group's blocks [part->block, part->block_end), one byte a weight, into `panel`.
+static inline void unpack_panel(const FormatKernels& format, const MatmulTile& group,
+                                MatmulTile* part, uint8_t* panel) {
+  const int64_t tile_bytes = format.panel_blocks * format.unpacked_bytes;
+  const int64_t n_tiles = group.tile_bytes == 0 ? 1 : kTileGroup;
+  for (int64_t r = 0; r < n_tiles; ++r) {
+    for (int64_t i = part->block; i < part->block_end; ++i)
+      format.unpack(group.weights + r * group.tile_bytes, i, group.n_blocks,
+                    panel + r * tile_bytes + (i - part->block) * format.unpacked_bytes);
+  }
+  part->weights = panel;
+  part->tile_bytes = group.tile_bytes == 0 ? 0 : tile_bytes;
+  part->origin = part->block;
+}
+
+static inline void multiply_panels(const FormatKernels& format, const MatmulTile& group,
+                                   int64_t n_tokens) {
+  alignas(64) uint8_t panel[kTileGroup * kMaxPanelTileBytes];
+  MatmulTile part = group;
+  for (; part.block < group.n_blocks; part.block = part.block_end) {
+    const int64_t end = part.block + format.panel_blocks;
+    part.block_end = end < group.n_blocks ? end : group.n_blocks;
+    if (format.unpack != nullptr) unpack_panel(format, group, &part, panel);
+    multiply_tokens(format.panel, part, n_tokens);
+  }
+}
+
 // A weight group (32 rows, 74 KB of Q4_K at K = 4096) stays in L2 while all tokens pass by.
 static void matmul(const MatmulArgs* m) {
-  const TileKernels* kernels = kernels_for(m->w->type);
-  if (kernels == nullptr) return matmul_decoded(m);
+  const FormatKernels* format = kernels_for(m->w->type);
+  if (format == nullptr) return matmul_decoded(m);
+  const int64_t n_blocks = m->w->cols / format->block_elems;
   for (int64_t tile = m->tile_begin; tile < m->tile_end; tile += kTileGroup) {
     const int64_t n_tiles = m->tile_end - tile < kTileGroup ? m->tile_end - tile : kTileGroup;
-    const int64_t rows_left = m->w->rows - (tile + n_tiles - 1) * kTileRows;
-    MatmulTile part = {m->w->data + tile * m->w->tile_bytes,
-                       m->w->tile_bytes,
-                       m->w->cols,
-                       nullptr,
-                       m->act_stride,
-                       nullptr,
-                       m->ldy,
-                       rows_left < kTileRows ? rows_left : kTileRows};
-    for (int64_t t = 0; t < m->n_tokens; t += kTokenGroup) {
-      const int64_t n_tokens = m->n_tokens - t < kTokenGroup ? m->n_tokens - t : kTokenGroup;
-      part.act = static_cast<const uint8_t*>(m->act) + t * m->act_stride;
-      part.y = m->y + t * m->ldy + (tile - m->tile_begin) * kTileRows;
-      kernels->at[n_tiles - 1][n_tokens - 1](part);
-    }
+    const int64_t rows_left = m->w->rows - tile * kTileRows;
+    const MatmulTile group = {
+        .weights = m->w->data + tile * m->w->tile_bytes,
+        .tile_bytes = n_tiles < kTileGroup ? 0 : m->w->tile_bytes,
+        .cols = m->w->cols,
+        .n_blocks = n_blocks,
+        .block = 0,
+        .block_end = n_blocks,
+        .origin = 0,
+        .act = m->act,
+        .act_stride = m->act_stride,
+        .act_block_stride = m->act_block_stride,
+        .y = m->y + (tile - m->tile_begin) * kTileRows,
+        .ldy = m->ldy,
+        .rows = rows_left < n_tiles * kTileRows ? rows_left : n_tiles * kTileRows};
+    if (m->n_tokens > kPackedTokens && format->panel_blocks > 0)
+      multiply_panels(*format, group, m->n_tokens);
+    else
+      multiply_tokens(format->packed, group, m->n_tokens);
   }
 }

@@ -34,18 +34,17 @@ static inline void add_lines(const uint8_t* const (&lines)[R], const float* cons
   }
 }
 
-template <class L, int R, int T>
+template <class L, int T>
 static void multiply_lines(const MatmulTile& tile) {
-  const uint8_t* lines[R];
+  const uint8_t* lines[kTileGroup];
   const float* x[T];
-  F32 sum[R][T];
-  PYLLM_UNROLL for (int r = 0; r < R; ++r) lines[r] = tile.weights + r * tile.tile_bytes;
+  F32 sum[kTileGroup][T];
+  PYLLM_UNROLL for (int r = 0; r < kTileGroup; ++r) lines[r] = tile.weights + r * tile.tile_bytes;
   PYLLM_UNROLL for (int t = 0; t < T; ++t) x[t] =
       reinterpret_cast<const float*>(tile.act + t * tile.act_stride);
-  PYLLM_UNROLL for (int r = 0; r < R; ++r) PYLLM_UNROLL for (int t = 0; t < T; ++t) sum[r][t] =
-      f32_zero();
-  add_lines<L, R, T>(lines, x, tile.cols, sum);
-  store_tile<R, T>(tile, sum);
+  load_sums<T>(tile, sum);
+  add_lines<L, kTileGroup, T>(lines, x, tile.cols, sum);
+  store_sums<T>(tile, sum);
 }
 
 // Any other type: 16 rows x 256 columns at a time are decoded to float lines (16 KiB, stays in L1),
@@ -79,7 +78,7 @@ static void decode_panel(const PackedTensor* w, const uint8_t* tile, int64_t row
 
 static void matmul_decoded(const MatmulArgs* m) {
   alignas(64) float panel[kPanel * kTileRows];
-  const auto* act = static_cast<const uint8_t*>(m->act);
+  const uint8_t* act = m->act;
   for (int64_t tile = m->tile_begin; tile < m->tile_end; ++tile) {
     const int64_t left = m->w->rows - tile * kTileRows;
     const int64_t rows = left < kTileRows ? left : kTileRows;

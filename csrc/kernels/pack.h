@@ -13,11 +13,35 @@ static void pack_words(const PackArgs* p, const PackField& f, const uint8_t* src
       memcpy(dst + kHalfLine * i + 2 * row, src + row * p->src_row_bytes + 2 * i, 2);
 }
 
+static void pack_bytes(const PackArgs* p, const PackField& f, const uint8_t* src, uint8_t* dst) {
+  for (int i = 0; i < f.count; ++i)
+    for (int64_t row = 0; row < kTileRows; ++row)
+      dst[kQuarterLine * i + row] = src[row * p->src_row_bytes + i];
+}
+
+// Swaps the bits `mask` of x with those `kBits` further up.
+template <int kBits>
+static inline I32 swap_bits(I32 x, int32_t mask) {
+  const I32 t = i32_and(i32_xor(x, i32_shr<kBits>(x)), i32_set1(mask));
+  return i32_xor(x, i32_or(t, i32_shl<kBits>(t)));
+}
+// The even bits, then the odd ones (Warren, Hacker's Delight, 7-2): bit number i4..i0 becomes
+// i0 i4 i3 i2 i1.
+static inline I32 unshuffle_bits(I32 x) {
+  x = swap_bits<1>(x, 0x22222222);
+  x = swap_bits<2>(x, 0x0c0c0c0c);
+  x = swap_bits<4>(x, 0x00f000f0);
+  return swap_bits<8>(x, 0x0000ff00);
+}
+
 static void pack_dwords(const PackArgs* p, const PackField& f, const uint8_t* src, uint8_t* dst) {
   const I32 flip = i32_set1(static_cast<int32_t>(p->flip));
   const int32_t stride = static_cast<int32_t>(p->src_row_bytes);
-  for (int i = 0; i < f.count; ++i)
-    i32_store(dst + kLine * i, i32_xor(i32_gather(src + 4 * i, stride), flip));
+  for (int i = 0; i < f.count; ++i) {
+    const I32 element = i32_gather(src + 4 * i, stride);
+    const I32 moved = f.planes ? unshuffle_bits(unshuffle_bits(element)) : element;
+    i32_store(dst + kLine * i, i32_xor(moved, flip));
+  }
 }
 
 static void pack_tile(const PackArgs* p) {
@@ -26,7 +50,9 @@ static void pack_tile(const PackArgs* p) {
     uint8_t* dst = p->dst + block * p->dst_block_bytes;
     for (int i = 0; i < p->n_fields; ++i) {
       const PackField& f = p->fields[i];
-      if (f.size == 2)
+      if (f.size == 1)
+        pack_bytes(p, f, src + f.src, dst + f.dst);
+      else if (f.size == 2)
         pack_words(p, f, src + f.src, dst + f.dst);
       else
         pack_dwords(p, f, src + f.src, dst + f.dst);

@@ -29,41 +29,41 @@ static inline float quantize_block(const float* x, int64_t n, int8_t* q, int32_t
   return usable ? amax / kActSteps : clean;
 }
 
-static void quantize_q8x32(const float* x, int64_t cols, uint8_t* record) {
-  auto* q = reinterpret_cast<int8_t*>(record);
-  auto* d = reinterpret_cast<float*>(record + cols);
-  auto* sum32 = reinterpret_cast<int32_t*>(d + cols / 32);
-  for (int64_t b = 0; b < cols / 32; ++b) {
+static void quantize_block8x32(const float* x, int64_t n, ActBlock8x32* block) {
+  for (int i = 0; i < n / 32; ++i) {
     int32_t sums[2];
-    d[b] = quantize_block(x + 32 * b, 32, q + 32 * b, sums);
-    sum32[b] = sums[0] + sums[1];
+    block->d[i] = quantize_block(x + 32 * i, 32, block->q + 32 * i, sums);
+    block->bias8[i] = -8 * (sums[0] + sums[1]);
+    block->sum[i] = block->d[i] * static_cast<float>(sums[0] + sums[1]);
   }
 }
 
-static void quantize_q8x128(const float* x, int64_t cols, uint8_t* record) {
-  auto* q = reinterpret_cast<int8_t*>(record);
-  auto* d = reinterpret_cast<float*>(record + cols);
-  auto* sum32 = reinterpret_cast<int16_t*>(d + cols / 128);
-  auto* bias16 = reinterpret_cast<int32_t*>(sum32 + cols / 32);
-  for (int64_t b = 0; b < cols / 128; ++b) {
-    int32_t sums[8];
-    d[b] = quantize_block(x + 128 * b, 128, q + 128 * b, sums);
-    for (int i = 0; i < 4; ++i)
-      sum32[4 * b + i] = static_cast<int16_t>(sums[2 * i] + sums[2 * i + 1]);
-    for (int i = 0; i < 8; ++i) bias16[8 * b + i] = -32 * sums[i];
+static void quantize_block256(const float* x, ActBlock256* block) {
+  int32_t sums[16];
+  for (int half = 0; half < 2; ++half)
+    block->d[half] = quantize_block(x + 128 * half, 128, block->q + 128 * half, sums + 8 * half);
+  for (int i = 0; i < 16; ++i) {
+    block->sum16[i] = static_cast<int16_t>(sums[i]);
+    block->bias16[i] = -32 * sums[i];
   }
+  for (int i = 0; i < 8; ++i) block->sum32[i] = static_cast<int16_t>(sums[2 * i] + sums[2 * i + 1]);
 }
 
-static void quantize_act(ActKind kind, const float* x, int64_t cols, void* record) {
+static void quantize_act(ActKind kind, const float* x, int64_t cols, uint8_t* first_block,
+                         int64_t block_stride) {
   switch (kind) {
     case kActF32:
-      memcpy(record, x, static_cast<size_t>(cols) * sizeof(float));
+      memcpy(first_block, x, static_cast<size_t>(cols) * sizeof(float));
       break;
     case kActQ8x32:
-      quantize_q8x32(x, cols, static_cast<uint8_t*>(record));
+      for (int64_t k = 0; k < cols; k += 256)
+        quantize_block8x32(x + k, cols - k < 256 ? cols - k : 256,
+                           reinterpret_cast<ActBlock8x32*>(first_block + k / 256 * block_stride));
       break;
     case kActQ8x128:
-      quantize_q8x128(x, cols, static_cast<uint8_t*>(record));
+      for (int64_t i = 0; i < cols / 256; ++i)
+        quantize_block256(x + 256 * i,
+                          reinterpret_cast<ActBlock256*>(first_block + i * block_stride));
       break;
   }
 }

@@ -16,12 +16,24 @@ enum GgmlType : int {
   kF32 = 0,
   kF16 = 1,
   kQ4_0 = 2,
+  kQ4_1 = 3,
+  kQ5_0 = 6,
+  kQ5_1 = 7,
   kQ8_0 = 8,
+  kQ2_K = 10,
+  kQ3_K = 11,
   kQ4_K = 12,
   kQ5_K = 13,
   kQ6_K = 14,
+  kIQ4_NL = 20,
+  kIQ4_XS = 23,
   kBF16 = 30,
+  kMXFP4 = 39,
 };
+
+// Packed tiles are kept in cache files: raise this with any change of what a tile holds, in this
+// file, in packing.cpp or in packed_tile_bytes(), and old files are ignored.
+constexpr uint32_t kLayoutVersion = 2;
 
 constexpr int kLine = 64;
 constexpr int kHalfLine = 32;  // 16 rows of one 16-bit scale
@@ -30,6 +42,16 @@ constexpr int kHalfLine = 32;  // 16 rows of one 16-bit scale
 // [body][d].
 constexpr int kQ4_0Body = 4 * kLine;  // line i: low nibbles k = 4i.., high nibbles k = 16 + 4i..
 constexpr int kQ8_0Body = 8 * kLine;  // line i: k = 4i.. 4i+3, biased by 128
+// Q5_0: a line of fifth bits (bit g of byte b belongs to k = 4g + b: packing transposes the file's
+// bits), then as Q4_0.
+constexpr int kQ5_0Body = 5 * kLine;
+// Q4_1: [d m][as Q4_0]. Q5_1: [d m][as Q5_0]. IQ4_NL: as Q4_0.
+constexpr int kQ4_1Block = 5 * kLine;
+constexpr int kQ5_1Block = 6 * kLine;
+// MXFP4: four blocks share a line for their 16 exponent bytes: [e0 e1 e2 e3][4 bodies as Q4_0];
+// fewer at the end of a row: [bodies][e...].
+constexpr int kMXFP4Body = 4 * kLine;
+constexpr int kQuarterLine = 16;
 
 // Q4_K, 256 elements: [d dmin][scales: 3 lines][quants: 4 chunks of 8 lines, low nibble = sub-block
 // 2c, high = 2c+1]
@@ -48,6 +70,21 @@ constexpr int kQ5_KBlock = 44 * kLine;
 constexpr int kQ6_KLow = 4 * kLine;
 constexpr int kQ6_KHigh = 36 * kLine;
 constexpr int kQ6_KBody = 52 * kLine;
+
+// Q3_K body: [high bits: 8 lines][low bits: 16 lines][scales: 3 lines]; d as for Q4_0.
+constexpr int kQ3_KLow = 8 * kLine;
+constexpr int kQ3_KScales = 24 * kLine;
+constexpr int kQ3_KBody = 27 * kLine;
+
+// Q2_K: [d dmin][scales and minimums: 4 lines][quants: 16 lines]
+constexpr int kQ2_KScales = kLine;
+constexpr int kQ2_KQuants = 5 * kLine;
+constexpr int kQ2_KBlock = 21 * kLine;
+
+// IQ4_XS: [d, high scale bits][low scale bits: 1 line][quants: 8 sub-blocks as Q4_0]
+constexpr int kIQ4_XSScales = kLine;
+constexpr int kIQ4_XSQuants = 2 * kLine;
+constexpr int kIQ4_XSBlock = 34 * kLine;
 
 }  // namespace pyllm
 

@@ -11,12 +11,29 @@ namespace pyllm {
 // Rows of a packed weight that share one tile: one SIMD lane per row on every instruction set.
 constexpr int64_t kTileRows = 16;
 
-// How a matmul wants its activations. One record per token, kActAlign-aligned.
+// How a matmul wants its activations: as blocks, the same block of all tokens side by side, so that
+// register tile after register tile reads one run of bytes.
 enum ActKind : int {
-  kActF32 = 0,     // float x[cols]
-  kActQ8x32 = 1,   // int8 q[cols], float d[cols/32], int32 sum32[cols/32]           cols % 32 == 0
-  kActQ8x128 = 2,  // int8 q[cols], float d[cols/128], int16 sum32[cols/32],
-                   // int32 bias16[cols/16] = -32 * (sum of 16 q)                    cols % 256 == 0
+  kActF32 = 0,     // float x[cols], one block a token
+  kActQ8x32 = 1,   // blocks ActBlock8x32 of 256 elements
+  kActQ8x128 = 2,  // cols/256 blocks ActBlock256
+};
+// int8 activations, x = d * q, with the sums that undo weight offsets (in units of 8 and 32) and
+// multiply minimums. What a register tile needs of a token is one run of bytes: one pointer a
+// token.
+struct ActBlock8x32 {  // the last of a row may be partly used
+  int8_t q[256];
+  float d[8];        // of 32 elements each
+  int32_t bias8[8];  // -8 * (sum of 32 q)
+  float sum[8];      // d * (sum of 32 q)
+};
+struct ActBlock256 {
+  int8_t q[256];
+  float d[2];          // of 128 elements each
+  int16_t sum32[8];    // sums of 32 q
+  int16_t sum16[16];   // sums of 16 q
+  int32_t bias16[16];  // -32 * sum16
+  uint8_t padding[8];
 };
 constexpr int kNumActKinds = 3;
 constexpr int64_t kActAlign = 64;
@@ -35,8 +52,9 @@ struct PackedTensor {
 struct MatmulArgs {
   const PackedTensor* w;
   int64_t tile_begin, tile_end;
-  const void* act;     // n_tokens records of the kind act_kind(w->type) asks for
-  int64_t act_stride;  // bytes between records
+  const uint8_t* act;        // blocks of the kind act_kind(w->type) asks for, kActAlign-aligned
+  int64_t act_stride;        // bytes from a token to the next
+  int64_t act_block_stride;  // bytes from a token's block to its next
   int64_t n_tokens;
   float* y;
   int64_t ldy;  // floats between tokens
@@ -47,7 +65,8 @@ struct PackField {
   int32_t src;    // byte offset inside the file's block
   int32_t dst;    // byte offset inside the packed block of 16 rows
   int32_t count;  // elements
-  int32_t size;   // bytes per element: 2 or 4
+  int32_t size;   // bytes per element: 1, 2 or 4
+  bool planes;    // 4-byte elements of 32 bits: bit 4g + b of the file becomes bit g of byte b
 };
 
 struct PackArgs {
@@ -67,19 +86,26 @@ struct PackArgs {
 constexpr int64_t kAttentionChunk = 256;
 constexpr int64_t kAttentionRows = 64;  // most query rows in one call
 
-// Query rows that share a KV head against one chunk. Rows that see no token of it are left
-// untouched.
+constexpr int64_t kPanelTokens = 16;  // one SIMD vector of tokens
+constexpr int64_t kPanelsAhead = 4;   // panels named for prefetching behind those of a call
+constexpr int64_t kMaxPanels = 2 * (kAttentionChunk / kPanelTokens) + kPanelsAhead;
+
+// Query rows that share a KV head against one chunk, whose panels of 16 tokens are listed in the
+// order they are read: n_panels of keys, f16 [k_dim][16]; n_panels of values, f16 [16][v_stride];
+// kPanelsAhead that will be read next, only prefetched. Scores are in units of log2: q carries the
+// factor log2(e). A row that sees no token gets no max and no sum, and its out means nothing.
 struct AttentionArgs {
-  int64_t n_rows, k_dim, v_stride;    // v_stride is a multiple of 16
-  const float* q;                     // [n_rows][k_dim], already scaled
-  const int32_t* n_visible;           // [n_rows]: the row sees the first n_visible tokens, 0 to 256
-  const uint16_t* const* key_panels;  // [16] panels of 16 tokens, f16 [k_dim][16]
-  const uint16_t* const* value_panels;  // [16] panels of 16 tokens, f16 [16][v_stride]
-  float* scores;                        // scratch [n_rows][256]
-  float* tile;                          // scratch [max(64 * k_dim, 4096)]
-  float* max;                           // [n_rows] largest score
-  float* sum;                           // [n_rows] sum of e^(score - max)
-  float* out;                           // [n_rows][v_stride] sum of e^(score - max) * value
+  int64_t n_rows, k_dim, v_stride;  // v_stride is a multiple of 16
+  const float* q;                   // [n_rows][k_dim], already scaled
+  const int32_t*
+      n_visible;  // [n_rows], ascending: the row sees the first n_visible tokens, 0 to 256
+  const uint16_t* const* panels;
+  int64_t n_panels;  // 1 to 16, as many as the last row sees
+  float* scores;     // scratch [n_rows][256]
+  float* tile;       // scratch [max(64 * k_dim, 4096)]
+  float* max;        // [n_rows] largest score
+  float* sum;        // [n_rows] sum of 2^(score - max)
+  float* out;        // [n_rows][v_stride] sum of 2^(score - max) * value
 };
 
 struct KernelTable {
@@ -87,15 +113,21 @@ struct KernelTable {
 
   // Matmul (kernels/matmul*.h, kernels/quantize_act.h, kernels/pack.h).
   void (*matmul)(const MatmulArgs*);
-  void (*quantize_act)(ActKind kind, const float* x, int64_t cols, void* record);
+  void (*quantize_act)(ActKind kind, const float* x, int64_t cols, uint8_t* first_block,
+                       int64_t block_stride);
   void (*pack_tile)(const PackArgs*);
 
-  // Programs (kernels/{norm,rope,activation,kv_store,attention,vocabulary}.h, which say what each
-  // does).
+  // Programs (kernels/{norm,rope,activation,sigmoid_gate,weighted_sum,kv_store,attention,
+  // vocabulary}.h, which say what each does).
   void (*rms_norm)(const float* x, const float* w, float* y, int64_t n, float eps);
   void (*rope)(const float* x, const float* cosines, const float* sines, float* y, int64_t n_pairs,
                int64_t n, bool neox);
   void (*silu_mul)(const float* gate, const float* up, float* y, int64_t n);
+  void (*sigmoid_gate)(const float* x, const float* w, int64_t n, const float* y, float* out,
+                       int64_t n_out);
+  void (*weighted_sum)(const float* rows, int64_t stride, const int32_t* places,
+                       const float* weights, int64_t n_rows, const float* base, float* y,
+                       int64_t n);
   void (*kv_store)(const float* key, int64_t k_dim, uint16_t* panel_lane, const float* value,
                    int64_t v_dim, uint16_t* value_row);
   void (*attention_chunk)(const AttentionArgs*);
@@ -107,9 +139,13 @@ struct KernelTable {
   void (*block_max)(const float* x, int64_t n, float* maxima);
 };
 
-// Activation kind a weight type multiplies with, and bytes of one record (a multiple of kActAlign).
+// Activation kind a weight type multiplies with, and where the blocks of `n_tokens` tokens lie.
 ActKind act_kind(int type);
-int64_t act_bytes(ActKind kind, int64_t cols);
+struct ActLayout {
+  int64_t token_stride, block_stride;  // bytes
+  int64_t bytes;                       // of all tokens, a multiple of kActAlign
+};
+ActLayout act_layout(ActKind kind, int64_t cols, int64_t n_tokens);
 
 // For types without a packed kernel, whose tiles are 16 plain file rows: bytes of a row, and
 // columns [k0, k0 + n) of one row as float (k0 a multiple of 256, n at most 256).

@@ -20,7 +20,8 @@ class Attention : public Op {
     read_shapes(reader);
     q_norm_ = reader.optional_vector(0, head_dim_);
     k_norm_ = reader.optional_vector(1, head_dim_);
-    scale_ = static_cast<float>(reader.number("scale", -1e6, 1e6));
+    constexpr double kLog2E = 1.4426950408889634;
+    scale_ = static_cast<float>(reader.number("scale", -1e6, 1e6) * kLog2E);
     eps_ = static_cast<float>(reader.number("eps", 0.0, 1.0));
     read_rope(reader, context);
     reader.expect_no_other_attrs();
@@ -33,22 +34,25 @@ class Attention : public Op {
   }
 
   void run(const StepContext& step, int worker) const override {
-    const int64_t n_heads = step.shape.n_tokens * n_kv_heads_;
-    for_chunks(step.pool, n_heads, even_chunk(step.pool, n_heads), [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i)
-        store_head(step, worker, i / n_kv_heads_, i % n_kv_heads_);
-    });
-    step.pool.barrier();
     const AttentionPlan& plan = step.attention_plans[plan_];
+    if (!plan.items_store()) {
+      const int64_t n_heads = step.shape.n_tokens * n_kv_heads_;
+      for_chunks(step.pool, n_heads, even_chunk(step.pool, n_heads),
+                 [&](int64_t begin, int64_t end) {
+                   for (int64_t i = begin; i < end; ++i)
+                     store_head(step, worker, i / n_kv_heads_, i % n_kv_heads_);
+                 });
+      step.pool.barrier();
+    }
     const auto n_items = static_cast<int64_t>(plan.items().size());
     for_chunks(step.pool, n_items * n_kv_heads_, 1, [&](int64_t i, int64_t) {
-      attend(step, worker, plan.items()[static_cast<size_t>(i / n_kv_heads_)], i % n_kv_heads_);
-    });
-    if (plan.splits().empty()) return;
-    step.pool.barrier();
-    const auto n_splits = static_cast<int64_t>(plan.splits().size());
-    for_chunks(step.pool, n_splits * n_kv_heads_, 1, [&](int64_t i, int64_t) {
-      merge(step, plan.splits()[static_cast<size_t>(i / n_kv_heads_)], i % n_kv_heads_);
+      const AttentionItem& item = plan.items()[static_cast<size_t>(i / n_kv_heads_)];
+      const int64_t kv_head = i % n_kv_heads_;
+      if (plan.items_store()) store_item(step, worker, item, kv_head);
+      attend(step, worker, item, kv_head);
+      if (item.split >= 0 && plan.finish_item(item.split, kv_head)) {
+        merge(step, plan.splits()[static_cast<size_t>(item.split)], kv_head);
+      }
     });
   }
 
@@ -171,7 +175,20 @@ class Attention : public Op {
                        kv_->values(layer_, block, head, panel) + lane * kv_->v_stride);
   }
 
-  // Scaled queries of the item's rows. Row r is token r / group, head r % group of this KV head.
+  // The keys and values of the new tokens in the item's chunks.
+  void store_item(const StepContext& step, int worker, const AttentionItem& item,
+                  int64_t kv_head) const {
+    const Columns& c = step.columns;
+    const int64_t end = c.seq_starts[static_cast<size_t>(item.seq) + 1];
+    for (int64_t token = c.seq_starts[static_cast<size_t>(item.seq)]; token < end; ++token) {
+      const int64_t chunk = c.positions[static_cast<size_t>(token)] / kAttentionChunk;
+      if (chunk >= item.chunk_begin && chunk < item.chunk_end)
+        store_head(step, worker, token, kv_head);
+    }
+  }
+
+  // Scaled queries of the item's rows, for scores in units of log2. Row r is token r / group, head
+  // r % group of this KV head.
   void prepare_queries(const StepContext& step, const AttentionItem& item, int64_t kv_head,
                        const Scratch& s) const {
     const int64_t start = step.columns.seq_starts[static_cast<size_t>(item.seq)];
@@ -225,17 +242,38 @@ class Attention : public Op {
       s.n_visible[r] =
           static_cast<int32_t>(std::clamp<int64_t>(position + 1 - first_token, 0, kAttentionChunk));
     }
-    const uint16_t* keys[kAttentionChunk / kPanelTokens];
-    const uint16_t* values[kAttentionChunk / kPanelTokens];
-    for (int64_t t = 0; t < s.n_visible[n_rows - 1]; t += kPanelTokens) {  // the last row sees most
-      const int64_t block = step.block(item.seq, (first_token + t) / kv_->block_size);
-      const int64_t panel = (first_token + t) % kv_->block_size / kPanelTokens;
-      keys[t / kPanelTokens] = kv_->keys(layer_, block, kv_head, panel);
-      values[t / kPanelTokens] = kv_->values(layer_, block, kv_head, panel);
-    }
-    const AttentionArgs args{n_rows, head_dim_, kv_->v_stride, s.q, s.n_visible, keys,
-                             values, s.scores,  s.tile,        max, sum,         out};
+    const uint16_t* panels[kMaxPanels];
+    const int64_t n_panels = (s.n_visible[n_rows - 1] + kPanelTokens - 1) / kPanelTokens;
+    list_panels(step, item, kv_head, chunk, n_panels, panels);
+    const AttentionArgs args{n_rows,   head_dim_, kv_->v_stride, s.q, s.n_visible, panels,
+                             n_panels, s.scores,  s.tile,        max, sum,         out};
     kernels().attention_chunk(&args);
+  }
+
+  // The panels of a chunk in the order they are read, then the first keys of the item's next chunk.
+  void list_panels(const StepContext& step, const AttentionItem& item, int64_t kv_head,
+                   int64_t chunk, int64_t n_panels, const uint16_t** panels) const {
+    const int64_t first = chunk * (kAttentionChunk / kPanelTokens);
+    const int64_t block_panels = kv_->block_size / kPanelTokens;
+    for (int64_t p = 0; p < n_panels; ++p) {
+      const int64_t block = step.block(item.seq, (first + p) / block_panels);
+      panels[p] = kv_->keys(layer_, block, kv_head, (first + p) % block_panels);
+      panels[n_panels + p] = kv_->values(layer_, block, kv_head, (first + p) % block_panels);
+    }
+    const int64_t item_panels = std::min<int64_t>(item.chunk_end * (kAttentionChunk / kPanelTokens),
+                                                  n_panels_of(step, item));
+    for (int64_t p = 0; p < kPanelsAhead; ++p) {
+      const int64_t next = std::min(first + n_panels + p, item_panels - 1);
+      const int64_t block = step.block(item.seq, next / block_panels);
+      panels[2 * n_panels + p] = kv_->keys(layer_, block, kv_head, next % block_panels);
+    }
+  }
+
+  // Panels that the last row of an item sees.
+  int64_t n_panels_of(const StepContext& step, const AttentionItem& item) const {
+    const Columns& c = step.columns;
+    const int64_t last = c.seq_starts[static_cast<size_t>(item.seq)] + (item.row_end - 1) / group_;
+    return c.positions[static_cast<size_t>(last)] / kPanelTokens + 1;
   }
 
   void save_partial(const StepContext& step, const AttentionItem& item, int64_t kv_head,
@@ -275,7 +313,8 @@ class Attention : public Op {
   Value q_, k_, v_, out_;
   int64_t layer_, n_heads_, n_kv_heads_, head_dim_, v_dim_, group_;
   std::vector<float> q_norm_, k_norm_;  // empty: none
-  float scale_, eps_;
+  float scale_;                         // of scores in units of log2
+  float eps_;
   bool has_rope_, neox_;
   size_t rope_table_ = 0, plan_;
 };

@@ -3,7 +3,6 @@
 #define PYLLM_CSRC_OPS_EMBED_H_
 
 #include "op_reader.h"
-#include "packing.h"
 
 namespace pyllm {
 
@@ -38,7 +37,7 @@ class Embed : public Op {
   void write_row(const StepContext& step, int worker, int64_t t) const {
     float* row = step.row(out_, t);
     const int64_t token = step.columns.tokens[static_cast<size_t>(t)];
-    dequantize_packed_row(table_->tensor(), token, step.scratch(worker), row);
+    table_->dequantize_row(token, step.scratch(worker), row);
     if (scale_ == 1.0f) return;
     for (int64_t i = 0; i < out_.width; ++i) row[i] *= scale_;
   }

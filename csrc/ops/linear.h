@@ -58,8 +58,8 @@ class Linear : public Op {
   };
   struct Activation {
     ActKind kind;
-    int64_t offset, stride;  // of its rows among all rows of the step
-    int64_t own_offset;      // of the row when there is only one
+    int64_t offset;      // of its rows among all rows of the step
+    int64_t own_offset;  // of the row when there is only one
   };
 
   static constexpr int64_t kPassTiles = 2;  // 32 rows: what a register tile spans at most
@@ -122,10 +122,9 @@ class Linear : public Op {
         ++m.activation;
       }
       if (m.activation < activations_.size()) continue;
-      const int64_t stride = act_bytes(kind, x_.width);
-      activations_.push_back({kind, offset, stride, own_row_bytes_});
-      offset += stride * most;
-      own_row_bytes_ += stride;
+      activations_.push_back({kind, offset, own_row_bytes_});
+      offset += act_layout(kind, x_.width, most).bytes;
+      own_row_bytes_ += act_layout(kind, x_.width, 1).bytes;
     }
     context.activation_bytes = std::max(context.activation_bytes, offset);
   }
@@ -136,11 +135,14 @@ class Linear : public Op {
     return (std::max(norm_bytes, kScratchBytes) + kActAlign - 1) / kActAlign * kActAlign;
   }
 
-  // Where the quantised row t lies: among the step's rows, or with its worker when it is the only
+  // Where the quantised row t begins: among the step's rows, or with its worker when it is the only
   // one.
   uint8_t* act_row(const StepContext& step, int worker, const Activation& a, int64_t t) const {
     if (step.n_rows(x_.rows) == 1) return step.scratch(worker) + own_row_offset() + a.own_offset;
-    return step.activations + a.offset + t * a.stride;
+    return step.activations + a.offset + t * layout(step, a).token_stride;
+  }
+  ActLayout layout(const StepContext& step, const Activation& a) const {
+    return act_layout(a.kind, x_.width, step.n_rows(x_.rows));
   }
 
   void quantise_row(const StepContext& step, int worker, int64_t t) const {
@@ -151,7 +153,8 @@ class Linear : public Op {
       x = normed;
     }
     for (const Activation& a : activations_) {
-      kernels().quantize_act(a.kind, x, x_.width, act_row(step, worker, a, t));
+      kernels().quantize_act(a.kind, x, x_.width, act_row(step, worker, a, t),
+                             layout(step, a).block_stride);
     }
   }
 
@@ -182,7 +185,10 @@ class Linear : public Op {
 
   void multiply_chunk(const StepContext& step, int worker, size_t i, int64_t tile_begin,
                       int64_t tile_end, int64_t n_tokens) const {
-    const int64_t fit = kTokenBlockBytes / activations_[matrices_[i].activation].stride / 6 * 6;
+    matrices_[i].weight->ensure(tile_begin, tile_end);
+    if (silu_mul_) matrices_[1].weight->ensure(tile_begin, tile_end);
+    const Activation& a = activations_[matrices_[i].activation];
+    const int64_t fit = kTokenBlockBytes / act_layout(a.kind, x_.width, 1).bytes / 6 * 6;
     const int64_t block = std::clamp<int64_t>(fit, 6, kScratchTokens);
     for (int64_t t = 0; t < n_tokens; t += block) {
       const int64_t n = std::min(block, n_tokens - t);
@@ -208,11 +214,13 @@ class Linear : public Op {
                int64_t tile_end, int64_t first_token, int64_t n_tokens, float* y,
                int64_t width) const {
     const Activation& a = activations_[m.activation];
+    const ActLayout blocks = layout(step, a);
     const MatmulArgs args{&m.weight->tensor(),
                           tile_begin,
                           tile_end,
                           act_row(step, worker, a, first_token),
-                          a.stride,
+                          blocks.token_stride,
+                          blocks.block_stride,
                           n_tokens,
                           y,
                           width};

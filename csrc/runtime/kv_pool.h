@@ -4,11 +4,10 @@
 
 #include <cstdint>
 
+#include "kernels/table.h"
 #include "runtime/memory.h"
 
 namespace pyllm {
-
-constexpr int kPanelTokens = 16;  // one SIMD vector of tokens
 
 // A block holds `block_size` tokens of one sequence. For each layer, block and KV head, contiguous:
 //   keys    block_size/16 panels of [k_dim][16 tokens]: a panel row is one vector of tokens

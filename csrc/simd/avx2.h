@@ -154,6 +154,18 @@ static inline I32 i32_gather(const uint8_t* base, int32_t stride) {
   const auto* high = reinterpret_cast<const int*>(base + 8 * static_cast<int64_t>(stride));
   return {_mm256_i32gather_epi32(low, offsets, 1), _mm256_i32gather_epi32(high, offsets, 1)};
 }
+static inline I32 i32_load_u8(const uint8_t* p) {
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  return {_mm256_cvtepu8_epi32(bytes), _mm256_cvtepu8_epi32(_mm_srli_si128(bytes, 8))};
+}
+static inline I32 i32_load_u16(const uint8_t* p) {
+  const auto* words = reinterpret_cast<const __m128i*>(p);
+  return {_mm256_cvtepu16_epi32(_mm_loadu_si128(words)),
+          _mm256_cvtepu16_epi32(_mm_loadu_si128(words + 1))};
+}
+static inline F32 f32_from_bits(I32 a) {
+  return {_mm256_castsi256_ps(a.lo), _mm256_castsi256_ps(a.hi)};
+}
 static inline I32 i32_xor(I32 a, I32 b) {
   return {_mm256_xor_si256(a.lo, b.lo), _mm256_xor_si256(a.hi, b.hi)};
 }
@@ -179,40 +191,70 @@ static inline U8 u8_shl(U8 a, int bits) {
   return {_mm256_slli_epi16(a.lo, bits), _mm256_slli_epi16(a.hi, bits)};
 }
 
-// ---- dot products: exact, lane r += sum of 4 byte (or 2 word) products ----
-#ifdef __AVXVNNI__
-static inline I32 dot_u8s8(I32 acc, U8 w, int32_t a4) {
-  const __m256i a = _mm256_set1_epi32(a4);
-  return {_mm256_dpbusd_avx_epi32(acc.lo, w.lo, a), _mm256_dpbusd_avx_epi32(acc.hi, w.hi, a)};
+static inline void u8_store(void* p, U8 a) { i32_store(p, {a.lo, a.hi}); }
+// Byte i of the result = table[i-th byte of `index`], which is below 16.
+static inline U8 u8_lookup(const uint8_t* table, U8 index) {
+  const __m256i levels =
+      _mm256_broadcastsi128_si256(_mm_load_si128(reinterpret_cast<const __m128i*>(table)));
+  return {_mm256_shuffle_epi8(levels, index.lo), _mm256_shuffle_epi8(levels, index.hi)};
 }
-static inline I32 dot_u7s8(I32 acc, U8 w, int32_t a4) { return dot_u8s8(acc, w, a4); }
+
+// ---- dot products: exact, lane r of the sum grows by 4 byte (or 2 word) products ----
+#ifdef __AVXVNNI__
+template <int kBits>
+struct Dot {
+  using Sum = I32;
+  static constexpr int kRun = 0;
+  static constexpr bool kSigned = false;
+  static inline I32 add(I32 sum, U8 w, int32_t a4) {
+    const __m256i a = _mm256_set1_epi32(a4);
+    return {_mm256_dpbusd_avx_epi32(sum.lo, w.lo, a), _mm256_dpbusd_avx_epi32(sum.hi, w.hi, a)};
+  }
+};
 static inline I32 dot_i16(I32 acc, I32 w_pairs, int32_t a_pair) {
   const __m256i a = _mm256_set1_epi32(a_pair);
   return {_mm256_dpwssd_avx_epi32(acc.lo, w_pairs.lo, a),
           _mm256_dpwssd_avx_epi32(acc.hi, w_pairs.hi, a)};
 }
 #else
-// Pairs reach at most 2 * 127 * 127 = 32,258: no saturation below 128.
-static inline __m256i dot_u7s8_half(__m256i acc, __m256i w, __m256i a) {
-  return _mm256_add_epi32(acc, _mm256_madd_epi16(_mm256_maddubs_epi16(w, a), _mm256_set1_epi16(1)));
+struct I16 {
+  __m256i lo, hi;
+};
+static inline I16 add_i16(I16 a, I16 b) {
+  return {_mm256_add_epi16(a.lo, b.lo), _mm256_add_epi16(a.hi, b.hi)};
 }
-static inline I32 dot_u7s8(I32 acc, U8 w, int32_t a4) {
-  const __m256i a = _mm256_set1_epi32(a4);
-  return {dot_u7s8_half(acc.lo, w.lo, a), dot_u7s8_half(acc.hi, w.hi, a)};
+static inline I32 widen_pairs(I16 a) {
+  const __m256i one = _mm256_set1_epi16(1);
+  return {_mm256_madd_epi16(a.lo, one), _mm256_madd_epi16(a.hi, one)};
 }
-// A full byte would saturate, so it goes as two nibbles: w = low + 16 * high.
-static inline __m256i dot_u8s8_half(__m256i acc, __m256i w, __m256i a) {
-  const __m256i nibble = _mm256_set1_epi8(15);
-  const __m256i low = _mm256_maddubs_epi16(_mm256_and_si256(w, nibble), a);
-  const __m256i high = _mm256_maddubs_epi16(_mm256_and_si256(_mm256_srli_epi16(w, 4), nibble), a);
-  const __m256i sum = _mm256_add_epi32(_mm256_madd_epi16(low, _mm256_set1_epi16(1)),
-                                       _mm256_madd_epi16(high, _mm256_set1_epi16(16)));
-  return _mm256_add_epi32(acc, sum);
-}
-static inline I32 dot_u8s8(I32 acc, U8 w, int32_t a4) {
-  const __m256i a = _mm256_set1_epi32(a4);
-  return {dot_u8s8_half(acc.lo, w.lo, a), dot_u8s8_half(acc.hi, w.hi, a)};
-}
+// kRun products of kBits bytes fit 16 bits: 2 * kRun * (2^kBits - 1) * 127 < 32,768.
+template <int kBits>
+struct Dot {
+  using Sum = I16;
+  static constexpr int kRun = kBits <= 4 ? 8 : kBits == 5 ? 4 : kBits == 6 ? 2 : 1;
+  static constexpr bool kSigned = false;
+  static inline I16 start(U8 w, int32_t a4) {
+    const __m256i a = _mm256_set1_epi32(a4);
+    return {_mm256_maddubs_epi16(w.lo, a), _mm256_maddubs_epi16(w.hi, a)};
+  }
+  static inline I16 add(I16 sum, U8 w, int32_t a4) { return add_i16(sum, start(w, a4)); }
+  static inline I32 widen(I16 sum) { return widen_pairs(sum); }
+};
+// Bytes of 8 bits are multiplied as byte - 128 = +-|w|: |w| * (+-a), at most 2 * 128 * 127.
+template <>
+struct Dot<8> {
+  using Sum = I16;
+  static constexpr int kRun = 1;
+  static constexpr bool kSigned = true;
+  static inline I16 start(U8 w, int32_t a4) {
+    const __m256i a = _mm256_set1_epi32(a4), top = _mm256_set1_epi8(-128);
+    const __m256i lo = _mm256_xor_si256(w.lo, top), hi = _mm256_xor_si256(w.hi, top);
+    return {_mm256_maddubs_epi16(_mm256_abs_epi8(lo), _mm256_sign_epi8(a, lo)),
+            _mm256_maddubs_epi16(_mm256_abs_epi8(hi), _mm256_sign_epi8(a, hi))};
+  }
+  static inline I16 add(I16 sum, U8 w, int32_t a4) { return add_i16(sum, start(w, a4)); }
+  static inline I32 widen(I16 sum) { return widen_pairs(sum); }
+};
 static inline I32 dot_i16(I32 acc, I32 w_pairs, int32_t a_pair) {
   const __m256i a = _mm256_set1_epi32(a_pair);
   return {_mm256_add_epi32(acc.lo, _mm256_madd_epi16(w_pairs.lo, a)),

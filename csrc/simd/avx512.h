@@ -100,6 +100,13 @@ static inline I32 i32_gather(const uint8_t* base, int32_t stride) {
   const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
   return {_mm512_i32gather_epi32(_mm512_mullo_epi32(lanes, _mm512_set1_epi32(stride)), base, 1)};
 }
+static inline I32 i32_load_u8(const uint8_t* p) {
+  return {_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))};
+}
+static inline I32 i32_load_u16(const uint8_t* p) {
+  return {_mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};
+}
+static inline F32 f32_from_bits(I32 a) { return {_mm512_castsi512_ps(a.v)}; }
 static inline I32 i32_xor(I32 a, I32 b) { return {_mm512_xor_si512(a.v, b.v)}; }
 
 // ---- lines of 64 bytes ----
@@ -114,30 +121,63 @@ static inline U8 u8_shl(U8 a, int bits) {
   return {_mm512_slli_epi16(a.v, static_cast<unsigned>(bits))};
 }
 
-// ---- dot products: exact, lane r += sum of 4 byte (or 2 word) products ----
-#ifdef __AVX512VNNI__
-static inline I32 dot_u8s8(I32 acc, U8 w, int32_t a4) {
-  return {_mm512_dpbusd_epi32(acc.v, w.v, _mm512_set1_epi32(a4))};
+static inline void u8_store(void* p, U8 a) { _mm512_storeu_si512(p, a.v); }
+// Byte i of the result = table[i-th byte of `index`], which is below 16.
+static inline U8 u8_lookup(const uint8_t* table, U8 index) {
+  const __m128i levels = _mm_load_si128(reinterpret_cast<const __m128i*>(table));
+  return {_mm512_shuffle_epi8(_mm512_broadcast_i32x4(levels), index.v)};
 }
-static inline I32 dot_u7s8(I32 acc, U8 w, int32_t a4) { return dot_u8s8(acc, w, a4); }
+
+// ---- dot products: exact, lane r of the sum grows by 4 byte (or 2 word) products ----
+#ifdef __AVX512VNNI__
+template <int kBits>
+struct Dot {
+  using Sum = I32;
+  static constexpr int kRun = 0;
+  static constexpr bool kSigned = false;
+  static inline I32 add(I32 sum, U8 w, int32_t a4) {
+    return {_mm512_dpbusd_epi32(sum.v, w.v, _mm512_set1_epi32(a4))};
+  }
+};
 static inline I32 dot_i16(I32 acc, I32 w_pairs, int32_t a_pair) {
   return {_mm512_dpwssd_epi32(acc.v, w_pairs.v, _mm512_set1_epi32(a_pair))};
 }
 #else
-// Pairs reach at most 2 * 127 * 127 = 32,258: no saturation below 128.
-static inline I32 dot_u7s8(I32 acc, U8 w, int32_t a4) {
-  const __m512i pairs = _mm512_maddubs_epi16(w.v, _mm512_set1_epi32(a4));
-  return {_mm512_add_epi32(acc.v, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)))};
-}
-// A full byte would saturate, so it goes as two nibbles: w = low + 16 * high.
-static inline I32 dot_u8s8(I32 acc, U8 w, int32_t a4) {
-  const __m512i nibble = _mm512_set1_epi8(15), a = _mm512_set1_epi32(a4);
-  const __m512i low = _mm512_maddubs_epi16(_mm512_and_si512(w.v, nibble), a);
-  const __m512i high = _mm512_maddubs_epi16(_mm512_and_si512(_mm512_srli_epi16(w.v, 4), nibble), a);
-  const __m512i sum = _mm512_add_epi32(_mm512_madd_epi16(low, _mm512_set1_epi16(1)),
-                                       _mm512_madd_epi16(high, _mm512_set1_epi16(16)));
-  return {_mm512_add_epi32(acc.v, sum)};
-}
+struct I16 {
+  __m512i v;
+};
+// kRun products of kBits bytes fit 16 bits: 2 * kRun * (2^kBits - 1) * 127 < 32,768.
+template <int kBits>
+struct Dot {
+  using Sum = I16;
+  static constexpr int kRun = kBits <= 4 ? 8 : kBits == 5 ? 4 : kBits == 6 ? 2 : 1;
+  static constexpr bool kSigned = false;
+  static inline I16 start(U8 w, int32_t a4) {
+    return {_mm512_maddubs_epi16(w.v, _mm512_set1_epi32(a4))};
+  }
+  static inline I16 add(I16 sum, U8 w, int32_t a4) {
+    return {_mm512_add_epi16(sum.v, start(w, a4).v)};
+  }
+  static inline I32 widen(I16 sum) { return {_mm512_madd_epi16(sum.v, _mm512_set1_epi16(1))}; }
+};
+// Bytes of 8 bits are multiplied as byte - 128 = +-|w|: |w| * (+-a), at most 2 * 128 * 127.
+template <>
+struct Dot<8> {
+  using Sum = I16;
+  static constexpr int kRun = 1;
+  static constexpr bool kSigned = true;
+  static inline I16 start(U8 w, int32_t a4) {
+    const __m512i centred = _mm512_xor_si512(w.v, _mm512_set1_epi8(-128));
+    const __m512i a = _mm512_set1_epi32(a4);
+    const __mmask64 negative = _mm512_movepi8_mask(centred);
+    const __m512i signed_a = _mm512_mask_sub_epi8(a, negative, _mm512_setzero_si512(), a);
+    return {_mm512_maddubs_epi16(_mm512_abs_epi8(centred), signed_a)};
+  }
+  static inline I16 add(I16 sum, U8 w, int32_t a4) {
+    return {_mm512_add_epi16(sum.v, start(w, a4).v)};
+  }
+  static inline I32 widen(I16 sum) { return {_mm512_madd_epi16(sum.v, _mm512_set1_epi16(1))}; }
+};
 static inline I32 dot_i16(I32 acc, I32 w_pairs, int32_t a_pair) {
   return {_mm512_add_epi32(acc.v, _mm512_madd_epi16(w_pairs.v, _mm512_set1_epi32(a_pair)))};
 }

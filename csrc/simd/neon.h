@@ -184,6 +184,20 @@ static inline I32 i32_gather(const uint8_t* base, int32_t stride) {
           gather_quarter(base + 8 * step, step), gather_quarter(base + 12 * step, step)};
 }
 
+static inline int32x4_t widen_u16(uint16x4_t x) { return vreinterpretq_s32_u32(vmovl_u16(x)); }
+static inline I32 widen_words(uint16x8_t low, uint16x8_t high) {
+  return {widen_u16(vget_low_u16(low)), widen_u16(vget_high_u16(low)),
+          widen_u16(vget_low_u16(high)), widen_u16(vget_high_u16(high))};
+}
+static inline I32 i32_load_u8(const uint8_t* p) {
+  const uint8x16_t bytes = vld1q_u8(p);
+  return widen_words(vmovl_u8(vget_low_u8(bytes)), vmovl_high_u8(bytes));
+}
+static inline I32 i32_load_u16(const uint8_t* p) {
+  return widen_words(vreinterpretq_u16_u8(vld1q_u8(p)), vreinterpretq_u16_u8(vld1q_u8(p + 16)));
+}
+static inline F32 f32_from_bits(I32 x) { return PYLLM_QUARTERS_1(vreinterpretq_f32_s32, x); }
+
 // ---- lines of 64 bytes ----
 static inline U8 u8_load(const void* p) {
   const auto* bytes = static_cast<const uint8_t*>(p);
@@ -205,51 +219,102 @@ static inline U8 u8_shl(U8 x, int bits) {
   return {x.a << n, x.b << n, x.c << n, x.d << n};
 }
 
-// ---- dot products: exact, lane r += sum of 4 byte (or 2 word) products ----
+static inline void u8_store(void* p, U8 x) {
+  auto* bytes = static_cast<uint8_t*>(p);
+  vst1q_u8(bytes, x.a);
+  vst1q_u8(bytes + 16, x.b);
+  vst1q_u8(bytes + 32, x.c);
+  vst1q_u8(bytes + 48, x.d);
+}
+
+// Byte i of the result = table[i-th byte of `index`], which is below 16.
+static inline U8 u8_lookup(const uint8_t* table, U8 index) {
+  const uint8x16_t levels = vld1q_u8(table);
+  return {vqtbl1q_u8(levels, index.a), vqtbl1q_u8(levels, index.b), vqtbl1q_u8(levels, index.c),
+          vqtbl1q_u8(levels, index.d)};
+}
+
+// ---- dot products: exact, lane r of the sum grows by 4 byte (or 2 word) products ----
 static inline int8x16_t broadcast_4(int32_t a4) { return vreinterpretq_s8_s32(vdupq_n_s32(a4)); }
+static inline U8 minus_128(U8 w) {  // as signed bytes
+  const uint8x16_t top = vdupq_n_u8(128);
+  return {veorq_u8(w.a, top), veorq_u8(w.b, top), veorq_u8(w.c, top), veorq_u8(w.d, top)};
+}
 #if defined(__ARM_FEATURE_MATMUL_INT8)
-static inline int32x4_t dot_u8s8_quarter(int32x4_t acc, uint8x16_t w, int8x16_t a) {
-  return vusdotq_s32(acc, w, a);
-}
-static inline int32x4_t dot_u7s8_quarter(int32x4_t acc, uint8x16_t w, int8x16_t a) {
-  return vusdotq_s32(acc, w, a);
-}
+template <int kBits>
+struct Dot {
+  using Sum = I32;
+  static constexpr int kRun = 0;
+  static constexpr bool kSigned = false;
+  static inline I32 add(I32 sum, U8 w, int32_t a4) {
+    const int8x16_t a = broadcast_4(a4);
+    return {vusdotq_s32(sum.a, w.a, a), vusdotq_s32(sum.b, w.b, a), vusdotq_s32(sum.c, w.c, a),
+            vusdotq_s32(sum.d, w.d, a)};
+  }
+};
 #elif defined(__ARM_FEATURE_DOTPROD)
-static inline int32x4_t dot_u7s8_quarter(int32x4_t acc, uint8x16_t w, int8x16_t a) {
-  return vdotq_s32(acc, vreinterpretq_s8_u8(w), a);
+static inline int32x4_t dot_quarter(int32x4_t sum, uint8x16_t w, int8x16_t a) {
+  return vdotq_s32(sum, vreinterpretq_s8_u8(w), a);
 }
-// Both sides are signed here: w = (w - 128) + 64 + 64.
-static inline int32x4_t dot_u8s8_quarter(int32x4_t acc, uint8x16_t w, int8x16_t a) {
-  const int8x16_t half = vdupq_n_s8(64);
-  const int32x4_t offset = vdotq_s32(vdotq_s32(vdupq_n_s32(0), half, a), half, a);
-  return dot_u7s8_quarter(vaddq_s32(acc, offset), veorq_u8(w, vdupq_n_u8(128)), a);
-}
+// Both sides are signed: bytes of 8 bits are multiplied as byte - 128.
+template <int kBits>
+struct Dot {
+  using Sum = I32;
+  static constexpr int kRun = 0;
+  static constexpr bool kSigned = kBits == 8;
+  static inline I32 add(I32 sum, U8 w, int32_t a4) {
+    const U8 v = kSigned ? minus_128(w) : w;
+    const int8x16_t a = broadcast_4(a4);
+    return {dot_quarter(sum.a, v.a, a), dot_quarter(sum.b, v.b, a), dot_quarter(sum.c, v.c, a),
+            dot_quarter(sum.d, v.d, a)};
+  }
+};
 #else
-// Pairs reach at most 2 * 127 * 127 = 32,258: they fit 16 bits below 128.
-static inline int32x4_t dot_u7s8_quarter(int32x4_t acc, uint8x16_t w, int8x16_t a) {
-  const int8x16_t s = vreinterpretq_s8_u8(w);
-  return vpadalq_s16(acc,
-                     vpaddq_s16(vmull_s8(vget_low_s8(s), vget_low_s8(a)), vmull_high_s8(s, a)));
+struct I16 {  // a word per byte of a line: rows 0-1 and 2-3, 4-5 and 6-7, ...
+  int16x8_t a, a2, b, b2, c, c2, d, d2;
+};
+static inline int16x8_t multiply_low(uint8x16_t w, int8x16_t a) {
+  return vmull_s8(vget_low_s8(vreinterpretq_s8_u8(w)), vget_low_s8(a));
 }
-// w = (w - 128) + 128, and 128 a fits 16 bits: no product leaves them, their pairs are added in 32.
-static inline int32x4_t dot_u8s8_quarter(int32x4_t acc, uint8x16_t w, int8x16_t a) {
-  const int8x16_t s = vreinterpretq_s8_u8(veorq_u8(w, vdupq_n_u8(128)));
-  const int32x4_t offset = vshlq_n_s32(vpaddlq_s16(vpaddlq_s8(a)), 7);
-  const int32x4_t low = vpaddlq_s16(vmull_s8(vget_low_s8(s), vget_low_s8(a)));
-  const int32x4_t high = vpaddlq_s16(vmull_high_s8(s, a));
-  return vaddq_s32(vaddq_s32(acc, offset), vpaddq_s32(low, high));
+static inline int16x8_t multiply_high(uint8x16_t w, int8x16_t a) {
+  return vmull_high_s8(vreinterpretq_s8_u8(w), a);
 }
+static inline int16x8_t add_low(int16x8_t sum, uint8x16_t w, int8x16_t a) {
+  return vmlal_s8(sum, vget_low_s8(vreinterpretq_s8_u8(w)), vget_low_s8(a));
+}
+static inline int16x8_t add_high(int16x8_t sum, uint8x16_t w, int8x16_t a) {
+  return vmlal_high_s8(sum, vreinterpretq_s8_u8(w), a);
+}
+static inline int32x4_t widen_quarter(int16x8_t low, int16x8_t high) {
+  return vpaddq_s32(vpaddlq_s16(low), vpaddlq_s16(high));
+}
+// kRun products of kBits bytes fit 16 bits: kRun * (2^kBits - 1) * 127 < 32,768; bytes of 8 bits
+// are multiplied as byte - 128, at most 2 * 128 * 127.
+template <int kBits>
+struct Dot {
+  using Sum = I16;
+  static constexpr int kRun = kBits <= 5 ? 8 : kBits == 6 ? 4 : 2;
+  static constexpr bool kSigned = kBits == 8;
+  static inline I16 start(U8 w, int32_t a4) {
+    const U8 v = kSigned ? minus_128(w) : w;
+    const int8x16_t a = broadcast_4(a4);
+    return {multiply_low(v.a, a),  multiply_high(v.a, a), multiply_low(v.b, a),
+            multiply_high(v.b, a), multiply_low(v.c, a),  multiply_high(v.c, a),
+            multiply_low(v.d, a),  multiply_high(v.d, a)};
+  }
+  static inline I16 add(I16 sum, U8 w, int32_t a4) {
+    const U8 v = kSigned ? minus_128(w) : w;
+    const int8x16_t a = broadcast_4(a4);
+    return {add_low(sum.a, v.a, a),   add_high(sum.a2, v.a, a), add_low(sum.b, v.b, a),
+            add_high(sum.b2, v.b, a), add_low(sum.c, v.c, a),   add_high(sum.c2, v.c, a),
+            add_low(sum.d, v.d, a),   add_high(sum.d2, v.d, a)};
+  }
+  static inline I32 widen(I16 sum) {
+    return {widen_quarter(sum.a, sum.a2), widen_quarter(sum.b, sum.b2),
+            widen_quarter(sum.c, sum.c2), widen_quarter(sum.d, sum.d2)};
+  }
+};
 #endif
-static inline I32 dot_u7s8(I32 acc, U8 w, int32_t a4) {
-  const int8x16_t a = broadcast_4(a4);
-  return {dot_u7s8_quarter(acc.a, w.a, a), dot_u7s8_quarter(acc.b, w.b, a),
-          dot_u7s8_quarter(acc.c, w.c, a), dot_u7s8_quarter(acc.d, w.d, a)};
-}
-static inline I32 dot_u8s8(I32 acc, U8 w, int32_t a4) {
-  const int8x16_t a = broadcast_4(a4);
-  return {dot_u8s8_quarter(acc.a, w.a, a), dot_u8s8_quarter(acc.b, w.b, a),
-          dot_u8s8_quarter(acc.c, w.c, a), dot_u8s8_quarter(acc.d, w.d, a)};
-}
 static inline int32x4_t dot_i16_quarter(int32x4_t acc, int32x4_t w_pairs, int16x8_t a) {
   const int16x8_t w = vreinterpretq_s16_s32(w_pairs);
   const int32x4_t low = vmull_s16(vget_low_s16(w), vget_low_s16(a));

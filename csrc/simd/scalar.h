@@ -177,6 +177,21 @@ static inline I32 i32_gather(const uint8_t* base, int32_t stride) {
   PYLLM_LANES(i) memcpy(&r.v[i], base + static_cast<int64_t>(i) * stride, 4);
   return r;
 }
+static inline I32 i32_load_u8(const uint8_t* p) {
+  I32 r;
+  PYLLM_LANES(i) r.v[i] = p[i];
+  return r;
+}
+static inline I32 i32_load_u16(const uint8_t* p) {
+  I32 r;
+  PYLLM_LANES(i) r.v[i] = p[2 * i] | p[2 * i + 1] << 8;
+  return r;
+}
+static inline F32 f32_from_bits(I32 a) {
+  F32 r;
+  memcpy(r.v, a.v, sizeof r.v);
+  return r;
+}
 static inline I32 i32_xor(I32 a, I32 b) {
   PYLLM_LANES(i) a.v[i] ^= b.v[i];
   return a;
@@ -211,18 +226,30 @@ static inline U8 u8_shl(U8 a, int bits) {
   return a;
 }
 
-// ---- dot products: exact, lane r += sum of 4 byte (or 2 word) products ----
-static inline I32 dot_u8s8(I32 acc, U8 w, int32_t a4) {
-  int8_t a[4];
-  memcpy(a, &a4, sizeof a);
-  PYLLM_LANES(i) {
-    int32_t sum = 0;
-    for (int j = 0; j < 4; ++j) sum += static_cast<int32_t>(w.v[4 * i + j]) * a[j];
-    acc.v[i] = static_cast<int32_t>(static_cast<uint32_t>(acc.v[i]) + static_cast<uint32_t>(sum));
-  }
-  return acc;
+static inline void u8_store(void* p, U8 a) { memcpy(p, a.v, sizeof a.v); }
+// Byte i of the result = table[i-th byte of `index`], which is below 16.
+static inline U8 u8_lookup(const uint8_t* table, U8 index) {
+  PYLLM_BYTES(i) index.v[i] = table[index.v[i]];
+  return index;
 }
-static inline I32 dot_u7s8(I32 acc, U8 w, int32_t a4) { return dot_u8s8(acc, w, a4); }
+
+// ---- dot products: exact, lane r of the sum grows by 4 byte (or 2 word) products ----
+template <int kBits>
+struct Dot {
+  using Sum = I32;
+  static constexpr int kRun = 0;  // sums of 32 bits: never to be widened
+  static constexpr bool kSigned = false;
+  static inline I32 add(I32 sum, U8 w, int32_t a4) {
+    int8_t a[4];
+    memcpy(a, &a4, sizeof a);
+    PYLLM_LANES(i) {
+      int32_t dot = 0;
+      for (int j = 0; j < 4; ++j) dot += static_cast<int32_t>(w.v[4 * i + j]) * a[j];
+      sum.v[i] = static_cast<int32_t>(static_cast<uint32_t>(sum.v[i]) + static_cast<uint32_t>(dot));
+    }
+    return sum;
+  }
+};
 static inline I32 dot_i16(I32 acc, I32 w_pairs, int32_t a_pair) {
   int16_t a[2], w[2];
   memcpy(a, &a_pair, sizeof a);

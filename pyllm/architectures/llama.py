@@ -1,4 +1,4 @@
-"""Llama 1-3, Mistral, TinyLlama, SmolLM2: pre-norm blocks, grouped queries, RoPE, SwiGLU.
+"""Llama 1-3, Mistral, Mixtral, TinyLlama, SmolLM2: pre-norm blocks, grouped queries, RoPE, SwiGLU.
 
 GGUF stores q and k of this family with their rows reordered for interleaved rotation.
 """
@@ -17,6 +17,8 @@ SMALLEST_FACTOR = 1e-3  # real ones are 1 to 32; a tiny one would overflow its f
 
 # (graph, config, block, x) -> q, k, v before rotation
 Project = Callable[[Graph, ModelConfig, Weights, Value], tuple[Value, Value, Value]]
+# (graph, config, block, x) -> what the feed-forward part adds to the hidden state
+Mlp = Callable[[Graph, ModelConfig, Weights, Value], Value]
 
 
 def project(g: Graph, c: ModelConfig, b: Weights, x: Value) -> tuple[Value, Value, Value]:
@@ -26,8 +28,26 @@ def project(g: Graph, c: ModelConfig, b: Weights, x: Value) -> tuple[Value, Valu
     return q, k, v
 
 
+def dense(g: Graph, c: ModelConfig, b: Weights, x: Value) -> Value:
+    gate = g.linear(x, b["ffn_gate.weight"], c.n_ff, b.get("ffn_gate.bias"))
+    up = g.linear(x, b["ffn_up.weight"], c.n_ff, b.get("ffn_up.bias"))
+    return g.linear(g.silu_mul(gate, up), b["ffn_down.weight"], c.n_embd, b.get("ffn_down.bias"))
+
+
+def experts(g: Graph, c: ModelConfig, b: Weights, x: Value, *, renormalise: bool = True) -> Value:
+    return g.moe(
+        x, b["ffn_gate_inp.weight"], b["ffn_gate_exps.weight"], b["ffn_up_exps.weight"],
+        b["ffn_down_exps.weight"], n_experts=c.n_experts, n_used=c.n_experts_used,
+        n_ff=c.n_expert_ff, renormalise=renormalise,
+    )  # fmt: skip
+
+
+def mlp(g: Graph, c: ModelConfig, b: Weights, x: Value) -> Value:
+    return experts(g, c, b, x) if c.n_experts else dense(g, c, b, x)
+
+
 def build(
-    g: Graph, c: ModelConfig, w: Weights, project: Project = project,
+    g: Graph, c: ModelConfig, w: Weights, project: Project = project, mlp: Mlp = mlp,
     rope_mode: RopeMode = "interleaved",
 ) -> None:  # fmt: skip
     inv_freq = frequencies(c, w)
@@ -48,12 +68,6 @@ def attention(g: Graph, c: ModelConfig, q: Value, k: Value, v: Value, layer: int
     return g.attention(
         q, k, v, layer=layer, n_heads=c.n_heads, n_kv_heads=c.n_kv_heads, scale=scale
     )
-
-
-def mlp(g: Graph, c: ModelConfig, b: Weights, x: Value) -> Value:
-    gate = g.linear(x, b["ffn_gate.weight"], c.n_ff, b.get("ffn_gate.bias"))
-    up = g.linear(x, b["ffn_up.weight"], c.n_ff, b.get("ffn_up.bias"))
-    return g.linear(g.silu_mul(gate, up), b["ffn_down.weight"], c.n_embd, b.get("ffn_down.bias"))
 
 
 def frequencies(c: ModelConfig, w: Weights) -> Weight:

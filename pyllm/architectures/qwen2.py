@@ -11,7 +11,7 @@ ARCHITECTURES = ("qwen2",)
 
 
 def build(g: Graph, c: ModelConfig, w: Weights) -> None:
-    llama.build(g, c, w, project, rope_mode="neox")
+    llama.build(g, c, w, project, llama.dense, rope_mode="neox")
 
 
 def project(g: Graph, c: ModelConfig, b: Weights, x: Value) -> tuple[Value, Value, Value]:

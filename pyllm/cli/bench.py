@@ -12,7 +12,6 @@ from pyllm.cli.arguments import CommandLineError
 from pyllm.cli.bench_profile import profile_table, sum_by_op
 from pyllm.cli.bench_report import Measurement, Subject, formatted, header
 from pyllm.cli.bench_steps import Stepper
-from pyllm.progress import ProgressBar
 
 __all__ = ["bench"]
 
@@ -54,15 +53,13 @@ def bench(
         raise CommandLineError("nothing to measure: both -p and -n are 0")
     if profile and output != "md":
         raise CommandLineError("--profile prints tables for people; leave -o out")
-    with ProgressBar(f"loading {model.name}", in_bytes=True) as progress:
-        loaded = load_model(
-            model,
-            num_threads=max(threads),
-            max_model_len=max(test.depth + test.n_prompt + test.n_gen for test in tests),
-            max_num_seqs=1,
-            max_num_batched_tokens=max(max_num_batched_tokens),
-            progress=progress,
-        )
+    loaded = load_model(
+        model,
+        num_threads=max(threads),
+        max_model_len=max(test.depth + test.n_prompt + test.n_gen for test in tests),
+        max_num_seqs=1,
+        max_num_batched_tokens=max(max_num_batched_tokens),
+    )
     stepper = Stepper(loaded, loaded.config.n_vocab)
     try:
         if profile:

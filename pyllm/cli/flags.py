@@ -85,6 +85,11 @@ ENGINE = (
         512,
         "engine",
     ),
+    Flag(
+        ("--packed-cache",),
+        "keep the packed weights in a file (~/.cache/pyllm) that later starts map",
+        group="engine",
+    ),
 )
 
 SAMPLING = (

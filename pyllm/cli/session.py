@@ -6,7 +6,7 @@ and `finish_reason` behind.
 
 from __future__ import annotations
 
-import secrets
+import os
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
@@ -34,19 +34,21 @@ Loader = Callable[[Path, Mapping[str, Any]], LanguageModel]
 
 
 def load_model(path: Path, engine: Mapping[str, Any]) -> LanguageModel:
-    """An LLM for one user, with a progress bar when loading takes over a second."""
+    """An LLM for one user, with a progress bar while a packed cache is written."""
     from pyllm import loader
-    from pyllm.llm import LLM
 
-    with ProgressBar(f"loading {path.name}", in_bytes=True) as progress:
+    with ProgressBar(f"packing {path.name}", in_bytes=True) as progress:
         model = loader.load_model(
             path,
             num_threads=engine["num_threads"],
             max_model_len=engine["max_model_len"],
             max_num_seqs=1,  # memory for a second sequence would only shorten the context
             max_num_batched_tokens=engine["max_num_batched_tokens"],
+            packed_cache=engine["packed_cache"],
             progress=progress,
         )
+    from pyllm.llm import LLM  # only now: weights are being packed meanwhile
+
     return LLM.from_model(model)
 
 
@@ -148,7 +150,7 @@ class Session:
 
         fields = dict(self.sampling)
         if fields.get("seed") is None:
-            fields["seed"] = secrets.randbits(63)
+            fields["seed"] = int.from_bytes(os.urandom(8)) >> 1
         prompt = self._completion_prompt(text) if self.completes else self._conversation(text)
         pieces: list[str] = []
         stream = self.llm.stream(prompt, SamplingParams(**fields))

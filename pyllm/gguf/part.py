@@ -17,7 +17,7 @@ from pyllm.gguf.limits import (
     MIN_KEY_ENTRY_BYTES,
     MIN_TENSOR_ENTRY_BYTES,
 )
-from pyllm.gguf.mapping import map_file
+from pyllm.gguf.mapping import MappedFile
 from pyllm.gguf.metadata import Metadata, read_metadata
 from pyllm.gguf.tensors import Entry, TensorInfo, padded, placed, read_entries, read_entry
 
@@ -33,26 +33,31 @@ class Part:
     """One mapped file; `warnings` are lines for the user."""
 
     path: str
-    data: mmap.mmap
+    file: MappedFile
     version: int
     alignment: int
     metadata: Metadata
     tensors: dict[str, TensorInfo]
     warnings: tuple[str, ...]
 
+    @property
+    def data(self) -> mmap.mmap:
+        """The mapped bytes."""
+        return self.file.data
+
 
 def open_part(path: str, index: int = 0) -> Part:
     """Opens and checks one file, part `index` of its model. Raises ModelFileError."""
-    data = map_file(path)
+    file = MappedFile(path)
     try:
-        return _read_part(data, path, index)
+        return _read_part(file, path, index)
     except BaseException:
-        data.close()
+        file.close()
         raise
 
 
-def _read_part(data: mmap.mmap, path: str, index: int) -> Part:
-    cursor = Cursor(data, path, 0, min(len(data), MAX_METADATA_BYTES))
+def _read_part(file: MappedFile, path: str, index: int) -> Part:
+    cursor = Cursor(file.data, path, 0, min(len(file.data), MAX_METADATA_BYTES))
     version = _read_version(cursor)
     num_tensors = _read_count(cursor, "tensor count", MAX_TENSORS, MIN_TENSOR_ENTRY_BYTES)
     num_keys = _read_count(cursor, "key count", MAX_KEYS, MIN_KEY_ENTRY_BYTES)
@@ -65,7 +70,7 @@ def _read_part(data: mmap.mmap, path: str, index: int) -> Part:
     data_start = padded(cursor.position, alignment)
     warnings = _check_data(cursor, entries, data_start, alignment)
     tensors = placed(entries, data_start, index)
-    return Part(path, data, version, alignment, metadata, tensors, warnings)
+    return Part(path, file, version, alignment, metadata, tensors, warnings)
 
 
 def _read_version(cursor: Cursor) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 import os
 from pathlib import Path
 from types import TracebackType
@@ -65,7 +64,7 @@ class GGUFFile:
             check_parts(parts)
         except BaseException:
             for part in parts:
-                part.data.close()
+                part.file.close()
             raise
         return cls(parts)
 
@@ -88,22 +87,13 @@ class GGUFFile:
         part = self._parts[info.part]
         return memoryview(part.data)[info.offset : info.offset + info.nbytes]
 
-    def prefetch(self, name: str) -> None:
-        """Asks the system to read a tensor's pages now, in the background."""
-        info = self.tensors[name]
-        start = info.offset // mmap.PAGESIZE * mmap.PAGESIZE
-        length = info.offset + info.nbytes - start
-        self._parts[info.part].data.madvise(mmap.MADV_WILLNEED, start, length)
+    def mapped(self, part: int) -> memoryview:
+        """All bytes of a part, read-only; the view keeps the mapping alive."""
+        return memoryview(self._parts[part].data)
 
-    def release(self, name: str) -> None:
-        """Tells the system that a tensor's pages are not needed again soon; they stay readable."""
-        info = self.tensors[name]
-        part = self._parts[info.part]
-        # Whole pages inside the tensor only: the pages at its edges belong to its neighbours too.
-        start = -(-info.offset // mmap.PAGESIZE) * mmap.PAGESIZE
-        end = (info.offset + info.nbytes) // mmap.PAGESIZE * mmap.PAGESIZE
-        if end > start:
-            part.data.madvise(mmap.MADV_DONTNEED, start, end - start)
+    def descriptor(self, part: int) -> int:
+        """The open descriptor of a part, indexed by TensorInfo.part; -1 after close()."""
+        return self._parts[part].file.descriptor
 
     @overload
     def get(self, key: str, kind: type[T]) -> T: ...
@@ -156,11 +146,7 @@ class GGUFFile:
         """Closes the file. Views given out by data() stay valid and hold their mapping."""
         self.metadata = self.metadata.without_arrays()
         for part in self._parts:
-            try:
-                part.data.close()
-            except BufferError:
-                # A view is still in use: the mapping goes when the last view does.
-                continue
+            part.file.close()
 
     def __enter__(self) -> Self:
         return self

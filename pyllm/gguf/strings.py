@@ -107,6 +107,15 @@ class StringArray(Sequence[str]):
         start = int(ends[index - 1]) if index else self._start
         return self._data[start + _LENGTH_BYTES : int(ends[index])]
 
+    @property
+    def data(self) -> mmap:
+        """The mapped file the array lies in."""
+        return self._data
+
+    def place(self) -> tuple[int, npt.NDArray[np.int64]]:
+        """Where the first element's length begins, and the end of each element, in `data`."""
+        return self._start, self._offsets()
+
     def iter_raw(self) -> Iterator[bytes]:
         """Every element as bytes, in order."""
         data = self._data
@@ -116,11 +125,25 @@ class StringArray(Sequence[str]):
             start = end
 
     def __iter__(self) -> Iterator[str]:
-        return (element.decode("utf-8", "surrogateescape") for element in self.iter_raw())
+        return iter(self.tolist())
 
     def tolist(self) -> list[str]:
         """Every element as text."""
-        return list(self)
+        if self._count == 0:
+            return []
+        # Lengths become NULs, so that decoding and cutting are one call each: 128k tokens in 15 ms
+        # instead of 60.
+        bytes_ = np.frombuffer(self._data[self._start : self._end], np.uint8).copy()
+        starts = np.concatenate(([0], self._offsets()[:-1] - self._start))
+        kept = np.ones(len(bytes_), np.bool_)
+        for byte in range(_LENGTH_BYTES - 1):
+            kept[starts + byte] = False
+        bytes_[starts + _LENGTH_BYTES - 1] = 0
+        text = bytes_[kept].tobytes()[1:].decode("utf-8", "surrogateescape")
+        elements = text.split("\0")
+        if len(elements) != self._count:  # some element holds a NUL
+            return [raw.decode("utf-8", "surrogateescape") for raw in self.iter_raw()]
+        return elements
 
     def __repr__(self) -> str:
         return f"StringArray(length={self._count})"

@@ -1,7 +1,8 @@
-"""Turn a plan into a program of the C++ core; nothing else in the package imports `pyllm._core`."""
+"""Turn a plan into a program of the C++ core, which only this and packed_cache.py import."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from pyllm.graph.weights import Weight
 
 PackedTensor = _core.PackedTensor
 KVPool = _core.KVPool
+WeightFile = _core.WeightFile
 Operand = PackedTensor | npt.NDArray[np.float32]  # a matrix or a vector, ready for the core
 
 
@@ -60,9 +62,17 @@ class CompiledProgram:
 
         history  (offsets int32 [n_rows + 1], tokens int32 [n], output_counts int32 [n])
         bias     (offsets int32 [n_rows + 1], tokens int32 [n], values float32 [n])
-        Raises ValueError naming the column that holds an impossible value.
+        Raises ValueError naming the column that holds an impossible value, DeviceError when the
+        model file cannot be read any more.
         """
-        self.core.step(n_tokens, n_seqs, n_rows, history, bias, profile)
+        core = self.core
+        with _device_errors():
+            core.step(n_tokens, n_seqs, n_rows, history, bias, profile)
+
+    def pack_ahead(self) -> None:
+        """Pack weights in the background until the first step; DeviceError without a thread."""
+        with _device_errors():
+            self.core.pack_ahead()
 
     def profile(self) -> list[tuple[int, str, int, int, int]]:
         """Return (op index, name, nanoseconds, bytes, multiply-adds) of the last profiled step."""
@@ -114,11 +124,22 @@ def make_kv_pool(config: ModelConfig, num_blocks: int, block_size: int) -> KVPoo
     return KVPool(config.n_layers, *heads, block_size, num_blocks)
 
 
-def pack(weight: Weight, raw: memoryview, threads: int) -> PackedTensor:
-    """Permute a matrix (rows, cols) from the file's layout into the core's; GIL released."""
-    rows, cols = weight.shape
+def pack(weight: Weight, threads: int) -> PackedTensor:
+    """Permute a matrix or a stack from the file's layout into the core's, now; GIL released."""
+    rows, cols, raw = weight.matrix()
     with _device_errors():
         return PackedTensor.pack(weight.type, rows, cols, raw, threads)
+
+
+def from_file(weight: Weight, file: WeightFile, offset: int) -> PackedTensor:
+    """A matrix or stack of an open model file; each tile is packed by the first step that needs it.
+
+    A stack whose matrices share tiles must be padded, so it is read and packed at once.
+    """
+    if not weight.whole_tiles:
+        return pack(weight, 1)
+    *stack, rows, cols = weight.shape
+    return PackedTensor.from_file(weight.type, math.prod(stack) * rows, cols, file, offset)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Small rewrites that save passes over memory and thread barriers; none of them changes a bit.
 
 A llama layer is recorded as 15 ops and leaves as 5: norm + qkv, attention, output + residual,
-norm + gate/up + silu_mul, down + residual.
+norm + gate/up + silu_mul, down + residual. With experts it leaves as 4: the last two are one moe.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from pyllm.graph.dataflow import read_counts, writers
 from pyllm.graph.graph import Attr, Op, Value
 from pyllm.graph.late_rows import late_rows
 from pyllm.graph.weights import Weight
+
+PRODUCTS = ("linear", "moe")  # ops that take a norm as their first weight, and a residual
 
 Rewrite = Callable[[Sequence[Op]], list[Op]]
 
@@ -43,14 +45,14 @@ def share_input(ops: Sequence[Op]) -> list[Op]:
 
 
 def norm_into_linear(ops: Sequence[Op]) -> list[Op]:
-    """rms_norm -> linear  becomes one linear that normalises while it quantises."""
+    """rms_norm -> linear or moe  becomes one op that normalises while it quantises."""
     uses, norms, fused = read_counts(ops), writers(ops, "rms_norm"), _Program()
     for op in ops:
-        norm = norms.get(op.inputs[0]) if op.name == "linear" else None
+        norm = norms.get(op.inputs[0]) if op.name in PRODUCTS else None
         if norm and norm.attrs["group"] == 0 and uses[norm.outputs[0]] == 1:
             fused.drop(norm)
             attrs = {**op.attrs, "eps": norm.attrs["eps"]}
-            op = Op("linear", norm.inputs, op.outputs, norm.weights + op.weights[1:], attrs)
+            op = Op(op.name, norm.inputs, op.outputs, norm.weights + op.weights[1:], attrs)
         fused.append(op)
     return fused.ops()
 
@@ -71,15 +73,15 @@ def gate_into_linear(ops: Sequence[Op]) -> list[Op]:
 
 
 def residual_into_linear(ops: Sequence[Op]) -> list[Op]:
-    """add(x, linear(y))  becomes  linear(y, residual=x), which may write over x."""
-    uses, linears, fused = read_counts(ops), writers(ops, "linear"), _Program()
+    """add(x, linear(y))  becomes  linear(y, residual=x), which may write over x; so does a moe."""
+    uses, producers, fused = read_counts(ops), writers(ops), _Program()
     for op in ops:
         for product, residual in (op.inputs, op.inputs[::-1]) if op.name == "add" else ():
-            linear = linears.get(product)
-            if linear and uses[product] == 1 and _takes_residual(linear):
-                fused.drop(linear)
-                inputs = (linear.inputs[0], residual)
-                op = Op("linear", inputs, op.outputs, linear.weights, linear.attrs)
+            source = producers.get(product)
+            if source and uses[product] == 1 and _takes_residual(source):
+                fused.drop(source)
+                inputs = (source.inputs[0], residual)
+                op = Op(source.name, inputs, op.outputs, source.weights, source.attrs)
                 break
         fused.append(op)
     return fused.ops()
@@ -158,9 +160,10 @@ def _with_prologue(
     return Op("attention", inputs, attention.outputs, weights, attrs)
 
 
-def _takes_residual(linear: Op) -> bool:
-    one_input, one_output = len(linear.inputs) == 1, len(linear.outputs) == 1
-    return one_input and one_output and linear.attrs["combine"] == "none"
+def _takes_residual(op: Op) -> bool:
+    if op.name not in PRODUCTS or len(op.inputs) != 1 or len(op.outputs) != 1:
+        return False
+    return op.attrs.get("combine", "none") == "none"
 
 
 def _per_head(attention: Op, q: Op, k: Op, name: str) -> bool:

@@ -86,6 +86,32 @@ class Graph:
             eps=0.0, rope_dim=0, mode="neox",
         )  # fmt: skip
 
+    def moe(
+        self, x: Value, router: Weight, gate: Weight, up: Weight, down: Weight, *, n_experts: int,
+        n_used: int, n_ff: int, renormalise: bool,
+    ) -> Value:  # fmt: skip
+        """Send each row through `n_used` of `n_experts` experts and add up what they give.
+
+        router (n_experts, x.width) gives a row's logits; the experts with the largest ones are
+        used, weighted by softmax(logits), which `renormalise` scales to a sum of 1 over those used.
+        Expert e multiplies by gate[e] and up[e] (n_ff, x.width), combines the two as silu_mul
+        does, and multiplies by down[e] (x.width, n_ff).
+        """
+        router.require(n_experts, x.width)
+        gate.require(n_experts, n_ff, x.width)
+        up.require(n_experts, n_ff, x.width)
+        down.require(n_experts, x.width, n_ff)
+        return self._append(
+            "moe", (x,), x.width, x.rows, (None, router, gate, up, down), n_experts=n_experts,
+            n_used=n_used, n_ff=n_ff, renormalise=int(renormalise), eps=0.0,
+        )  # fmt: skip
+
+    def sigmoid_gate(self, x: Value, y: Value, w: Weight) -> Value:
+        """Multiply each row of y by sigmoid(row of x . `w`); `w` is a vector of x.width."""
+        assert x.rows == y.rows
+        w.require_vector(x.width)
+        return self._append("sigmoid_gate", (x, y), y.width, y.rows, (w,))
+
     def silu_mul(self, gate: Value, up: Value) -> Value:
         """Multiply silu(gate) by up."""
         assert (gate.width, gate.rows) == (up.width, up.rows)

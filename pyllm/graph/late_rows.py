@@ -12,7 +12,7 @@ from pyllm.graph.dataflow import read_counts, writers
 from pyllm.graph.graph import Op, Value
 
 # Ops whose output row i reads nothing but row i of their inputs.
-ROW_WISE = ("linear", "rms_norm", "silu_mul", "add")
+ROW_WISE = ("linear", "moe", "rms_norm", "sigmoid_gate", "silu_mul", "add")
 
 
 def late_rows(ops: Sequence[Op]) -> list[Op]:

@@ -1,7 +1,8 @@
 """Give every activation a fixed place in one arena, by liveness.
 
 A value lives from the op that writes it to the last op that reads it; two values share floats
-only when their lives do not overlap. A residual that ends in a `linear` is overwritten in place.
+only when their lives do not overlap. A residual that ends in a `linear` or a `moe` is overwritten
+in place.
 """
 
 from __future__ import annotations
@@ -28,6 +29,16 @@ class Plan:
     def result(self) -> Value:
         """The value the last op writes: the logits."""
         return self.ops[-1].outputs[-1]
+
+    @property
+    def expert_floats(self) -> int:
+        """Floats that rows take inside the largest `moe`, one row for each expert used; at most."""
+        return max((self._expert_floats(op) for op in self.ops if op.name == "moe"), default=0)
+
+    def _expert_floats(self, op: Op) -> int:
+        n_used, n_ff, width = int(op.attrs["n_used"]), int(op.attrs["n_ff"]), op.outputs[0].width
+        n_rows = self.max_tokens if op.outputs[0].rows == "T" else self.max_rows
+        return n_rows * n_used * (n_ff + width + max(n_ff, width))
 
 
 @dataclass(slots=True)
@@ -64,8 +75,8 @@ def _buffers(ops: Sequence[Op], sizes: dict[str, int]) -> list[_Buffer]:
     for i, op in enumerate(ops):
         for value in op.outputs:
             last = last_read.get(value, i)
-            residual = op.inputs[1] if op.name == "linear" and len(op.inputs) == 2 else None
-            if residual and last_read[residual] == i and residual != op.inputs[0]:
+            residual = _overwritable(op)
+            if residual and last_read[residual] == i:
                 buffer = holder[residual]
                 buffer.values.append(value)
                 buffer.last = last
@@ -75,6 +86,14 @@ def _buffers(ops: Sequence[Op], sizes: dict[str, int]) -> list[_Buffer]:
                 buffers.append(buffer)
             holder[value] = buffer
     return buffers
+
+
+def _overwritable(op: Op) -> Value | None:
+    """The residual an op may write its result over; a linear still reads its own input then."""
+    if op.name not in ("linear", "moe") or len(op.inputs) < 2:
+        return None
+    x, residual = op.inputs
+    return None if op.name == "linear" and residual == x else residual
 
 
 def _lowest_gap(buffer: _Buffer, in_the_way: Mapping[int, _Buffer]) -> int:

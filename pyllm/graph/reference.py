@@ -156,6 +156,28 @@ def attention(c: Call) -> list[Array]:
     return [out.reshape(len(out), -1)]
 
 
+def moe(c: Call) -> list[Array]:
+    norm, router, gate, up, down = c.w
+    x = c.x[0] if norm is None else _norm(c.x[0], norm, c.op.attrs["eps"])
+    logits = x @ router.T
+    chosen = np.argsort(-logits, axis=1, kind="stable")[:, : c.number("n_used")]
+    weights = np.exp(logits - logits.max(1, keepdims=True))
+    weights /= weights.sum(1, keepdims=True)
+    weights = np.take_along_axis(weights, chosen, 1)
+    if c.op.attrs["renormalise"]:
+        weights /= weights.sum(1, keepdims=True)
+    out = np.zeros((len(x), down.shape[1]), x.dtype)
+    for row, experts in enumerate(chosen):
+        for e, weight in zip(experts, weights[row], strict=True):
+            out[row] += weight * (down[e] @ (_silu(gate[e] @ x[row]) * (up[e] @ x[row])))
+    return [out + c.x[1] if len(c.x) == 2 else out]
+
+
+def sigmoid_gate(c: Call) -> list[Array]:
+    x, y = c.x
+    return [y * (1 / (1 + np.exp(-(x @ c.w[0]))))[:, None]]
+
+
 def silu_mul(c: Call) -> list[Array]:
     return [_silu(c.x[0]) * c.x[1]]
 
@@ -169,7 +191,8 @@ def take_rows(c: Call) -> list[Array]:
 
 
 OPS: dict[str, Callable[[Call], list[Array]]] = {
-    f.__name__: f for f in (embed, rms_norm, linear, rope, attention, silu_mul, add, take_rows)
+    f.__name__: f
+    for f in (embed, rms_norm, linear, moe, rope, attention, sigmoid_gate, silu_mul, add, take_rows)
 }
 
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from pyllm.errors import ModelFileError, printable
 
 VECTOR_TYPES = {0: "F32", 1: "F16", 30: "BF16"}  # how a norm or a bias may be stored
+TILE_ROWS = 16  # rows the core packs together
 LISTED_NAMES = 8  # an error names this many tensors, then only counts
 
 
@@ -39,7 +40,8 @@ class TensorFile(Protocol):
 class Weight:
     """A tensor of `file`, or a constant vector computed while recording (then `values` holds it).
 
-    `shape` is in row-major order, the reverse of GGUF's: a matrix is (outputs, inputs).
+    `shape` is in row-major order, the reverse of GGUF's: a matrix is (outputs, inputs), a
+    stack of experts' matrices (experts, outputs, inputs).
     """
 
     name: str
@@ -74,6 +76,26 @@ class Weight:
             message = "download the file again, or convert the model again"
             raise self.error(f"value {at}", float(numbers[at]), "finite numbers", message)
         return numbers
+
+    @property
+    def whole_tiles(self) -> bool:
+        """Whether no tile would hold rows of two matrices of a stack."""
+        return len(self.shape) < 3 or self.shape[-2] % TILE_ROWS == 0
+
+    def matrix(self) -> tuple[int, int, memoryview]:
+        """Return rows, columns and bytes of what the core packs.
+
+        A stack of matrices (experts, rows, columns) becomes one matrix: the rows of each are padded
+        with zero blocks to whole tiles, so that no tile holds rows of two.
+        """
+        *stack, rows, cols = self.shape
+        n_matrices = stack[0] if stack else 1
+        if self.whole_tiles:
+            return n_matrices * rows, cols, self.raw()
+        padding = -rows % TILE_ROWS
+        blocks = np.frombuffer(self.raw(), np.uint8).reshape(n_matrices, rows, -1)
+        padded = np.pad(blocks, ((0, 0), (0, padding), (0, 0)))
+        return n_matrices * (rows + padding), cols, padded.reshape(-1).data
 
     def raw(self) -> memoryview:
         """Return the tensor's bytes as the file stores them."""

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pyllm.errors import TokenizerError
-from pyllm.tokenizer.byte_letters import LETTERS, spelled_bytes
-from pyllm.tokenizer.merges import Ids, IntegerLists, MergeTable, Offsets
+from pyllm.gguf import StringArray
+from pyllm.tokenizer.byte_letters import LETTERS, MAX_LETTER, spelled_bytes
+from pyllm.tokenizer.merges import Ids, IntegerLists, MergeTable, Offsets, read_rules
 from pyllm.tokenizer.pretokenizers import CHUNK_CHARS, PreTokenizer, chunks
-from pyllm.tokenizer.vocabulary import TokenType, Vocabulary, read_strings
+from pyllm.tokenizer.vocabulary import TOKENS, TokenType, Vocabulary, check_count
 
 if TYPE_CHECKING:
     from pyllm.gguf import GGUFFile
@@ -28,31 +29,25 @@ class BpeEncoder:
 
     def __init__(self, file: GGUFFile, vocabulary: Vocabulary, pre: PreTokenizer) -> None:
         self._pre = pre
-        ids = {text: token for token, text in enumerate(vocabulary.tokens) if text}
+        ids = dict(zip(vocabulary.tokens, range(len(vocabulary.tokens)), strict=True))
         self._byte_ids = np.array([ids.get(letter, -1) for letter in LETTERS], np.int32)
         self._as_list = IntegerLists(len(vocabulary.tokens))
-        self._merges = MergeTable(_read_rules(file, ids))
+        self._merges = MergeTable(_read_rules(file))
         # Words that are tokens although merging does not build them, and their ids.
         self._whole_words: dict[str, int] = {}
         if pre.family.keep_whole_words:
-            self._whole_words = self._unreachable(vocabulary)
+            self._whole_words = self._unmerged(file.get(TOKENS, StringArray), vocabulary)
 
-    def _unreachable(self, vocabulary: Vocabulary) -> dict[str, int]:
+    def _unmerged(self, texts: StringArray, vocabulary: Vocabulary) -> dict[str, int]:
+        symbols = np.full(MAX_LETTER + 1, -2, np.int32)
+        symbols[[ord(letter) for letter in LETTERS]] = self._byte_ids
+        ids = np.array(vocabulary.ids_of(TokenType.NORMAL), np.int32)
         words: dict[str, int] = {}
-        for token in vocabulary.ids_of(TokenType.NORMAL):
+        for token in self._merges.unmerged(texts, ids, symbols):
             raw = spelled_bytes(vocabulary.tokens[token])
-            if raw is not None:
-                words[raw.decode("utf-8", "surrogateescape")] = token
-        data = "".join(words).encode("utf-8", "surrogateescape")
-        sizes = [len(word.encode("utf-8", "surrogateescape")) for word in words]
-        symbols = self._byte_ids[np.frombuffer(data, np.uint8)]
-        if (symbols < 0).any():
-            return words
-        tokens, ends = self._merges.merge(symbols, np.cumsum(sizes, dtype=np.int64))
-        counts = np.diff(ends, prepend=0)
-        wrong = (counts != 1) | (tokens[ends - 1] != np.fromiter(words.values(), np.int32))
-        texts = list(words)
-        return {texts[i]: words[texts[i]] for i in np.flatnonzero(wrong).tolist()}
+            assert raw is not None
+            words[raw.decode("utf-8", "surrogateescape")] = token
+        return words
 
     def encode_many(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text. Raises TokenizerError for text that has no UTF-8 form."""
@@ -125,16 +120,12 @@ def _batches(texts: Sequence[str]) -> Iterator[Sequence[str]]:
         yield batch
 
 
-def _read_rules(file: GGUFFile, ids: dict[str, int]) -> Ids:
+def _read_rules(file: GGUFFile) -> Ids:
     """Rows (left, right, result, rank) from "left right" lines. Raises ModelFileError."""
-    lines = read_strings(file, _MERGES, _MAX_MERGES)
-    rules = []
-    get = ids.get
-    for rank, line in enumerate(lines):
-        left, _, right = line.partition(" ")
-        rule = (get(left), get(right), get(left + right), rank)
-        if None in rule or " " in right:
-            limit = "two tokens separated by one space, whose joined text is a token"
-            raise file.error(f"{_MERGES}[{rank}]", line, limit)
-        rules.append(rule)
-    return np.array(rules, np.int32).reshape(-1, 4)
+    lines = file.get(_MERGES, StringArray)
+    check_count(file, _MERGES, lines, _MAX_MERGES)
+    rules = read_rules(file.get(TOKENS, StringArray), lines)
+    if isinstance(rules, int):
+        limit = "two tokens separated by one space, whose joined text is a token"
+        raise file.error(f"{_MERGES}[{rules}]", lines[rules], limit)
+    return rules

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["LETTERS", "spelled_bytes"]
+__all__ = ["LETTERS", "MAX_LETTER", "spelled_bytes"]
 
 
 def _letters() -> str:
@@ -15,6 +15,7 @@ def _letters() -> str:
 
 
 LETTERS: Final = _letters()
+MAX_LETTER: Final = 0x1FF  # the highest code point that may be one
 _NO_BYTE: Final = "\uffff"
 # Letters to the Latin-1 characters of their bytes; what stands for no byte is outside Latin-1.
 _DECODING: Final = {

@@ -6,9 +6,11 @@ The `tokenizers` and `sentencepiece` packages encode prose three to five times s
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib.util import find_spec
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +18,10 @@ from cffi import FFI
 
 from pyllm.errors import TokenizerError
 
-__all__ = ["DECLARATIONS", "Ids", "IntegerLists", "MergeTable", "Offsets"]
+if TYPE_CHECKING:
+    from pyllm.gguf import StringArray
+
+__all__ = ["DECLARATIONS", "Ids", "IntegerLists", "MergeTable", "Offsets", "read_rules"]
 
 Ids: TypeAlias = npt.NDArray[np.int32]
 Offsets: TypeAlias = npt.NDArray[np.int64]
@@ -28,7 +33,18 @@ pyllm_merges* pyllm_merges_new(const int32_t* rules, int64_t n);
 void pyllm_merges_free(pyllm_merges* merges);
 int64_t pyllm_merge_words(const pyllm_merges* merges, const int32_t* symbols, const int64_t* ends,
     int64_t n_words, int32_t* out, int64_t* out_ends);
+typedef struct pyllm_strings {
+  const uint8_t* data;
+  int64_t start;
+  const int64_t* ends;
+  int64_t n;
+} pyllm_strings;
+int64_t pyllm_bpe_rules(const pyllm_strings* tokens, const pyllm_strings* lines, int32_t* rules);
+int64_t pyllm_bpe_unmerged(const pyllm_merges* merges, const pyllm_strings* tokens,
+    const int32_t* ids, int64_t n, const int32_t* symbols, int32_t* out);
 """
+
+_NO_MEMORY: Final = -2
 
 _ffi: Final = FFI()
 _ffi.cdef(DECLARATIONS)
@@ -58,6 +74,29 @@ class IntegerLists:
         return self._integers[tokens].tolist()  # type: ignore[no-any-return]
 
 
+@contextmanager
+def _strings(array: StringArray) -> Iterator[Any]:
+    """A string array as the core reads it, where it lies in the mapped file."""
+    start, ends = array.place()
+    with _ffi.from_buffer("uint8_t[]", array.data) as data:
+        pointer = _ffi.cast("int64_t *", ends.ctypes.data)
+        yield _ffi.new("pyllm_strings *", (data, start, pointer, len(array)))
+
+
+def read_rules(tokens: StringArray, lines: StringArray) -> Ids | int:
+    """Rules of a MergeTable from "left right" lines, or the number of the first wrong line."""
+    rules = np.empty((len(lines), 4), np.int32)
+    with _strings(tokens) as texts, _strings(lines) as merges:
+        wrong = _library().pyllm_bpe_rules(texts, merges, _ffi.cast("int32_t *", rules.ctypes.data))
+    _check_memory(wrong)
+    return rules if wrong == -1 else int(wrong)
+
+
+def _check_memory(status: int) -> None:
+    if status == _NO_MEMORY:
+        raise MemoryError("no memory for the vocabulary")
+
+
 class MergeTable:
     """Rules (left, right, result, rank): neighbours merge lowest rank first, then leftmost.
 
@@ -74,6 +113,25 @@ class MergeTable:
             raise TokenizerError(f"a table of {len(rules)} merges cannot be built")
         # The lambda keeps the library open until the table is freed, also at interpreter exit.
         self._handle = _ffi.gc(handle, lambda table: library.pyllm_merges_free(table))
+
+    def unmerged(self, tokens: StringArray, ids: Ids, symbols: Ids) -> list[int]:
+        """Those of the tokens `ids` that merging the letters of their text does not build.
+
+        `symbols` int32 [512] holds each letter's token by code point, -1 when its byte is no token,
+        -2 for what stands for no byte; tokens with such letters are left out.
+        """
+        out = np.empty(len(ids), np.int32)
+        with _strings(tokens) as texts:
+            count = _library().pyllm_bpe_unmerged(
+                self._handle,
+                texts,
+                _ffi.cast("int32_t *", ids.ctypes.data),
+                len(ids),
+                _ffi.cast("int32_t *", symbols.ctypes.data),
+                _ffi.cast("int32_t *", out.ctypes.data),
+            )
+        _check_memory(count)
+        return [int(token) for token in out[:count]]
 
     def merge(self, symbols: Ids, ends: Offsets) -> tuple[Ids, Offsets]:
         """Tokens of every word, one after another, and where each word's tokens end.

@@ -20,6 +20,8 @@ __all__ = ["Tokenizer"]
 
 _KINDS: Final = {"llama": "SPM", "gpt2": "BPE"}
 _SPECIAL: Final = (TokenType.CONTROL, TokenType.UNKNOWN)
+# Tokens that are found as written in text are written so.
+_AS_WRITTEN: Final = frozenset({*_SPECIAL, TokenType.USER_DEFINED})
 
 
 class _Encoder(Protocol):
@@ -62,7 +64,9 @@ class Tokenizer:
         self._found_in_plain_text = _splitter(vocabulary, TokenType.USER_DEFINED)
         self._found_when_asked = _splitter(vocabulary, TokenType.USER_DEFINED, *_SPECIAL)
         self._restarts = self._special | frozenset(vocabulary.ids_of(TokenType.USER_DEFINED))
-        self._token_bytes = _token_bytes(vocabulary)
+        self._texts = vocabulary.tokens
+        self._types = vocabulary.types
+        self._is_spm = vocabulary.model == "llama"
 
     @classmethod
     def from_gguf(cls, file: GGUFFile) -> Tokenizer:
@@ -159,7 +163,13 @@ class Tokenizer:
         """The bytes a token stands for; a special token's own text. Raises TokenizerError."""
         if not 0 <= token < self.n_vocab:
             raise TokenizerError(f"token id {token} is not in 0 to {self.n_vocab - 1}")
-        return self._token_bytes[token]
+        text, kind = self._texts[token], int(self._types[token])
+        if kind in _AS_WRITTEN:
+            return text.encode("utf-8")
+        if self._is_spm:
+            return _spm_bytes(text, kind)
+        spelled = spelled_bytes(text)
+        return text.encode("utf-8") if spelled is None else spelled
 
     def is_special(self, token: int) -> bool:
         """Whether `token` is a control token, which text from users cannot produce."""
@@ -169,23 +179,6 @@ class Tokenizer:
 def _splitter(vocabulary: Vocabulary, *types: TokenType) -> SpecialTokens:
     tokens = {vocabulary.tokens[token]: token for token in vocabulary.ids_of(*types)}
     return SpecialTokens(tokens, vocabulary.swallow_space_after)
-
-
-def _token_bytes(vocabulary: Vocabulary) -> list[bytes]:
-    """Bytes of every token. Tokens that are found as written in text are written so."""
-    as_written = {*_SPECIAL, TokenType.USER_DEFINED}
-    is_spm = vocabulary.model == "llama"
-    result = []
-    for text, kind in zip(vocabulary.tokens, vocabulary.types.tolist(), strict=True):
-        if kind in as_written:
-            raw = text.encode("utf-8")
-        elif is_spm:
-            raw = _spm_bytes(text, kind)
-        else:
-            spelled = spelled_bytes(text)
-            raw = text.encode("utf-8") if spelled is None else spelled
-        result.append(raw)
-    return result
 
 
 def _spm_bytes(text: str, kind: int) -> bytes:

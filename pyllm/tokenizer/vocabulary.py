@@ -16,12 +16,20 @@ from pyllm.gguf import StringArray
 if TYPE_CHECKING:
     from pyllm.gguf import GGUFFile
 
-__all__ = ["TokenType", "Vocabulary", "read_scores", "read_strings", "read_vocabulary"]
+__all__ = [
+    "TOKENS",
+    "TokenType",
+    "Vocabulary",
+    "check_count",
+    "read_scores",
+    "read_strings",
+    "read_vocabulary",
+]
 
 MAX_TOKENS: Final = 1 << 22
 MAX_TOKEN_CHARS: Final = 2048  # the longest in use are runs of some 256 spaces or signs
 
-_TOKENS = "tokenizer.ggml.tokens"
+TOKENS = "tokenizer.ggml.tokens"
 _TYPES = "tokenizer.ggml.token_type"
 _SCORES = "tokenizer.ggml.scores"
 _NONE_ID = 2**32 - 1  # -1 as the uint32 that some converters write for "no such token"
@@ -94,7 +102,7 @@ class Vocabulary:
 
 def read_vocabulary(file: GGUFFile) -> Vocabulary:
     """Raises ModelFileError naming the key that is missing, malformed or out of range."""
-    tokens = read_strings(file, _TOKENS, MAX_TOKENS)
+    tokens = read_strings(file, TOKENS, MAX_TOKENS)
     _check_texts(file, tokens)
     types = _read_types(file, len(tokens))
     roles = {role: _read_id(file, role, len(tokens)) for role in ("bos", "eos", "eot", "eom")}
@@ -124,9 +132,14 @@ def read_vocabulary(file: GGUFFile) -> Vocabulary:
 def read_strings(file: GGUFFile, key: str, most: int) -> list[str]:
     """A key that must hold an array of at most `most` strings. Raises ModelFileError."""
     array = file.get(key, StringArray)
-    if len(array) > most:  # before they are read: 10 million strings take a gigabyte
+    check_count(file, key, array, most)
+    return array.tolist()
+
+
+def check_count(file: GGUFFile, key: str, array: StringArray, most: int) -> None:
+    """Raises ModelFileError before too many strings are read: 10 million take a gigabyte."""
+    if len(array) > most:
         raise file.error(key, f"{len(array)} strings", f"at most {most}", _CONVERT_AGAIN)
-    return list(array)
 
 
 def read_scores(file: GGUFFile, n_tokens: int) -> npt.NDArray[np.float64]:
@@ -164,12 +177,13 @@ def _read_types(file: GGUFFile, n_tokens: int) -> npt.NDArray[np.int8]:
 
 def _check_texts(file: GGUFFile, tokens: list[str]) -> None:
     if not tokens:
-        raise file.error(_TOKENS, "0 tokens", "at least 1", _CONVERT_AGAIN)
-    longest = max(range(len(tokens)), key=lambda token: len(tokens[token]))
-    if len(tokens[longest]) > MAX_TOKEN_CHARS:
+        raise file.error(TOKENS, "0 tokens", "at least 1", _CONVERT_AGAIN)
+    most = max(map(len, tokens))
+    if most > MAX_TOKEN_CHARS:
+        longest = next(token for token, text in enumerate(tokens) if len(text) == most)
         size = f"{len(tokens[longest])} characters"
         limit = f"at most {MAX_TOKEN_CHARS} characters"
-        raise file.error(f"{_TOKENS}[{longest}]", size, limit, _CONVERT_AGAIN)
+        raise file.error(f"{TOKENS}[{longest}]", size, limit, _CONVERT_AGAIN)
     _check_characters(file, tokens)
     if len(set(tokens)) != len(tokens):
         _check_distinct(file, tokens)
@@ -183,10 +197,10 @@ def _check_characters(file: GGUFFile, tokens: list[str]) -> None:
     except UnicodeEncodeError:
         at = next(i for i, token in enumerate(tokens) if not _is_utf8(token))
         raw = tokens[at].encode("utf-8", "surrogateescape")
-        raise file.error(f"{_TOKENS}[{at}]", raw, "UTF-8 text", _CONVERT_AGAIN) from None
+        raise file.error(f"{TOKENS}[{at}]", raw, "UTF-8 text", _CONVERT_AGAIN) from None
     if "\0" in joined:
         at = next(i for i, token in enumerate(tokens) if "\0" in token)
-        raise file.error(f"{_TOKENS}[{at}]", tokens[at], "text without NUL", _CONVERT_AGAIN)
+        raise file.error(f"{TOKENS}[{at}]", tokens[at], "text without NUL", _CONVERT_AGAIN)
 
 
 def _is_utf8(text: str) -> bool:
@@ -202,7 +216,7 @@ def _check_distinct(file: GGUFFile, tokens: list[str]) -> None:
     for at, token in enumerate(tokens):
         if token and token in seen:
             limit = f"distinct tokens (the same text is token {seen[token]})"
-            raise file.error(f"{_TOKENS}[{at}]", token, limit, _CONVERT_AGAIN)
+            raise file.error(f"{TOKENS}[{at}]", token, limit, _CONVERT_AGAIN)
         seen[token] = at
 
 
@@ -217,7 +231,7 @@ def _read_id(file: GGUFFile, role: str, n_tokens: int, *, may_be_none: bool = Fa
 
 
 def _ends_by_text(tokens: list[str], types: npt.NDArray[np.int8]) -> set[int]:
-    ends = {token for token, text in enumerate(tokens) if text in _END_TEXTS}
+    ends = {tokens.index(text) for text in _END_TEXTS.intersection(tokens)}
     texts = {tokens[token] for token in ends}
     if texts >= _ENDS_OF_CHANNELS:
         ends = {token for token in ends if tokens[token] != "<|end|>"}

@@ -6,7 +6,7 @@ import math
 
 from tests.corpus.builder import BOOL, F32, F64, I32, U32, U64, Entry, Gguf, Tensor, array, key
 from tests.corpus.case import Case, write
-from tests.corpus.tiny_model import tiny_model
+from tests.corpus.tiny_model import floats, tiny_model
 
 __all__ = ["cases"]
 
@@ -42,7 +42,7 @@ def _architecture() -> list[Case]:
         unknown,
         *(
             Case("B-01", f"{good}-is-fine", write(tiny_model(architecture=good)), None, "config")
-            for good in ("llama", "qwen2", "qwen3")
+            for good in ("llama", "qwen2", "qwen2moe", "qwen3", "qwen3moe")
         ),
     ]
 
@@ -126,22 +126,57 @@ def _experts() -> list[Case]:
         file = tiny_model().set(key("llama.expert_count", count))
         return file if used is None else file.set(key("llama.expert_used_count", used))
 
-    error = "UnsupportedModelError"
     rows = {
-        "B-10 used-0": (8, 0),
-        "B-10 used-more-than-there-are": (8, 9),
-        "B-10 used-not-given": (8, None),
-        "B-11 count-10^6": (1_000_000, 2),
-        "B-11 count-1": (1, 1),
+        "B-10 used-0": (8, 0, "expert_used_count: read 0, allowed: 1 to 8"),
+        "B-10 used-more-than-there-are": (8, 9, "expert_used_count: read 9, allowed: 1 to 8"),
+        "B-10 used-not-given": (8, None, "expert_used_count: .*missing"),
+        "B-11 count-10^6": (1_000_000, 2, "expert_count: read 1000000, allowed: 0 to 1024"),
+        "B-11 count-2^31": (1 << 31, 2, "expert_count: read 2147483648"),
+        "B-11 count-1": (1, 1, r"ffn_gate_inp\.weight': missing"),
     }
     found = []
-    for row_name, (count, used) in rows.items():
+    for row_name, (count, used, message) in rows.items():
         row, name = row_name.split(" ")
-        file = with_experts(count, used)
-        found.append(Case(row, name, write(file), "expert_count: read", "record", error))
-    zeros = array("llama.expert_count", U32, [0, 0])
-    found.append(_changed("B-10", "zeros-for-each-layer", zeros, "expert_count", error=error))
-    return [*found, Case("B-11", "no-experts", write(with_experts(0, 0)), None, "record")]
+        found.append(Case(row, name, write(with_experts(count, used)), message, "record"))
+    width = key("llama.expert_feed_forward_length", 0)
+    found.append(_changed("B-09", "expert-ff-0", width, "expert_feed_forward_length: read 0"))
+    groups = key("llama.expert_group_count", 4)
+    message, error = "expert_group_count: read 4", "UnsupportedModelError"
+    found.append(_changed("B-10", "groups", groups, message, error=error))
+    gating = key("llama.expert_gating_func", 2)
+    found.append(_changed("B-10", "sigmoid-router", gating, "expert_gating_func", error=error))
+    zeros = write(tiny_model().set(array("llama.expert_count", U32, [0, 0])))
+    return [
+        *found, *_stacks(),
+        Case("B-10", "zeros-for-each-layer-are-fine", zeros, None, "record"),
+        Case("B-11", "no-experts", write(with_experts(0, 0)), None, "record"),
+    ]  # fmt: skip
+
+
+def _stacks() -> list[Case]:
+    """A router and stacks in place of the feed-forward tensors, and ones that do not fit."""
+
+    def file(n_experts: int = 3, n_ff: int = 20, *, down_experts: int = 3) -> Gguf:
+        changed = tiny_model(n_layers=1).set(
+            key("llama.expert_count", 3), key("llama.expert_used_count", 2),
+            key("llama.expert_feed_forward_length", 20),
+        )  # fmt: skip
+        changed.tensors = [t for t in changed.tensors if b"ffn_" not in t.name] + [
+            floats("blk.0.ffn_norm.weight", 32),
+            floats("blk.0.ffn_gate_inp.weight", 32, n_experts),
+            floats("blk.0.ffn_gate_exps.weight", 32, n_ff, n_experts),
+            floats("blk.0.ffn_up_exps.weight", 32, n_ff, n_experts),
+            floats("blk.0.ffn_down_exps.weight", n_ff, 32, down_experts),
+        ]
+        return changed
+
+    return [
+        Case("B-10", "stacks-are-fine", write(file()), None, "record"),
+        Case("B-10", "experts-differ", write(file(4)), "ffn_gate_inp.weight': shape", "record"),
+        Case("B-10", "expert-width", write(file(n_ff=21)), "_exps.weight': shape", "record"),
+        Case("B-10", "short-stack", write(file(down_experts=2)),
+             "ffn_down_exps.*shape: read '2x32x20', allowed: 3x32x20", "record"),
+    ]  # fmt: skip
 
 
 def _required() -> list[Case]:

@@ -6,7 +6,7 @@ import struct
 
 from tests.corpus.builder import F32, I32, STRING, Gguf, Tensor, array, key
 
-__all__ = ["loadable_model", "tiny_model"]
+__all__ = ["floats", "loadable_model", "tiny_model"]
 
 N_VOCAB = 32
 
@@ -52,30 +52,31 @@ def loadable_model() -> Gguf:
         array("tokenizer.ggml.scores", F32, [-float(i) for i in range(len(tokens))]),
         array("tokenizer.ggml.token_type", I32, [2, 3, 3] + [6] * 256 + [1] * len(words)),
     )
-    file.tensors[0] = _floats("token_embd.weight", 32, len(tokens))
+    file.tensors[0] = floats("token_embd.weight", 32, len(tokens))
     return file
 
 
 def _tensors(n_layers: int, n_embd: int, n_ff: int) -> list[Tensor]:
     kv = n_embd // 2
-    tensors = [_floats("token_embd.weight", n_embd, N_VOCAB), _floats("output_norm.weight", n_embd)]
+    tensors = [floats("token_embd.weight", n_embd, N_VOCAB), floats("output_norm.weight", n_embd)]
     for layer in range(n_layers):
         block = f"blk.{layer}."
         tensors += [
-            _floats(block + "attn_norm.weight", n_embd),
-            _floats(block + "attn_q.weight", n_embd, n_embd),
-            _floats(block + "attn_k.weight", n_embd, kv),
-            _floats(block + "attn_v.weight", n_embd, kv),
-            _floats(block + "attn_output.weight", n_embd, n_embd),
-            _floats(block + "ffn_norm.weight", n_embd),
-            _floats(block + "ffn_gate.weight", n_embd, n_ff),
-            _floats(block + "ffn_up.weight", n_embd, n_ff),
-            _floats(block + "ffn_down.weight", n_ff, n_embd),
+            floats(block + "attn_norm.weight", n_embd),
+            floats(block + "attn_q.weight", n_embd, n_embd),
+            floats(block + "attn_k.weight", n_embd, kv),
+            floats(block + "attn_v.weight", n_embd, kv),
+            floats(block + "attn_output.weight", n_embd, n_embd),
+            floats(block + "ffn_norm.weight", n_embd),
+            floats(block + "ffn_gate.weight", n_embd, n_ff),
+            floats(block + "ffn_up.weight", n_embd, n_ff),
+            floats(block + "ffn_down.weight", n_ff, n_embd),
         ]
     return tensors
 
 
-def _floats(name: str, *dims: int) -> Tensor:
+def floats(name: str, *dims: int) -> Tensor:
+    """A tensor of float32; the first dimension is GGUF's, a row's length."""
     count = 1
     for dim in dims:
         count *= dim

@@ -1,4 +1,7 @@
-"""A small llama with random weights in a mix of block formats, and a vocabulary of bytes."""
+"""A small llama with random weights in a mix of block formats, and a vocabulary of bytes.
+
+With experts it is a small Mixtral: each feed-forward layer becomes a router and a stack of them.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import numpy as np
 from pyllm import kernels
 
 N_EMBD, N_FF, N_HEADS, N_KV_HEADS, N_LAYERS = 256, 512, 8, 4, 2
+N_EXPERTS, N_EXPERTS_USED = 7, 3
 N_VOCAB = 333  # 333 rows of logits: not whole tiles of 16
 POISONED = 300  # an id whose embedding is NaN when asked for
 
@@ -31,7 +35,7 @@ _SHAPES = {
 }
 
 
-def write_random_model(path: Path, *, poisoned: bool = False) -> Path:
+def write_random_model(path: Path, *, poisoned: bool = False, experts: bool = False) -> Path:
     """Write the model; the same bytes every time."""
     rng = np.random.default_rng(2)
     writer = gguf.GGUFWriter(path, "llama")
@@ -44,6 +48,9 @@ def write_random_model(path: Path, *, poisoned: bool = False) -> Path:
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_rope_dimension_count(N_EMBD // N_HEADS)
     writer.add_rope_freq_base(10000.0)
+    if experts:
+        writer.add_expert_count(N_EXPERTS)
+        writer.add_expert_used_count(N_EXPERTS_USED)
     _add_vocabulary(writer)
     embedding = rng.normal(size=(N_VOCAB, N_EMBD)).astype(np.float32)
     if poisoned:
@@ -51,9 +58,14 @@ def write_random_model(path: Path, *, poisoned: bool = False) -> Path:
     _add(writer, "token_embd.weight", embedding, "F16" if poisoned else "Q8_0")
     for layer, types in enumerate(_LAYER_TYPES):
         for name, kind in types.items():
-            rows, cols = _SHAPES[name]
-            matrix = rng.normal(scale=cols**-0.5, size=(rows, cols)).astype(np.float32)
-            _add(writer, f"blk.{layer}.{name}.weight", matrix, kind)
+            shape, suffix = _SHAPES[name], ""
+            if experts and name.startswith("ffn"):
+                shape, suffix = (N_EXPERTS, *shape), "_exps"
+            matrix = rng.normal(scale=shape[-1] ** -0.5, size=shape).astype(np.float32)
+            _add(writer, f"blk.{layer}.{name}{suffix}.weight", matrix, kind)
+        if experts:
+            router = rng.normal(scale=N_EMBD**-0.5, size=(N_EXPERTS, N_EMBD)).astype(np.float32)
+            _add(writer, f"blk.{layer}.ffn_gate_inp.weight", router, "F32")
         for name in ("attn_norm", "ffn_norm"):
             _add(writer, f"blk.{layer}.{name}.weight", _norm(rng), "F32")
     _add(writer, "output_norm.weight", _norm(rng), "F32")

@@ -36,10 +36,17 @@ def random_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_random_model(tmp_path_factory.mktemp("model") / "random.gguf")
 
 
-@pytest.fixture(scope="module", params=["random", "stories260K"])
-def path(request: pytest.FixtureRequest, random_model: Path) -> Path:
+@pytest.fixture(scope="module")
+def random_experts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_random_model(tmp_path_factory.mktemp("model") / "experts.gguf", experts=True)
+
+
+@pytest.fixture(scope="module", params=["random", "experts", "stories260K"])
+def path(request: pytest.FixtureRequest, random_model: Path, random_experts: Path) -> Path:
     if request.param == "random":
         return random_model
+    if request.param == "experts":
+        return random_experts
     if not STORIES.exists():
         pytest.skip(f"{STORIES} is not there (optional test material)")
     return STORIES
@@ -82,12 +89,15 @@ def test_the_targets_say_something(path: Path) -> None:
         assert len(set(lines)) > 15
 
 
-def test_nonfinite_weights_end_only_the_request_that_meets_them(tmp_path: Path) -> None:
+@pytest.mark.parametrize("experts", [False, True], ids=["dense", "experts"])
+def test_nonfinite_weights_end_only_the_request_that_meets_them(
+    tmp_path: Path, experts: bool
+) -> None:
     """Neighbours, and later owners of the same KV blocks, are unchanged bit for bit."""
     params = SamplingParams(max_tokens=20, seed=1, logprobs=3, ignore_eos=True)
     good = [{"prompt_token_ids": [5 + number] * 40} for number in range(3)]
     bad = {"prompt_token_ids": [9] * 30 + [POISONED] + [9] * 40}
-    path = write_random_model(tmp_path / "poisoned.gguf", poisoned=True)
+    path = write_random_model(tmp_path / "poisoned.gguf", poisoned=True, experts=experts)
     with LLM(path, max_num_seqs=4, max_model_len=128) as llm:
         expected = [output.outputs for output in llm.generate(good, params)]
         first, error, *rest = llm.generate([good[0], bad, *good[1:]], params)

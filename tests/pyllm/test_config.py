@@ -45,6 +45,10 @@ def test_all_fields(tmp_path: Path) -> None:
         n_embd=32,
         n_vocab=32,
         n_ff=48,
+        n_experts=0,
+        n_experts_used=0,
+        n_expert_ff=48,
+        n_shared_ff=0,
         n_heads=4,
         n_kv_heads=2,
         head_dim=8,
@@ -79,6 +83,18 @@ def test_head_size_may_differ_from_width_over_heads(tmp_path: Path) -> None:
     )
     config = config_of(tmp_path, file)
     assert (config.n_heads, config.head_dim, config.v_dim, config.rope_dim) == (6, 16, 24, 16)
+
+
+def test_experts(tmp_path: Path) -> None:
+    file = tiny_model().set(
+        key("llama.expert_count", 8),
+        key("llama.expert_used_count", 2),
+        key("llama.expert_feed_forward_length", 16),
+        key("llama.expert_shared_feed_forward_length", 24),
+    )
+    config = config_of(tmp_path, file)
+    assert (config.n_experts, config.n_experts_used) == (8, 2)
+    assert (config.n_expert_ff, config.n_shared_ff) == (16, 24)
 
 
 def test_one_number_for_each_layer(tmp_path: Path) -> None:

@@ -369,6 +369,7 @@ def test_the_constructor_loads_what_it_was_told(monkeypatch):
         "max_num_seqs": 16,
         "max_num_batched_tokens": 512,
         "kv_cache_bytes": None,
+        "packed_cache": False,
     }
 
 

@@ -61,21 +61,13 @@ def test_limits_reach_the_columns() -> None:
 
 def test_shared_weights_are_packed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     packed = []
-    pack = loader.pack
-    monkeypatch.setattr(loader, "pack", lambda w, *rest: packed.append(w.name) or pack(w, *rest))
+    make = loader.from_file
+    monkeypatch.setattr(
+        loader, "from_file", lambda w, *rest: packed.append(w.name) or make(w, *rest)
+    )
     load(model_path("qwen2")).close()
     assert packed.count("token_embd.weight") == 1
     assert len(packed) == len(set(packed)) == 1 + 2 * 7
-
-
-def test_progress_counts_every_byte_of_the_weights() -> None:
-    calls: list[tuple[int, int]] = []
-    load(model_path("llama"), progress=lambda *call: calls.append(call)).close()
-    with GGUFFile.open(model_path("llama")) as file:
-        total = sum(info.nbytes for info in file.tensors.values())
-    assert {of for _, of in calls} == {total}
-    assert [done for done, _ in calls] == sorted(done for done, _ in calls)
-    assert calls[-1] == (total, total)
 
 
 class TestBadTensors:
@@ -177,7 +169,7 @@ def test_unknown_architecture_names_the_known_ones(tmp_path: Path) -> None:
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.close()
-    with pytest.raises(UnsupportedModelError, match=r"mamba.*llama, qwen2, qwen3"):
+    with pytest.raises(UnsupportedModelError, match=r"mamba.*llama, qwen2, .*qwen3"):
         load(tmp_path / "m.gguf")
 
 
@@ -200,11 +192,11 @@ def test_context_beyond_the_models_is_refused() -> None:
         load(model_path("llama"), max_model_len=257)
 
 
-def test_weights_that_do_not_fit_are_refused_before_packing(
+def test_weights_that_do_not_fit_are_refused_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(loader, "available_memory", lambda: 100_000)
-    monkeypatch.setattr(loader, "pack", None)  # must not be reached
+    monkeypatch.setattr(loader, "from_file", None)  # must not be reached
     with pytest.raises(MemoryBudgetError, match="for weights and activations"):
         load(model_path("llama"))
 
@@ -232,6 +224,9 @@ load_model(sys.argv[1], num_threads=2).close()  # imports and pools are in place
 Path("/proc/self/clear_refs").write_text("5")   # forget the peak so far
 before = peak_rss()
 model = load_model(sys.argv[2], num_threads=2, max_num_batched_tokens=64, max_num_seqs=2)
+columns = model.program.columns
+columns["tokens"][:2], columns["positions"][:2], columns["seq_starts"][:2] = [1, 2], [0, 1], [0, 2]
+model.program.step(2, 1, 1)  # packs every weight
 print(peak_rss() - before)
 """
 
@@ -258,27 +253,9 @@ def test_peak_memory_stays_near_the_file(kind: gguf.GGMLQuantizationType, tmp_pa
     command = [sys.executable, "-c", MEASURE, str(model_path("llama")), str(path)]
     done = subprocess.run(command, check=True, capture_output=True, env=environment())
     peak = int(done.stdout)
-    assert peak <= 1.15 * path.stat().st_size
+    beside = 16 << 20  # keys and values, activations, what workers keep
+    assert peak <= 1.05 * path.stat().st_size + beside
     assert peak >= 0.5 * path.stat().st_size, "the measurement missed the weights"
-
-
-def test_weights_are_read_ahead_of_packing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every stored weight is asked for before it is packed; a tensor asked too late stalls."""
-    asked: list[str] = []
-    prefetch, pack = GGUFFile.prefetch, loader.pack
-    monkeypatch.setattr(
-        GGUFFile, "prefetch", lambda self, name: asked.append(name) or prefetch(self, name)
-    )
-
-    def pack_after(weight: Any, *rest: Any) -> Any:
-        assert weight.name in asked[:-1] or weight.name == stored[-1]
-        return pack(weight, *rest)
-
-    with GGUFFile.open(model_path("llama")) as file:
-        stored = list(file.tensors)
-    monkeypatch.setattr(loader, "pack", pack_after)
-    load(model_path("llama")).close()
-    assert sorted(asked) == sorted(stored)
 
 
 def test_a_model_must_be_a_path() -> None:

@@ -51,7 +51,7 @@ def write_copy(
 ) -> Path:  # fmt: skip
     """Write a variant of a reference model.
 
-    matrices  ggml type of the 2-D tensors (None: as stored, F16)
+    matrices  ggml type of the matrices (None: as stored, F16)
     drop      tensors to leave out
     extra     tensors to add or replace: name -> array
     fields    metadata to replace: key -> value of the same type
@@ -66,7 +66,7 @@ def write_copy(
         writer.add_key_value(key, value, kind, sub_type)
     tensors = {t.name: np.array(t.data) for t in reader.tensors if t.name not in drop}
     for key, array in (tensors | (extra or {})).items():
-        if matrices is not None and array.ndim == 2:
+        if matrices is not None and array.ndim > 1:
             data = gguf.quants.quantize(array.astype(np.float32), matrices)
             writer.add_tensor(key, data, raw_dtype=matrices)
         else:

@@ -49,9 +49,10 @@ class ToyFile:
 
     def quantised(self, ggml_type: int) -> ToyFile:
         """Return a copy whose matrices are of another type."""
-        matrices = {name: a for name, a in self.arrays.items() if a.ndim == 2}
+        matrices = {name: a for name, a in self.arrays.items() if a.ndim > 1}
+        rows = {name: a.reshape(-1, a.shape[-1]) for name, a in matrices.items()}
         return ToyFile(
-            self.arrays | {name: kernels.quantize(a, ggml_type) for name, a in matrices.items()},
+            self.arrays | {name: kernels.quantize(a, ggml_type) for name, a in rows.items()},
             self.types | dict.fromkeys(matrices, ggml_type),
             {name: a.shape for name, a in matrices.items()},
         )

@@ -8,7 +8,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pyllm.graph.compile import CompiledProgram, Limits, compile_program, make_kv_pool, pack
+from pyllm.graph.compile import (
+    CompiledProgram,
+    Limits,
+    compile_program,
+    make_kv_pool,
+    pack,
+)
 from pyllm.graph.graph import Op, Value
 from pyllm.graph.plan import Plan
 from pyllm.graph.reference import Batch
@@ -31,7 +37,7 @@ def _operand(weight: Any) -> Any:
     if len(weight.shape) == 1:
         return weight.vector()
     prepare(weight.type)
-    return pack(weight, weight.raw(), 1)
+    return pack(weight, 1)
 
 
 def spread(ops: Sequence[Op], max_tokens: int, max_rows: int) -> Plan:

@@ -1,4 +1,6 @@
 // Attention over one chunk, and the merge of chunks.
+#include <algorithm>
+
 #include "compare.h"
 #include "samples.h"
 
@@ -13,22 +15,27 @@ struct Shape {
 
 Floats attend(const Shape& s, const Floats& q, const std::vector<int32_t>& n_visible,
               const std::vector<uint16_t>& keys, const std::vector<uint16_t>& values) {
-  const uint16_t* key_panels[16];
-  const uint16_t* value_panels[16];
-  for (int64_t i = 0; i < 16; ++i) {
-    key_panels[i] = keys.data() + i * 16 * s.k_dim;
-    value_panels[i] = values.data() + i * 16 * s.v_stride;
-  }
+  const int64_t n_panels = (n_visible.back() + 15) / 16;
+  std::vector<const uint16_t*> panels;
+  for (int64_t i = 0; i < n_panels; ++i) panels.push_back(keys.data() + i * 16 * s.k_dim);
+  for (int64_t i = 0; i < n_panels; ++i) panels.push_back(values.data() + i * 16 * s.v_stride);
+  for (int64_t i = 0; i < pyllm::kPanelsAhead; ++i) panels.push_back(keys.data());
   const auto rows = static_cast<size_t>(s.n_rows);
   Floats scores(rows * pyllm::kAttentionChunk);
   Floats tile(static_cast<size_t>(64 * s.k_dim > 4096 ? 64 * s.k_dim : 4096));
-  Floats result(rows * static_cast<size_t>(2 + s.v_stride), 9.0f);  // unseen rows keep it
-  const pyllm::AttentionArgs args{
-      s.n_rows,         s.k_dim,       s.v_stride,           q.data(),
-      n_visible.data(), key_panels,    value_panels,         scores.data(),
-      tile.data(),      result.data(), result.data() + rows, result.data() + 2 * rows};
+  Floats max(rows), sum(rows), out(rows * static_cast<size_t>(s.v_stride));
+  const pyllm::AttentionArgs args{s.n_rows,         s.k_dim,       s.v_stride, q.data(),
+                                  n_visible.data(), panels.data(), n_panels,   scores.data(),
+                                  tile.data(),      max.data(),    sum.data(), out.data()};
   pyllm::kernels().attention_chunk(&args);
-  return result;
+  Floats seen;  // what belongs to rows that see a token
+  for (size_t row = 0; row < rows; ++row) {
+    if (n_visible[row] == 0) continue;
+    const auto begin = out.begin() + static_cast<int64_t>(row) * s.v_stride;
+    seen.insert(seen.end(), {max[row], sum[row]});
+    seen.insert(seen.end(), begin, begin + s.v_stride);
+  }
+  return seen;
 }
 
 void compare_chunk(const Shape& s, Random* random, Comparison* comparison) {
@@ -39,6 +46,7 @@ void compare_chunk(const Shape& s, Random* random, Comparison* comparison) {
   for (const int64_t most : {1, 17, 256}) {
     for (int32_t& n : n_visible) n = static_cast<int32_t>(random->below(most + 1));
     n_visible.back() = static_cast<int32_t>(most);
+    std::sort(n_visible.begin(), n_visible.end());
     comparison->check("attention of " + std::to_string(s.n_rows) + " rows, " +
                           std::to_string(s.k_dim) + " dimensions, " + std::to_string(most) +
                           " tokens",

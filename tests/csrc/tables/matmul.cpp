@@ -43,6 +43,7 @@ struct Weights {
 // Where the 16-bit scales of a block lie, for the types that are multiplied as integers.
 std::vector<int> scale_offsets(const std::string& name) {
   if (name == "Q4_K" || name == "Q5_K" || name == "Q4_1" || name == "Q5_1") return {0, 2};
+  if (name == "MXFP4") return {};  // any byte is a power of two
   if (name == "Q6_K") return {208};
   if (name == "Q3_K") return {108};
   if (name == "Q2_K") return {80, 82};
@@ -93,30 +94,33 @@ struct Packed {
   pyllm::PackedTensor tensor;
 };
 
-std::vector<uint8_t> records(int type, const std::vector<float>& x, int64_t cols) {
+// The activations of all tokens, quantized by the active table.
+std::vector<uint8_t> quantized(int type, const std::vector<float>& x, int64_t cols) {
   const pyllm::ActKind kind = pyllm::act_kind(type);
-  const int64_t stride = pyllm::act_bytes(kind, cols), n = static_cast<int64_t>(x.size()) / cols;
-  AlignedBytes act(n * stride);
-  for (int64_t t = 0; t < n; ++t)
-    pyllm::kernels().quantize_act(kind, x.data() + t * cols, cols, act.data + t * stride);
+  const int64_t n_tokens = static_cast<int64_t>(x.size()) / cols;
+  const pyllm::ActLayout layout = pyllm::act_layout(kind, cols, n_tokens);
+  AlignedBytes act(layout.bytes);
+  for (int64_t t = 0; t < n_tokens; ++t)
+    pyllm::kernels().quantize_act(kind, x.data() + t * cols, cols,
+                                  act.data + t * layout.token_stride, layout.block_stride);
   return act.copy();
 }
 
-// Tiles [first_tile, end) with every table's own packing and records. The result has columns that
-// no row belongs to: they must stay as they were.
+// Tiles [first_tile, end) with every table's own packing and activations. The result has columns
+// that no row belongs to: they must stay as they were.
 std::vector<float> multiply(const Weights& w, const std::vector<float>& x, int64_t first_tile) {
   const Packed packed(w);
   const int type = w.format->id;
-  const pyllm::ActKind kind = pyllm::act_kind(type);
-  const int64_t stride = pyllm::act_bytes(kind, w.cols);
   const int64_t n_tokens = static_cast<int64_t>(x.size()) / w.cols;
-  const std::vector<uint8_t> quantized = records(type, x, w.cols);
-  AlignedBytes act(static_cast<int64_t>(quantized.size()));
-  std::memcpy(act.data, quantized.data(), quantized.size());
+  const pyllm::ActLayout layout = pyllm::act_layout(pyllm::act_kind(type), w.cols, n_tokens);
+  const std::vector<uint8_t> bytes = quantized(type, x, w.cols);
+  AlignedBytes act(layout.bytes);
+  std::memcpy(act.data, bytes.data(), bytes.size());
   const int64_t ldy = w.rows - 16 * first_tile + 3;
   std::vector<float> y(static_cast<size_t>(n_tokens * ldy), -7.0f);
-  const pyllm::MatmulArgs args{&packed.tensor, first_tile, packed.n_tiles(), act.data,
-                               stride,         n_tokens,   y.data(),         ldy};
+  const pyllm::MatmulArgs args{
+      &packed.tensor,      first_tile, packed.n_tiles(), act.data, layout.token_stride,
+      layout.block_stride, n_tokens,   y.data(),         ldy};
   pyllm::kernels().matmul(&args);
   return y;
 }
@@ -166,11 +170,10 @@ void compare_extremes(const FormatInfo& f, Comparison* comparison) {
   }
 }
 
-// A record without the bytes that round its size up.
-void compare_records(int type, const std::string& label, const std::vector<float>& x,
-                     Comparison* comparison) {
+void compare_activations(int type, const std::string& label, const std::vector<float>& x,
+                         Comparison* comparison) {
   const auto cols = static_cast<int64_t>(x.size());
-  comparison->check(label + " quantized", [&] { return records(type, x, cols); });
+  comparison->check(label + " quantized", [&] { return quantized(type, x, cols); });
 }
 
 }  // namespace
@@ -184,13 +187,13 @@ void compare_packing(Comparison* comparison) {
     if (pyllm::act_kind(type) == pyllm::kActF32) continue;
     const std::string name = formats[i].name;
     for (const float scale : {1.0f, 1e-20f, 1e-32f, 1e-42f, 1e30f})
-      compare_records(type, name + " activations", random.reals(1024, scale), comparison);
-    compare_records(type, name + " special activations", special_row(1024), comparison);
-    compare_records(type, name + " zeros", std::vector<float>(512, -0.0f), comparison);
+      compare_activations(type, name + " activations", random.reals(1024, scale), comparison);
+    compare_activations(type, name + " special activations", special_row(1024), comparison);
+    compare_activations(type, name + " zeros", std::vector<float>(512, -0.0f), comparison);
     std::vector<float> ties(512);  // halves after scaling by 127.49 / 127.49
     for (size_t j = 0; j < ties.size(); ++j) ties[j] = static_cast<float>(j % 254) - 126.5f;
     ties[0] = 127.49f;
-    compare_records(type, name + " ties", ties, comparison);
+    compare_activations(type, name + " ties", ties, comparison);
   }
 }
 

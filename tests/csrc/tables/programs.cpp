@@ -38,6 +38,28 @@ void compare_silu(const Floats& gate, Random* random, Comparison* comparison) {
   });
 }
 
+void compare_gate(int64_t n, Random* random, Comparison* comparison) {
+  const Floats x = random->reals(n), w = random->reals(n, 0.3f), y = random->reals(n + 7);
+  comparison->check(sized("sigmoid_gate", n), [&] {
+    Floats out(y.size() + 1, 5.0f);
+    pyllm::kernels().sigmoid_gate(x.data(), w.data(), n, y.data(), out.data(), n + 7);
+    return out;
+  });
+}
+
+void compare_weighted_sum(int64_t n, Random* random, Comparison* comparison) {
+  const Floats rows = random->reals(5 * n), weights = random->reals(3), base = random->reals(n);
+  const std::vector<int32_t> places = {4, 0, 3};
+  for (const float* added : {static_cast<const float*>(nullptr), base.data()}) {
+    comparison->check(sized("weighted_sum", n), [&] {
+      Floats y(base.size() + 1, 5.0f);
+      pyllm::kernels().weighted_sum(rows.data(), n, places.data(), weights.data(), 3, added,
+                                    y.data(), n);
+      return y;
+    });
+  }
+}
+
 void compare_rope(int64_t n_pairs, int64_t n, Random* random, Comparison* comparison) {
   const Floats x = random->reals(n), cosines = random->reals(n_pairs);
   const Floats sines = random->reals(n_pairs);
@@ -90,6 +112,8 @@ void compare_programs(Comparison* comparison) {
   for (const int64_t n : kSizes) {
     compare_norm(n, &random, comparison);
     compare_silu(random.reals(n, 30.0f), &random, comparison);
+    compare_gate(n, &random, comparison);
+    compare_weighted_sum(n, &random, comparison);
     compare_kv_store(random.reals(n), random.reals(n + 5), comparison);
     compare_logits(random.reals(n, 20.0f), comparison);
   }

@@ -59,6 +59,7 @@ def test_short_and_long_spellings_are_one_flag() -> None:
             "num_threads": None,
             "max_model_len": 4096,
             "max_num_batched_tokens": 512,
+            "packed_cache": False,
             "kv_cache_dtype": "auto",
         }
     assert sampling(run("m", "--temperature=0.5"))["temperature"] == 0.5

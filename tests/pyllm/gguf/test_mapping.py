@@ -1,4 +1,4 @@
-"""map_file: regular files only."""
+"""MappedFile: regular files only."""
 
 from __future__ import annotations
 
@@ -9,16 +9,19 @@ import pytest
 
 from pyllm.errors import ModelFileError
 from pyllm.gguf import mapping
-from pyllm.gguf.mapping import map_file
+from pyllm.gguf.mapping import MappedFile
 
 
-def test_a_file_is_mapped_and_its_descriptor_closed(tmp_path):
+def test_a_file_is_mapped_and_close_gives_everything_back(tmp_path):
     path = tmp_path / "m.gguf"
     path.write_bytes(b"content")
     before = set(os.listdir("/proc/self/fd"))  # noqa: PTH208 - names only
-    data = map_file(str(path))
-    assert data[:] == b"content"
-    data.close()
+    file = MappedFile(str(path))
+    assert file.data[:] == b"content"
+    assert os.pread(file.descriptor, 3, 4) == b"ent"
+    file.close()
+    file.close()  # a second time does nothing
+    assert file.descriptor == -1
     assert set(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
 
 
@@ -30,7 +33,7 @@ def test_what_the_system_says_is_in_the_error(monkeypatch, code):
 
     monkeypatch.setattr(mapping.os, "open", refuse)
     with pytest.raises(ModelFileError, match=os.strerror(code)):
-        map_file("m.gguf")
+        MappedFile("m.gguf")
 
 
 def test_a_mapping_that_fails_closes_the_descriptor(tmp_path, monkeypatch):
@@ -43,5 +46,13 @@ def test_a_mapping_that_fails_closes_the_descriptor(tmp_path, monkeypatch):
     monkeypatch.setattr(mapping.mmap, "mmap", refuse)
     before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
     with pytest.raises(ModelFileError, match="Cannot allocate memory"):
-        map_file(str(path))
+        MappedFile(str(path))
+    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+
+
+def test_a_file_that_nobody_closes_leaves_no_descriptor(tmp_path):
+    path = tmp_path / "m.gguf"
+    path.write_bytes(b"content")
+    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    MappedFile(str(path))
     assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208

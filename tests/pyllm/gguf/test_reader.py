@@ -104,23 +104,6 @@ def test_unknown_tensor_is_a_key_error(model):
         model.data("no.such.tensor")
 
 
-def test_release_keeps_the_data_readable(tmp_path):
-    path = tmp_path / "m.gguf"
-    big = os.urandom(64 * 1024)
-    file = Gguf([key("general.architecture", "x")], [Tensor(b"w", [len(big)], 24, big)])
-    path.write_bytes(file.bytes())
-    with GGUFFile.open(path) as opened:
-        assert bytes(opened.data("w")) == big
-        opened.release("w")
-        assert bytes(opened.data("w")) == big
-
-
-def test_prefetch_changes_nothing(model):
-    for name in model.tensors:
-        model.prefetch(name)
-    assert bytes(model.data("output_norm.weight")) == tiny_model().tensors[1].data
-
-
 def test_a_tensor_without_elements_has_no_data(tmp_path):
     path = tmp_path / "m.gguf"
     path.write_bytes(Gguf([key("general.architecture", "x")], [Tensor(b"w", [0, 4])]).bytes())
@@ -128,11 +111,6 @@ def test_a_tensor_without_elements_has_no_data(tmp_path):
         assert file.tensors["w"].num_elements == 0
         with pytest.raises(ModelFileError, match=r"'w': dimensions: read \[0, 4\]"):
             file.data("w")
-
-
-def test_release_of_a_tensor_smaller_than_a_page(model):
-    model.release("output_norm.weight")
-    assert len(model.data("output_norm.weight")) == 128
 
 
 def test_close_unmaps_the_file(tmp_path):

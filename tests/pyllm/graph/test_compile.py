@@ -17,7 +17,7 @@ from pyllm.graph.reference import Interpreter
 from pyllm.graph.weights import Weights
 from tests.support.blocks import random_blocks
 from tests.support.toy_file import ToyFile
-from tests.support.toy_models import record, toy_arrays, toy_config
+from tests.support.toy_models import record, toy_arrays, toy_config, toy_experts
 from tests.support.toy_program import batch_of, compile_toy, run, spread
 
 MODELS: dict[str, tuple[Any, dict[str, Any]]] = {
@@ -31,12 +31,20 @@ MODELS: dict[str, tuple[Any, dict[str, Any]]] = {
     ),
     "qwen2": (toy_config("qwen2", n_kv_heads=1), {}),
     "qwen3": (toy_config("qwen3"), {"tied": True}),
+    "llama-experts": (toy_experts("llama"), {}),
+    "qwen2moe": (toy_experts("qwen2moe"), {}),
+    "qwen3moe": (toy_experts("qwen3moe", n_experts=5, n_experts_used=5), {"tied": True}),
 }
 TOKENS = [int(t) for t in np.random.default_rng(5).integers(0, 43, 100)]
 FORMATS = {fmt.name: fmt.id for fmt in kernels.formats()}
 KINDS = ("F32", "BF16", "Q8_0", "Q4_K", "Q6_K", "IQ4_NL")
 WIDE_HEADS = {"n_heads": 4, "n_kv_heads": 2, "head_dim": 64, "v_dim": 64, "rope_dim": 64}
-WIDE = toy_config("qwen3", n_layers=1, n_embd=256, n_ff=512, **WIDE_HEADS)
+WIDE_SIZES = {"n_layers": 1, "n_embd": 256, "n_ff": 512, **WIDE_HEADS}
+WIDE_EXPERTS = {"n_experts": 10, "n_experts_used": 3, "n_expert_ff": 256}
+WIDE = {
+    "dense": toy_config("qwen3", **WIDE_SIZES),
+    "experts": toy_experts("qwen3moe", **WIDE_SIZES, **WIDE_EXPERTS),
+}
 # 530 tokens: three chunks of attention, two of a prefill.
 LONG = [int(t) for t in np.random.default_rng(6).integers(0, 43, 530)]
 # Two sequences of different lengths, then more of both.
@@ -110,17 +118,19 @@ def test_fused_and_planned_gives_the_bits_of_recorded(name: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("model", WIDE)
 class TestSameBits:
     """Logits of a request do not depend on what runs beside it, nor on how it is cut."""
 
-    def program(self, kind: str, threads: int = 1) -> CompiledProgram:
-        ops, _ = record(WIDE, toy_arrays(WIDE), FORMATS[kind])
-        return compile_toy(plan(fuse(ops), 512, 512), WIDE, threads)
+    def program(self, model: str, kind: str, threads: int = 1) -> CompiledProgram:
+        config = WIDE[model]
+        ops, _ = record(config, toy_arrays(config), FORMATS[kind])
+        return compile_toy(plan(fuse(ops), 512, 512), config, threads)
 
     @pytest.mark.parametrize("threads", [1, 2, 3])
-    def test_chunks_and_threads(self, kind: str, threads: int) -> None:
-        expected = np.concatenate(self.in_chunks(self.program(kind), 512))
-        program = self.program(kind, threads)
+    def test_chunks_and_threads(self, model: str, kind: str, threads: int) -> None:
+        expected = np.concatenate(self.in_chunks(self.program(model, kind), 512))
+        program = self.program(model, kind, threads)
         for chunk in (1, 7, 64, 512):
             found = np.concatenate(self.in_chunks(program, chunk))
             np.testing.assert_array_equal(found, expected, err_msg=f"chunk {chunk}")
@@ -130,21 +140,21 @@ class TestSameBits:
         return [run(program, batch_of([(0, at, LONG[at : at + chunk])])) for at in starts]
 
     @pytest.mark.parametrize("n_seqs", [2, 8, 33])
-    def test_alone_and_in_a_batch(self, kind: str, n_seqs: int) -> None:
+    def test_alone_and_in_a_batch(self, model: str, kind: str, n_seqs: int) -> None:
         """Prompts of different lengths at once, then one token of each sequence per step."""
-        together, alone = self.program(kind, threads=2), self.program(kind)
+        together, alone = self.program(model, kind, threads=2), self.program(model, kind)
         parts = [(s, 0, LONG[s : s + 1 + 5 * s % 29]) for s in range(n_seqs)]
         for step in range(4):
             expected = [run(alone, batch_of([part])) for part in parts]
             np.testing.assert_array_equal(run(together, batch_of(parts)), np.concatenate(expected))
             parts = [(s, at + len(old), [LONG[7 * s + step]]) for s, at, old in parts]
 
-    def test_instruction_sets(self, kind: str) -> None:
+    def test_instruction_sets(self, model: str, kind: str) -> None:
         active, results = kernels.isa(), {}
         try:
             for isa in kernels.isas():
                 kernels.set_isa(isa)
-                program = self.program(kind)
+                program = self.program(model, kind)
                 results[isa] = [
                     *self.in_chunks(program, 512),
                     run(program, batch_of([(1, 0, LONG[:3])])),  # few tokens: other kernels

@@ -17,7 +17,7 @@ from pyllm.graph.plan import plan
 from pyllm.graph.reference import Batch, Interpreter
 from pyllm.graph.weights import Weight, Weights, constant
 from tests.support.toy_file import ToyFile
-from tests.support.toy_models import record, toy_arrays, toy_config
+from tests.support.toy_models import record, toy_arrays, toy_config, toy_experts
 
 MODELS = {
     "llama": (toy_config("llama"), {}),
@@ -28,6 +28,9 @@ MODELS = {
     "llama-v-dim": (toy_config("llama", v_dim=7), {}),
     "qwen2": (toy_config("qwen2", n_kv_heads=1), {}),
     "qwen3": (toy_config("qwen3"), {"tied": True}),
+    "llama-experts": (toy_experts("llama"), {}),
+    "qwen2moe": (toy_experts("qwen2moe"), {}),
+    "qwen3moe": (toy_experts("qwen3moe", n_experts=5, n_experts_used=5), {"tied": True}),
 }
 # Two sequences; the first gets logits for two rows, the second (7 tokens) for its last.
 BATCH = Batch(
@@ -81,6 +84,15 @@ def test_a_layer_is_five_ops(architecture: str) -> None:
         return Counter(op.name for op in fuse(record(config, toy_arrays(config))[0]))
 
     assert count(3) - count(2) == Counter({"linear": 4, "attention": 1})
+
+
+@pytest.mark.parametrize("architecture", ["llama", "qwen3moe"])
+def test_a_layer_with_experts_is_four_ops(architecture: str) -> None:
+    def count(n_layers: int) -> Counter[str]:
+        config = toy_experts(architecture, n_layers=n_layers)
+        return Counter(op.name for op in fuse(record(config, toy_arrays(config))[0]))
+
+    assert count(3) - count(2) == Counter({"linear": 2, "attention": 1, "moe": 1})
 
 
 class TestKeepsWhatOthersRead:

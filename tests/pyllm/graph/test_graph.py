@@ -21,6 +21,9 @@ def w() -> Weights:
                 "bias4": np.zeros(4, np.float32),
                 "norm6": np.zeros(6, np.float32),
                 "norm3": np.zeros(3, np.float32),
+                "router": np.zeros((2, 6), np.float32),
+                "stack": np.zeros((2, 4, 6), np.float32),
+                "back": np.zeros((2, 6, 4), np.float32),
             }
         )
     )
@@ -62,3 +65,27 @@ def test_norm_must_fit_row_or_group(w: Weights) -> None:
 def test_matrix_as_norm_is_refused(w: Weights) -> None:
     with pytest.raises(ModelFileError, match="'m'"):
         Graph().rms_norm(Value(0, 6), w["m"], 1e-5)
+
+
+EXPERTS = {"n_experts": 2, "n_used": 1, "n_ff": 4, "renormalise": True}
+
+
+def test_experts_must_fit_input_and_counts(w: Weights) -> None:
+    stacks = w["stack"], w["stack"], w["back"]
+    y = Graph().moe(Value(0, 6, "R"), w["router"], *stacks, **EXPERTS)
+    assert (y.width, y.rows) == (6, "R")
+    for changes, message in (
+        ({"n_experts": 3}, r"router.*2x6.*3x6"),
+        ({"n_ff": 5}, r"stack.*2x4x6.*2x5x6"),
+    ):
+        with pytest.raises(ModelFileError, match=message):
+            Graph().moe(Value(0, 6), w["router"], *stacks, **{**EXPERTS, **changes})
+    with pytest.raises(ModelFileError, match=r"stack.*2x4x6.*2x6x4"):
+        Graph().moe(Value(0, 6), w["router"], *stacks[:2], w["stack"], **EXPERTS)
+
+
+def test_a_row_gate_is_a_vector_of_the_input(w: Weights) -> None:
+    y = Graph().sigmoid_gate(Value(0, 6), Value(1, 9), w["norm6"])
+    assert y.width == 9
+    with pytest.raises(ModelFileError, match=r"norm3.*3.*6"):
+        Graph().sigmoid_gate(Value(0, 6), Value(1, 9), w["norm3"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from pyllm.graph.fuse import fuse
 from pyllm.graph.graph import Graph, Op, Value
 from pyllm.graph.plan import ALIGN_FLOATS, Plan, plan
-from tests.support.toy_models import record, toy_arrays, toy_config
+from tests.support.toy_models import record, toy_arrays, toy_config, toy_experts
 
 
 def lives(ops: tuple[Op, ...]) -> dict[Value, tuple[int, int]]:
@@ -29,9 +30,10 @@ def lives(ops: tuple[Op, ...]) -> dict[Value, tuple[int, int]]:
 
 
 def overwrites_residual(ops: tuple[Op, ...], old: Value, new: Value) -> bool:
-    """Whether the op that writes `new` is a linear that adds `old` and reads it nowhere else."""
+    """Whether the op that writes `new` adds `old`, and reads it nowhere else if it is a linear."""
     writer = next(op for op in ops if new in op.outputs)
-    return writer.name == "linear" and writer.inputs[1:] == (old,) and writer.inputs[0] != old
+    adds = writer.name in ("linear", "moe") and writer.inputs[1:] == (old,)
+    return adds and (writer.name == "moe" or writer.inputs[0] != old)
 
 
 def assert_sound(placed: Plan) -> None:
@@ -84,16 +86,21 @@ def test_live_values_never_overlap(ops: list[Op], max_tokens: int, max_rows: int
     assert_sound(plan(ops, max_tokens, max_rows))
 
 
-@pytest.mark.parametrize("architecture", ["llama", "qwen2", "qwen3"])
-def test_models_are_planned_soundly(architecture: str) -> None:
-    config = toy_config(architecture, n_layers=3)
+MODELS = [
+    *(toy_config(architecture, n_layers=3) for architecture in ("llama", "qwen2", "qwen3")),
+    *(toy_experts(architecture, n_layers=3) for architecture in ("llama", "qwen2moe", "qwen3moe")),
+]
+
+
+@pytest.mark.parametrize("config", MODELS, ids=lambda c: f"{c.architecture}-{c.n_experts}")
+def test_models_are_planned_soundly(config: Any) -> None:
     ops, _ = record(config, toy_arrays(config))
     assert_sound(plan(ops, 7, 3))
     assert_sound(plan(fuse(ops), 7, 3))
 
 
-def test_residual_stream_is_one_buffer() -> None:
-    config = toy_config("llama", n_layers=4)
+@pytest.mark.parametrize("config", [toy_config(n_layers=4), toy_experts("llama", n_layers=4)])
+def test_residual_stream_is_one_buffer(config: Any) -> None:
     ops, _ = record(config, toy_arrays(config))
     placed = plan(fuse(ops), 16, 4)
     stream = [v for v in placed.offsets if v.width == config.n_embd and v.rows == "T"]
@@ -125,6 +132,14 @@ def test_a_linear_that_adds_its_own_input_is_not_in_place() -> None:
     x, y = Value(0, 8), Value(1, 8)
     placed = plan([Op("embed", (), (x,)), Op("linear", (x, x), (y,))], 2, 2)
     assert placed.offsets[x] != placed.offsets[y]
+
+
+def test_experts_take_rows_for_each_one_used() -> None:
+    config = toy_experts("llama", n_embd=24, n_ff=37, n_expert_ff=40, n_experts_used=3)
+    placed = plan(fuse(record(config, toy_arrays(config))[0]), 16, 4)
+    assert placed.expert_floats == 16 * 3 * (40 + 24 + 40)
+    dense = toy_config("llama")
+    assert plan(record(dense, toy_arrays(dense))[0], 16, 4).expert_floats == 0
 
 
 def test_offsets_of_huge_limits_do_not_wrap() -> None:

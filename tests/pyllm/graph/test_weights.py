@@ -76,5 +76,21 @@ def test_use_through_a_block_counts() -> None:
     w.require_all_used()
 
 
+def test_a_matrix_is_packed_as_it_is() -> None:
+    values = np.arange(21, dtype=np.float32).reshape(7, 3)
+    rows, cols, raw = Weights(ToyFile({"m": values}))["m"].matrix()
+    assert (rows, cols, bytes(raw)) == (7, 3, values.tobytes())
+
+
+@pytest.mark.parametrize(("rows", "padded"), [(16, 16), (1, 16), (17, 32)])
+def test_matrices_of_a_stack_start_at_whole_tiles(rows: int, padded: int) -> None:
+    values = np.random.default_rng(0).normal(size=(3, rows, 5)).astype(np.float32)
+    n_rows, cols, raw = Weights(ToyFile({"m": values}))["m"].matrix()
+    assert (n_rows, cols) == (3 * padded, 5)
+    stack = np.frombuffer(raw, np.float32).reshape(3, padded, 5)
+    np.testing.assert_array_equal(stack[:, :rows], values)
+    assert not stack[:, rows:].any()
+
+
 def test_constant_brings_its_values() -> None:
     assert constant("inv_freq", VALUES).vector() is VALUES

@@ -48,10 +48,34 @@ class FakeMetadata(dict[str, Any]):
         return StringArray if issubclass(kind, list) else kind
 
 
+class ListedStrings(StringArray):
+    """A list as the string array it would be in a file; the bytes are made when asked for."""
+
+    __slots__ = ("_texts",)
+
+    def __init__(self, texts: list[str]) -> None:
+        super().__init__(b"", 0, len(texts), 0)  # type: ignore[arg-type]
+        self._texts = texts
+
+    def _lay_out(self) -> None:
+        raw = [text.encode("utf-8", "surrogateescape") for text in self._texts]
+        data = b"".join(len(each).to_bytes(8, "little") + each for each in raw)
+        super().__init__(data, 0, len(raw), len(data))  # type: ignore[arg-type]
+
+    def place(self) -> Any:
+        self._lay_out()
+        return super().place()
+
+    def raw(self, index: int) -> bytes:
+        return self._texts[index].encode("utf-8", "surrogateescape")
+
+    def tolist(self) -> list[str]:
+        return list(self._texts)
+
+
 class FakeFile:
     """Metadata without a file; reads keys exactly as GGUFFile does."""
 
-    get = GGUFFile.get
     error = GGUFFile.error
 
     def __init__(self, metadata: dict[str, Any]) -> None:
@@ -59,6 +83,10 @@ class FakeFile:
         self.metadata = FakeMetadata(
             {f"tokenizer.ggml.{key}" if "." not in key else key: v for key, v in metadata.items()}
         )
+
+    def get(self, key: str, *kind: Any) -> Any:
+        value = GGUFFile.get(self, key, *kind)  # type: ignore[call-overload]
+        return ListedStrings(value) if isinstance(value, list) else value
 
 
 def spm_file(pieces: dict[str, float], **keys: Any) -> FakeFile:
