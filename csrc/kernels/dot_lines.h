@@ -6,20 +6,20 @@
 
 // dot[r][t] += sum over kGroups lines of 16 rows x 4 columns. weights(r, group) is the line;
 // act[t] the bytes of its first column.
-template <int kBits, int kGroups, int T, class Weights>
+template <int kBits, int kGroups, int R, int T, class Weights>
 static inline void add_dots(const Weights& weights, const int8_t* const (&act)[T],
-                            I32 (&dot)[kTileGroup][T]) {
+                            I32 (&dot)[R][T]) {
   using D = Dot<kBits>;
   constexpr int kStep = D::kRun == 0 || D::kRun > kGroups ? kGroups : D::kRun;
   PYLLM_UNROLL for (int first = 0; first < kGroups; first += kStep) {
-    typename D::Sum sum[kTileGroup][T];
+    typename D::Sum sum[R][T];
     PYLLM_UNROLL for (int i = 0; i < kStep; ++i) {
       const int group = first + i;
-      U8 w[kTileGroup];
-      PYLLM_UNROLL for (int r = 0; r < kTileGroup; ++r) w[r] = weights(r, group);
+      U8 w[R];
+      PYLLM_UNROLL for (int r = 0; r < R; ++r) w[r] = weights(r, group);
       PYLLM_UNROLL for (int t = 0; t < T; ++t) {
         const int32_t a = load_i32(act[t] + 4 * group);
-        PYLLM_UNROLL for (int r = 0; r < kTileGroup; ++r) {
+        PYLLM_UNROLL for (int r = 0; r < R; ++r) {
           if constexpr (D::kRun == 0)
             dot[r][t] = D::add(dot[r][t], w[r], a);
           else
@@ -28,8 +28,8 @@ static inline void add_dots(const Weights& weights, const int8_t* const (&act)[T
       }
     }
     if constexpr (D::kRun != 0) {
-      PYLLM_UNROLL for (int t = 0; t < T; ++t) PYLLM_UNROLL for (int r = 0; r < kTileGroup; ++r)
-          dot[r][t] = i32_add(dot[r][t], D::widen(sum[r][t]));
+      PYLLM_UNROLL for (int t = 0; t < T; ++t) PYLLM_UNROLL for (int r = 0; r < R; ++r) dot[r][t] =
+          i32_add(dot[r][t], D::widen(sum[r][t]));
     }
   }
 }

@@ -51,19 +51,17 @@ static void unpack_blocks(const uint8_t* tile, int64_t block, int64_t n_blocks, 
 }
 
 // Block j of an activation block: sum[r][t] grows by its 32 products.
-template <class F, int T>
-static inline void add_block(const typename F::Block (&block)[kTileGroup],
-                             const Tokens<ActBlock8x32, T>& tokens, int64_t j,
-                             F32 (&sum)[kTileGroup][T]) {
-  I32 dot[kTileGroup][T];
+template <class F, int R, int T>
+static inline void add_block(const typename F::Block (&block)[R],
+                             const Tokens<ActBlock8x32, T>& tokens, int64_t j, F32 (&sum)[R][T]) {
+  I32 dot[R][T];
   const int8_t* act[T];
   PYLLM_UNROLL for (int t = 0; t < T; ++t) {
     act[t] = tokens.at[t]->q + 32 * j;
-    PYLLM_UNROLL for (int r = 0; r < kTileGroup; ++r) dot[r][t] =
-        block_bias<F>(tokens.at[t]->bias8[j]);
+    PYLLM_UNROLL for (int r = 0; r < R; ++r) dot[r][t] = block_bias<F>(tokens.at[t]->bias8[j]);
   }
-  add_dots<F::kBits, 8, T>([&](int r, int group) { return F::weights(block[r], group); }, act, dot);
-  PYLLM_UNROLL for (int r = 0; r < kTileGroup; ++r) {
+  add_dots<F::kBits, 8>([&](int r, int group) { return F::weights(block[r], group); }, act, dot);
+  PYLLM_UNROLL for (int r = 0; r < R; ++r) {
     const F32 d = F::d(block[r]);
     PYLLM_UNROLL for (int t = 0; t < T; ++t) {
       const F32 scale = f32_mul(d, f32_set1(tokens.at[t]->d[j]));
@@ -74,20 +72,21 @@ static inline void add_block(const typename F::Block (&block)[kTileGroup],
   }
 }
 
-template <class F, int T>
+template <class F, int R, int T>
 static void multiply_blocks(const MatmulTile& tile) {
   Tokens<ActBlock8x32, T> tokens(tile, tile.block / 8);
-  F32 sum[kTileGroup][T];
-  load_sums<T>(tile, sum);
+  F32 sum[R][T];
+  load_sums(tile, sum);
   for (int64_t i = tile.block; i < tile.block_end; ++i) {
-    typename F::Block block[kTileGroup];
-    PYLLM_UNROLL for (int r = 0; r < kTileGroup; ++r) {
+    typename F::Block block[R];
+    PYLLM_UNROLL for (int r = 0; r < R; ++r) {
       const uint8_t* weights = tile.weights + r * tile.tile_bytes;
       block[r] = F::block(weights, i - tile.origin, tile.n_blocks);
-      if constexpr (F::kStream) prefetch_lines(weights + i * F::kBytes + kPrefetchBytes, F::kBytes);
+      if constexpr (F::kStream)
+        prefetch_part(weights + i * F::kBytes + kPrefetchBytes, F::kBytes, 0, 1);
     }
-    add_block<F, T>(block, tokens, i % 8, sum);
+    add_block<F>(block, tokens, i % 8, sum);
     if (i % 8 == 7) tokens.next();
   }
-  store_sums<T>(tile, sum);
+  store_sums(tile, sum);
 }

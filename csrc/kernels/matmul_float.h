@@ -34,17 +34,17 @@ static inline void add_lines(const uint8_t* const (&lines)[R], const float* cons
   }
 }
 
-template <class L, int T>
+template <class L, int R, int T>
 static void multiply_lines(const MatmulTile& tile) {
-  const uint8_t* lines[kTileGroup];
+  const uint8_t* lines[R];
   const float* x[T];
-  F32 sum[kTileGroup][T];
-  PYLLM_UNROLL for (int r = 0; r < kTileGroup; ++r) lines[r] = tile.weights + r * tile.tile_bytes;
+  F32 sum[R][T];
+  PYLLM_UNROLL for (int r = 0; r < R; ++r) lines[r] = tile.weights + r * tile.tile_bytes;
   PYLLM_UNROLL for (int t = 0; t < T; ++t) x[t] =
       reinterpret_cast<const float*>(tile.act + t * tile.act_stride);
-  load_sums<T>(tile, sum);
-  add_lines<L, kTileGroup, T>(lines, x, tile.cols, sum);
-  store_sums<T>(tile, sum);
+  load_sums(tile, sum);
+  add_lines<L, R, T>(lines, x, tile.cols, sum);
+  store_sums(tile, sum);
 }
 
 // Any other type: 16 rows x 256 columns at a time are decoded to float lines (16 KiB, stays in L1),

@@ -39,22 +39,25 @@ static inline I32 sub_block_bias(const ActBlock256& act, int k) {
 }
 
 // s of one half, without d.
-template <class F, class Block, int T>
-static inline void scaled_dots(const Block (&block)[kTileGroup],
+template <class F, class Block, int R, int T>
+static inline void scaled_dots(const Block (&block)[R], const uint8_t* const (&next)[R],
                                const Tokens<ActBlock256, T>& tokens, int half,
-                               F32 (&scaled)[kTileGroup][T]) {
+                               F32 (&scaled)[R][T]) {
   PYLLM_UNROLL for (int sub = 0; sub < F::kSubs; ++sub) {
+    if constexpr (F::kStream) {
+      PYLLM_UNROLL for (int r = 0; r < R; ++r)
+          prefetch_part(next[r], F::kBytes, F::kSubs * half + sub, 2 * F::kSubs);
+    }
     const int k = 128 * half + 4 * F::kGroups * sub;
-    I32 dot[kTileGroup][T];
+    I32 dot[R][T];
     const int8_t* act[T];
     PYLLM_UNROLL for (int t = 0; t < T; ++t) {
       act[t] = tokens.at[t]->q + k;
-      PYLLM_UNROLL for (int r = 0; r < kTileGroup; ++r) dot[r][t] =
-          sub_block_bias<F>(*tokens.at[t], k);
+      PYLLM_UNROLL for (int r = 0; r < R; ++r) dot[r][t] = sub_block_bias<F>(*tokens.at[t], k);
     }
-    add_dots<F::kBits, F::kGroups, T>(
+    add_dots<F::kBits, F::kGroups>(
         [&](int r, int group) { return F::weights(block[r], half, sub, group); }, act, dot);
-    PYLLM_UNROLL for (int r = 0; r < kTileGroup; ++r) {
+    PYLLM_UNROLL for (int r = 0; r < R; ++r) {
       const F32 scale = F::scale_f32(block[r], half, sub);
       PYLLM_UNROLL for (int t = 0; t < T; ++t) {
         const F32 exact = f32_from_i32(dot[r][t]);
@@ -73,13 +76,12 @@ static inline I32 min_dots(const typename F::Block& block, const ActBlock256& ac
   return total;
 }
 
-template <class F, int T>
-static inline void add_half(const typename F::Block (&block)[kTileGroup],
-                            const Tokens<ActBlock256, T>& tokens, int half,
-                            F32 (&sum)[kTileGroup][T]) {
-  F32 scaled[kTileGroup][T];
-  scaled_dots<F>(block, tokens, half, scaled);
-  PYLLM_UNROLL for (int r = 0; r < kTileGroup; ++r) {
+template <class F, int R, int T>
+static inline void add_half(const typename F::Block (&block)[R], const uint8_t* const (&next)[R],
+                            const Tokens<ActBlock256, T>& tokens, int half, F32 (&sum)[R][T]) {
+  F32 scaled[R][T];
+  scaled_dots<F>(block, next, tokens, half, scaled);
+  PYLLM_UNROLL for (int r = 0; r < R; ++r) {
     const F32 d = F::d(block[r]);
     PYLLM_UNROLL for (int t = 0; t < T; ++t) {
       F32 v = f32_mul(d, scaled[r][t]);
@@ -152,20 +154,21 @@ static void unpack_superblocks(const uint8_t* tile, int64_t block, int64_t n_blo
   if constexpr (P::kMins > 0) f32_store(float_line(P::kDLine + 1), Format::dmin(b));
 }
 
-template <class F, int T>
+template <class F, int R, int T>
 static void multiply_superblocks(const MatmulTile& tile) {
   Tokens<ActBlock256, T> tokens(tile, tile.block);
-  F32 sum[kTileGroup][T];
-  load_sums<T>(tile, sum);
+  F32 sum[R][T];
+  load_sums(tile, sum);
   for (int64_t i = tile.block; i < tile.block_end; ++i, tokens.next()) {
-    typename F::Block block[kTileGroup];
-    PYLLM_UNROLL for (int r = 0; r < kTileGroup; ++r) {
+    typename F::Block block[R];
+    const uint8_t* next[R];
+    PYLLM_UNROLL for (int r = 0; r < R; ++r) {
       const uint8_t* weights = tile.weights + r * tile.tile_bytes;
       block[r] = F::block(weights, i - tile.origin, tile.n_blocks);
-      if constexpr (F::kStream) prefetch_lines(weights + i * F::kBytes + kPrefetchBytes, F::kBytes);
+      next[r] = weights + i * F::kBytes + kPrefetchBytes;
     }
-    add_half<F, T>(block, tokens, 0, sum);
-    add_half<F, T>(block, tokens, 1, sum);
+    add_half<F>(block, next, tokens, 0, sum);
+    add_half<F>(block, next, tokens, 1, sum);
   }
-  store_sums<T>(tile, sum);
+  store_sums(tile, sum);
 }

@@ -192,8 +192,9 @@ class Linear : public Op {
     const int64_t block = std::clamp<int64_t>(fit, 6, kScratchTokens);
     for (int64_t t = 0; t < n_tokens; t += block) {
       const int64_t n = std::min(block, n_tokens - t);
-      for (int64_t tile = tile_begin; tile < tile_end; tile += kPassTiles) {
-        pass(step, worker, i, tile, std::min(tile + kPassTiles, tile_end), t, n);
+      const int64_t tiles = n == 1 ? kMaxChunkTiles : kPassTiles;
+      for (int64_t tile = tile_begin; tile < tile_end; tile += tiles) {
+        pass(step, worker, i, tile, std::min(tile + tiles, tile_end), t, n);
       }
     }
   }
