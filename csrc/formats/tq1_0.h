@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+#include "formats/decoded_block.h"
 #include "formats/ternary.h"
 
 namespace pyllm {
@@ -18,19 +19,20 @@ static_assert(sizeof(BlockTQ1_0) == 54);
 
 constexpr uint8_t kPowersOf3[5] = {1, 3, 9, 27, 81};
 
-static inline float tq1_trit(uint8_t byte, int k) {
+static inline int8_t tq1_trit(uint8_t byte, int k) {
   const uint8_t shifted = static_cast<uint8_t>(byte * kPowersOf3[k]);
-  return static_cast<float>((shifted * 3 >> 8) - 1);
+  return static_cast<int8_t>((shifted * 3 >> 8) - 1);
 }
 
-static inline void dequantize(const BlockTQ1_0& block, float* y) {
-  const float d = half_to_float(block.d);
+static inline void decode(const BlockTQ1_0& block, DecodedBlock* out) {
+  out->d = half_to_float(block.d);
+  for (float& scale : out->scale) scale = 1.0f;
   for (int k = 0; k < 5; ++k) {
-    for (int l = 0; l < 32; ++l) y[32 * k + l] = d * tq1_trit(block.qs[l], k);
-    for (int l = 0; l < 16; ++l) y[160 + 16 * k + l] = d * tq1_trit(block.qs[32 + l], k);
+    for (int l = 0; l < 32; ++l) out->q[32 * k + l] = tq1_trit(block.qs[l], k);
+    for (int l = 0; l < 16; ++l) out->q[160 + 16 * k + l] = tq1_trit(block.qs[32 + l], k);
   }
   for (int k = 0; k < 4; ++k) {
-    for (int l = 0; l < 4; ++l) y[240 + 4 * k + l] = d * tq1_trit(block.qh[l], k);
+    for (int l = 0; l < 4; ++l) out->q[240 + 4 * k + l] = tq1_trit(block.qh[l], k);
   }
 }
 

@@ -64,6 +64,7 @@ static inline void store_sums(const MatmulTile& tile, const F32 (&sum)[kTileGrou
 // clang-format off
 #include "kernels/weights_superblock.h"
 #include "kernels/matmul_superblock.h"
+#include "kernels/matmul_decoded.h"
 #include "kernels/weights_block.h"
 #include "kernels/matmul_block.h"
 // clang-format on
@@ -93,7 +94,7 @@ static constexpr TokenKernels token_kernels() {
 // How a format is multiplied: few tokens straight from the packed tile; many a panel of columns at
 // a time, which stays in L1 and for most formats holds the weights unpacked.
 struct FormatKernels {
-  TokenKernels packed;
+  TokenKernels packed;  // none: always by panels
   TokenKernels panel;
   void (*unpack)(const uint8_t* tile, int64_t block, int64_t n_blocks, uint8_t* panel);  // or null
   int64_t block_elems;     // columns of a block
@@ -114,6 +115,20 @@ struct SuperblockFormat {
   static constexpr FormatKernels kernels() {
     return {token_kernels<Packed>(),   token_kernels<Panel>(), unpack_superblocks<F>, 256, 1,
             SuperblockPanel<F>::kBytes};
+  }
+};
+
+template <int T>
+struct DecodedPanel {  // the same for every type
+  static void run(const MatmulTile& tile) {
+    multiply_superblocks<SuperblockPanel<DecodedQuants>, T>(tile);
+  }
+};
+template <int kType>
+struct DecodedFormat {
+  static constexpr FormatKernels kernels() {
+    constexpr int64_t kBytes = SuperblockPanel<DecodedQuants>::kBytes;
+    return {{}, token_kernels<DecodedPanel>(), decode_panel<kType>, 256, 1, kBytes};
   }
 };
 
@@ -186,6 +201,24 @@ static const FormatKernels* kernels_for(int type) {
       return kernels_of<SuperblockFormat<Q5K>>();
     case kQ6_K:
       return kernels_of<SuperblockFormat<Q6K>>();
+    case kIQ1_S:
+      return kernels_of<DecodedFormat<kIQ1_S>>();
+    case kIQ1_M:
+      return kernels_of<DecodedFormat<kIQ1_M>>();
+    case kIQ2_XXS:
+      return kernels_of<DecodedFormat<kIQ2_XXS>>();
+    case kIQ2_XS:
+      return kernels_of<DecodedFormat<kIQ2_XS>>();
+    case kIQ2_S:
+      return kernels_of<DecodedFormat<kIQ2_S>>();
+    case kIQ3_XXS:
+      return kernels_of<DecodedFormat<kIQ3_XXS>>();
+    case kIQ3_S:
+      return kernels_of<DecodedFormat<kIQ3_S>>();
+    case kTQ1_0:
+      return kernels_of<DecodedFormat<kTQ1_0>>();
+    case kTQ2_0:
+      return kernels_of<DecodedFormat<kTQ2_0>>();
     default:
       return nullptr;
   }
@@ -254,7 +287,8 @@ static void matmul(const MatmulArgs* m) {
         .y = m->y + (tile - m->tile_begin) * kTileRows,
         .ldy = m->ldy,
         .rows = rows_left < n_tiles * kTileRows ? rows_left : n_tiles * kTileRows};
-    if (m->n_tokens > kPackedTokens && format->panel_blocks > 0)
+    const bool few = m->n_tokens <= kPackedTokens && format->packed.at[0] != nullptr;
+    if (!few && format->panel_blocks > 0)
       multiply_panels(*format, group, m->n_tokens);
     else
       multiply_tokens(format->packed, group, m->n_tokens);

@@ -1,4 +1,4 @@
-// F32, F16 and BF16 weights, and every type without a packed kernel, times float activations.
+// F32, F16 and BF16 weights, and the rare types with blocks of their own, times float activations.
 // Included per instruction set.
 //
 // Arithmetic of one output: y = fma(w[k], x[k], y) for ascending k, one accumulator.
