@@ -149,7 +149,7 @@ struct ActLayout {
 };
 ActLayout act_layout(ActKind kind, int64_t cols, int64_t n_tokens);
 
-// For types without a packed kernel, whose tiles are 16 plain file rows: bytes of a row, and
+// For types without packed kernels, whose tiles are 16 plain file rows: bytes of a row, and
 // columns [k0, k0 + n) of one row as float (k0 a multiple of 256, n at most 256).
 int64_t packed_row_bytes(const PackedTensor& w);
 void decode_columns(int type, const uint8_t* row, int64_t k0, int64_t n, float* out);
