@@ -16,13 +16,13 @@ extern int8_t codebook_iq2_s[1024][8];
 extern int8_t codebook_iq3_xxs[256][4];
 extern int8_t codebook_iq3_s[512][4];
 
-// A stored scale s means 2 s + 1, of halves, quarters or eighths of d.
-template <class Int>
-static inline float odd_scale(Int stored) {
-  return static_cast<float>(static_cast<int>(2 * stored + 1));
+// A stored scale s means 2 s + 1 halves, quarters or eighths of d.
+static inline float odd_scale(uint32_t stored) {
+  return static_cast<float>(static_cast<int32_t>(2 * stored + 1));  // one instruction
 }
 
-// The rows are read as one integer each. Magnitudes are at most 62: they are multiplied as 7 bits.
+// A row is read as one integer. Kernels multiply values of 7 bits, signs included: they lie in
+// [-63, 63].
 static inline uint64_t row_of_8(const int8_t* row) {
   uint64_t bytes;
   memcpy(&bytes, row, sizeof bytes);
