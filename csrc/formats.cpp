@@ -11,6 +11,20 @@
 namespace pyllm {
 namespace {
 
+// A type that decodes to small integers gives its values through them.
+template <class Block>
+concept DecodesToIntegers = requires(const Block& block, DecodedBlock* out) { decode(block, out); };
+
+template <DecodesToIntegers Block>
+void dequantize(const Block& block, float* y) {
+  DecodedBlock decoded;
+  decode(block, &decoded);
+  for (int i = 0; i < 16; ++i) {
+    const float scale = decoded.d * decoded.scale[i];
+    for (int j = 0; j < 16; ++j) y[16 * i + j] = scale * static_cast<float>(decoded.q[16 * i + j]);
+  }
+}
+
 // Blocks are copied out because a row may start at any byte (MXFP4 blocks are 17 bytes long).
 template <class Block, int kElems>
 void dequantize_row(const void* blocks, float* y, int64_t n) {
@@ -39,6 +53,20 @@ void quantize_row(const float* x, void* blocks, int64_t n) {
   }
 }
 
+using Decoder = void (*)(const void*, DecodedBlock*);
+
+template <class Block>
+constexpr Decoder integer_decoder() {
+  if constexpr (DecodesToIntegers<Block>) {
+    static_assert(alignof(Block) <= 2 && sizeof(Block) % 2 == 0);
+    return [](const void* block, DecodedBlock* out) {
+      decode(*static_cast<const Block*>(block), out);
+    };
+  } else {
+    return nullptr;
+  }
+}
+
 using Encoder = void (*)(const float*, void*, int64_t);
 
 template <class Block, int kElems, bool kHasEncoder>
@@ -63,7 +91,8 @@ constexpr FormatInfo kFormats[] = {
    ELEMS,                                             \
    BYTES,                                             \
    dequantize_row<Block##NAME, ELEMS>,                \
-   encoder<Block##NAME, ELEMS, ENCODES>()},
+   encoder<Block##NAME, ELEMS, ENCODES>(),            \
+   integer_decoder<Block##NAME>()},
 #include "formats/formats.def"
 #undef PYLLM_FORMAT
 };

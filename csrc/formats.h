@@ -4,6 +4,8 @@
 
 #include <stdint.h>
 
+#include "formats/decoded_block.h"
+
 namespace pyllm {
 
 struct FormatInfo {
@@ -16,6 +18,8 @@ struct FormatInfo {
   void (*dequantize_row)(const void* blocks, float* y, int64_t n);
   // Null when the type has no encoder. Memory-safe for any input; meaningful for finite input.
   void (*quantize_row)(const float* x, void* blocks, int64_t n);
+  // One block, at an even address, as small integers; null for types that kernels read themselves.
+  void (*decode_block)(const void* block, DecodedBlock* out);
 };
 
 // Null for an unknown type.

@@ -219,6 +219,15 @@ ActKind act_kind(int type) {
     case kQ5_K:
     case kQ6_K:
     case kIQ4_XS:
+    case kIQ1_S:
+    case kIQ1_M:
+    case kIQ2_XXS:
+    case kIQ2_XS:
+    case kIQ2_S:
+    case kIQ3_XXS:
+    case kIQ3_S:
+    case kTQ1_0:
+    case kTQ2_0:
       return kActQ8x128;
     default:
       return kActF32;
@@ -247,6 +256,16 @@ int64_t packed_row_bytes(const PackedTensor& w) { return format_row_bytes(w.type
 void decode_columns(int type, const uint8_t* row, int64_t k0, int64_t n, float* out) {
   const FormatInfo* format = format_info(type);
   format->dequantize_row(row + k0 / format->block_elems * format->block_bytes, out, n);
+}
+
+void decode_tile_block(int type, const uint8_t* tile, int64_t block, int64_t n_blocks,
+                       DecodedBlock (&rows)[kTileRows]) {
+  const FormatInfo* format = format_info(type);
+  const uint8_t* src = tile + block * format->block_bytes;
+  for (DecodedBlock& row : rows) {
+    format->decode_block(src, &row);
+    src += n_blocks * format->block_bytes;
+  }
 }
 
 int64_t packed_tile_bytes(int type, int64_t cols) {

@@ -16,20 +16,22 @@ struct BlockIQ1_M {
 };
 static_assert(sizeof(BlockIQ1_M) == 56);
 
-static inline void dequantize(const BlockIQ1_M& block, float* y) {
+static inline void decode(const BlockIQ1_M& block, DecodedBlock* out) {
   int words[4], d_bits = 0;
   for (int k = 0; k < 4; ++k) {
     words[k] = block.scales[2 * k] | block.scales[2 * k + 1] << 8;
     d_bits |= words[k] >> 12 << 4 * k;
   }
-  const float d = half_to_float(static_cast<uint16_t>(d_bits));
-  for (int k = 0; k < 32; ++k) {
-    const int nibble = (block.qh[k / 2] >> k % 2 * 4) & 15;
-    const int stored = (words[k / 8] >> k / 2 % 4 * 3) & 7;
-    const float scale = d * static_cast<float>(2 * stored + 1);
-    const float offset = nibble & 8 ? -kIq1Offset : kIq1Offset;
-    const int8_t* row = codebook_iq1[block.qs[k] | (nibble & 7) << 8];
-    for (int j = 0; j < 8; ++j) y[8 * k + j] = scale * (static_cast<float>(row[j]) + offset);
+  out->d = half_to_float(static_cast<uint16_t>(d_bits)) * 0.125f;
+  for (int group = 0; group < 8; ++group) {
+    const int scales = words[group / 2] >> group % 2 * 6;
+    out->scale[2 * group] = odd_scale(scales & 7);
+    out->scale[2 * group + 1] = odd_scale(scales >> 3 & 7);
+    for (int k = 0; k < 4; ++k) {
+      const int nibble = (block.qh[2 * group + k / 2] >> k % 2 * 4) & 15;
+      const int8_t* row = codebook_iq1[block.qs[4 * group + k] | (nibble & 7) << 8];
+      eighths(row, nibble >> 3, out->q + 32 * group + 8 * k);
+    }
   }
 }
 

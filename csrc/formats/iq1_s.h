@@ -7,11 +7,10 @@
 #include <stdint.h>
 
 #include "formats/codebook.h"
+#include "formats/decoded_block.h"
 #include "formats/half.h"
 
 namespace pyllm {
-
-constexpr float kIq1Offset = 0.125f;
 
 struct BlockIQ1_S {
   uint16_t d;  // half
@@ -20,14 +19,23 @@ struct BlockIQ1_S {
 };
 static_assert(sizeof(BlockIQ1_S) == 50);
 
-static inline void dequantize(const BlockIQ1_S& block, float* y) {
-  const float d = half_to_float(block.d);
-  for (int k = 0; k < 32; ++k) {
-    const int qh = block.qh[k / 4];
-    const float scale = d * static_cast<float>(2 * ((qh >> 12) & 7) + 1);
-    const float offset = qh & 0x8000 ? -kIq1Offset : kIq1Offset;
-    const int8_t* row = codebook_iq1[block.qs[k] | ((qh >> k % 4 * 3) & 7) << 8];
-    for (int j = 0; j < 8; ++j) y[8 * k + j] = scale * (static_cast<float>(row[j]) + offset);
+// Eighths of a row and its offset: 8 * t + 1, or 8 * t - 1 where the offset is negative.
+static inline void eighths(const int8_t* row, int negative, int8_t* q) {
+  constexpr uint64_t kOffsets[2] = {0x0101010101010101u, ~uint64_t{0}};  // no branch
+  const Eight value =
+      eight_of(row_of_8(row) << 3 & 0xf8f8f8f8f8f8f8f8u) + eight_of(kOffsets[negative]);
+  memcpy(q, &value, sizeof value);
+}
+
+static inline void decode(const BlockIQ1_S& block, DecodedBlock* out) {
+  out->d = half_to_float(block.d) * 0.125f;
+  for (int group = 0; group < 8; ++group) {
+    const int qh = block.qh[group];
+    out->scale[2 * group] = out->scale[2 * group + 1] = odd_scale(qh >> 12 & 7);
+    for (int k = 0; k < 4; ++k) {
+      const int8_t* row = codebook_iq1[block.qs[4 * group + k] | ((qh >> k * 3) & 7) << 8];
+      eighths(row, qh >> 15, out->q + 32 * group + 8 * k);
+    }
   }
 }
 

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "formats/codebook.h"
+#include "formats/decoded_block.h"
 #include "formats/half.h"
 
 namespace pyllm {
@@ -19,14 +20,18 @@ struct BlockIQ2_S {
 };
 static_assert(sizeof(BlockIQ2_S) == 82);
 
-static inline void dequantize(const BlockIQ2_S& block, float* y) {
-  const float d = half_to_float(block.d);
-  for (int k = 0; k < 32; ++k) {
-    const int stored = (block.scales[k / 4] >> k / 2 % 2 * 4) & 15;
-    const float scale = d * (0.5f + static_cast<float>(stored)) * 0.25f;
-    const int high = (block.qh[k / 4] >> k % 4 * 2) & 3;
-    const int8_t* row = codebook_iq2_s[block.qs[k] | high << 8];
-    signed_eight(row, scale, block.signs[k], y + 8 * k);
+static inline void decode(const BlockIQ2_S& block, DecodedBlock* out) {
+  out->d = half_to_float(block.d) * 0.125f;
+  for (int group = 0; group < 8; ++group) {
+    const int scales = block.scales[group], qh = block.qh[group];
+    out->scale[2 * group] = odd_scale(scales & 15);
+    out->scale[2 * group + 1] = odd_scale(scales >> 4);
+    for (int k = 0; k < 4; ++k) {
+      const int high = (qh >> 2 * k) & 3;
+      const int8_t* row = codebook_iq2_s[block.qs[4 * group + k] | high << 8];
+      signed_eight(row_of_8(row), kSignMasks.eight[block.signs[4 * group + k]],
+                   out->q + 32 * group + 8 * k);
+    }
   }
 }
 

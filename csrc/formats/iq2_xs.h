@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "formats/codebook.h"
+#include "formats/decoded_block.h"
 #include "formats/half.h"
 
 namespace pyllm {
@@ -17,14 +18,17 @@ struct BlockIQ2_XS {
 };
 static_assert(sizeof(BlockIQ2_XS) == 74);
 
-static inline void dequantize(const BlockIQ2_XS& block, float* y) {
-  const float d = half_to_float(block.d);
-  for (int k = 0; k < 32; ++k) {
-    const int stored = (block.scales[k / 4] >> k / 2 % 2 * 4) & 15;
-    const float scale = d * (0.5f + static_cast<float>(stored)) * 0.25f;
-    const int8_t* row = codebook_iq2_xs[block.qs[k] & 511];
-    const uint32_t signs = signs_from_7(block.qs[k] >> 9);
-    signed_eight(row, scale, signs, y + 8 * k);
+static inline void decode(const BlockIQ2_XS& block, DecodedBlock* out) {
+  out->d = half_to_float(block.d) * 0.125f;
+  for (int group = 0; group < 8; ++group) {
+    const int scales = block.scales[group];
+    out->scale[2 * group] = odd_scale(scales & 15);
+    out->scale[2 * group + 1] = odd_scale(scales >> 4);
+    for (int k = 0; k < 4; ++k) {
+      const int word = block.qs[4 * group + k];
+      const int8_t* row = codebook_iq2_xs[word & 511];
+      signed_eight(row_of_8(row), kSignMasks.seven[word >> 9], out->q + 32 * group + 8 * k);
+    }
   }
 }
 

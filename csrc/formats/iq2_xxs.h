@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "formats/codebook.h"
+#include "formats/decoded_block.h"
 #include "formats/half.h"
 
 namespace pyllm {
@@ -17,17 +18,16 @@ struct BlockIQ2_XXS {
 };
 static_assert(sizeof(BlockIQ2_XXS) == 66);
 
-static inline void dequantize(const BlockIQ2_XXS& block, float* y) {
-  const float d = half_to_float(block.d);
+static inline void decode(const BlockIQ2_XXS& block, DecodedBlock* out) {
+  out->d = half_to_float(block.d) * 0.125f;
   for (int group = 0; group < 8; ++group) {
     const uint16_t* qs = block.qs + 4 * group;
-    const uint32_t rows = qs[0] | static_cast<uint32_t>(qs[1]) << 16;
     const uint32_t rest = qs[2] | static_cast<uint32_t>(qs[3]) << 16;
-    const float scale = d * (0.5f + static_cast<float>(rest >> 28)) * 0.25f;
+    out->scale[2 * group] = out->scale[2 * group + 1] = odd_scale(rest >> 28);
     for (int k = 0; k < 4; ++k) {
-      const int8_t* row = codebook_iq2_xxs[(rows >> 8 * k) & 255];
-      const uint32_t signs = signs_from_7((rest >> 7 * k) & 127);
-      signed_eight(row, scale, signs, y + 32 * group + 8 * k);
+      const int8_t* row = codebook_iq2_xxs[(qs[k / 2] >> k % 2 * 8) & 255];
+      signed_eight(row_of_8(row), kSignMasks.seven[rest >> 7 * k & 127],
+                   out->q + 32 * group + 8 * k);
     }
   }
 }

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "formats/codebook.h"
+#include "formats/decoded_block.h"
 #include "formats/half.h"
 
 namespace pyllm {
@@ -19,15 +20,18 @@ struct BlockIQ3_S {
 };
 static_assert(sizeof(BlockIQ3_S) == 110);
 
-static inline void dequantize(const BlockIQ3_S& block, float* y) {
-  const float d = half_to_float(block.d);
-  for (int k = 0; k < 64; ++k) {
-    const int stored = (block.scales[k / 16] >> k / 8 % 2 * 4) & 15;
-    const float scale = d * static_cast<float>(1 + 2 * stored);
-    const int high = (block.qh[k / 8] >> k % 8) & 1;
-    const int8_t* row = codebook_iq3_s[block.qs[k] | high << 8];
-    const uint32_t signs = block.signs[k / 2] >> k % 2 * 4;
-    signed_four(row, scale, signs, y + 4 * k);
+static inline void decode(const BlockIQ3_S& block, DecodedBlock* out) {
+  out->d = half_to_float(block.d);
+  for (int group = 0; group < 8; ++group) {
+    const int stored = (block.scales[group / 2] >> group % 2 * 4) & 15, qh = block.qh[group];
+    out->scale[2 * group] = out->scale[2 * group + 1] = odd_scale(stored);
+    for (int k = 0; k < 4; ++k) {
+      const uint8_t* rows = block.qs + 8 * group + 2 * k;
+      const int low = rows[0] | (qh << (8 - 2 * k) & 256),
+                high = rows[1] | (qh << (7 - 2 * k) & 256);
+      signed_eight(rows_of_4(codebook_iq3_s[low], codebook_iq3_s[high]),
+                   kSignMasks.eight[block.signs[4 * group + k]], out->q + 32 * group + 8 * k);
+    }
   }
 }
 

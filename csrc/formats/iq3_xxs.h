@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "formats/codebook.h"
+#include "formats/decoded_block.h"
 #include "formats/half.h"
 
 namespace pyllm {
@@ -17,18 +18,16 @@ struct BlockIQ3_XXS {
 };
 static_assert(sizeof(BlockIQ3_XXS) == 98);
 
-static inline void dequantize(const BlockIQ3_XXS& block, float* y) {
-  const float d = half_to_float(block.d);
+static inline void decode(const BlockIQ3_XXS& block, DecodedBlock* out) {
+  out->d = half_to_float(block.d) * 0.25f;
   for (int group = 0; group < 8; ++group) {
-    uint32_t word = 0;
-    for (int k = 0; k < 4; ++k) word |= static_cast<uint32_t>(block.words[4 * group + k]) << 8 * k;
-    const float scale = d * (0.5f + static_cast<float>(word >> 28)) * 0.5f;
+    uint32_t word;
+    memcpy(&word, block.words + 4 * group, sizeof word);
+    out->scale[2 * group] = out->scale[2 * group + 1] = odd_scale(word >> 28);
     for (int k = 0; k < 4; ++k) {
-      const uint32_t signs = signs_from_7((word >> 7 * k) & 127);
-      for (int part = 0; part < 2; ++part) {
-        const int8_t* row = codebook_iq3_xxs[block.qs[8 * group + 2 * k + part]];
-        signed_four(row, scale, signs >> 4 * part, y + 32 * group + 8 * k + 4 * part);
-      }
+      const uint8_t* rows = block.qs + 8 * group + 2 * k;
+      const uint64_t both = rows_of_4(codebook_iq3_xxs[rows[0]], codebook_iq3_xxs[rows[1]]);
+      signed_eight(both, kSignMasks.seven[word >> 7 * k & 127], out->q + 32 * group + 8 * k);
     }
   }
 }

@@ -4,7 +4,9 @@
 #define PYLLM_CSRC_FORMATS_TQ1_0_H_
 
 #include <stdint.h>
+#include <string.h>
 
+#include "formats/decoded_block.h"
 #include "formats/ternary.h"
 
 namespace pyllm {
@@ -16,22 +18,25 @@ struct BlockTQ1_0 {
 };
 static_assert(sizeof(BlockTQ1_0) == 54);
 
-constexpr uint8_t kPowersOf3[5] = {1, 3, 9, 27, 81};
-
-static inline float tq1_trit(uint8_t byte, int k) {
-  const uint8_t shifted = static_cast<uint8_t>(byte * kPowersOf3[k]);
-  return static_cast<float>((shifted * 3 >> 8) - 1);
+// The first kTrits trits of kBytes bytes, minus 1: 3 * byte / 256 reaches 1 at 86 and 2 at 171.
+template <int kBytes, int kTrits>
+static inline void tq1_trits(const uint8_t* bytes, int8_t* q) {
+  uint8_t rest[kBytes];
+  memcpy(rest, bytes, sizeof rest);
+  for (int k = 0; k < kTrits; ++k) {
+    for (int l = 0; l < kBytes; ++l) {
+      q[kBytes * k + l] = static_cast<int8_t>((rest[l] >= 86) + (rest[l] >= 171) - 1);
+      rest[l] = static_cast<uint8_t>(3 * rest[l]);
+    }
+  }
 }
 
-static inline void dequantize(const BlockTQ1_0& block, float* y) {
-  const float d = half_to_float(block.d);
-  for (int k = 0; k < 5; ++k) {
-    for (int l = 0; l < 32; ++l) y[32 * k + l] = d * tq1_trit(block.qs[l], k);
-    for (int l = 0; l < 16; ++l) y[160 + 16 * k + l] = d * tq1_trit(block.qs[32 + l], k);
-  }
-  for (int k = 0; k < 4; ++k) {
-    for (int l = 0; l < 4; ++l) y[240 + 4 * k + l] = d * tq1_trit(block.qh[l], k);
-  }
+static inline void decode(const BlockTQ1_0& block, DecodedBlock* out) {
+  out->d = half_to_float(block.d);
+  for (float& scale : out->scale) scale = 1.0f;
+  tq1_trits<32, 5>(block.qs, out->q);
+  tq1_trits<16, 5>(block.qs + 32, out->q + 160);
+  tq1_trits<4, 4>(block.qh, out->q + 240);
 }
 
 // The byte of `count` trits whose values lie `stride` apart; missing ones are zero digits.

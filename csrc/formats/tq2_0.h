@@ -5,6 +5,7 @@
 
 #include <stdint.h>
 
+#include "formats/decoded_block.h"
 #include "formats/ternary.h"
 
 namespace pyllm {
@@ -15,13 +16,14 @@ struct BlockTQ2_0 {
 };
 static_assert(sizeof(BlockTQ2_0) == 66);
 
-static inline void dequantize(const BlockTQ2_0& block, float* y) {
-  const float d = half_to_float(block.d);
+static inline void decode(const BlockTQ2_0& block, DecodedBlock* out) {
+  out->d = half_to_float(block.d);
+  for (float& scale : out->scale) scale = 1.0f;
   for (int group = 0; group < 8; ++group) {
     const uint8_t* qs = block.qs + group / 4 * 32;
     const int shift = group % 4 * 2;
     for (int l = 0; l < 32; ++l) {
-      y[32 * group + l] = d * static_cast<float>(((qs[l] >> shift) & 3) - 1);
+      out->q[32 * group + l] = static_cast<int8_t>(((qs[l] >> shift) & 3) - 1);
     }
   }
 }

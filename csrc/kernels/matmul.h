@@ -64,6 +64,7 @@ static inline void store_sums(const MatmulTile& tile, const F32 (&sum)[R][T]) {
 // clang-format off
 #include "kernels/weights_superblock.h"
 #include "kernels/matmul_superblock.h"
+#include "kernels/matmul_decoded.h"
 #include "kernels/weights_block.h"
 #include "kernels/matmul_block.h"
 // clang-format on
@@ -96,8 +97,8 @@ static constexpr TokenKernels token_kernels() {
 // How a format is multiplied: few tokens straight from the packed tile; many a panel of columns at
 // a time, which stays in L1 and for most formats holds the weights unpacked.
 struct FormatKernels {
-  TileKernel stream;  // one token times kStreamTiles tiles
-  TokenKernels packed;
+  TileKernel stream;    // one token times kStreamTiles tiles; null: none
+  TokenKernels packed;  // none: always by panels
   TokenKernels panel;
   void (*unpack)(const uint8_t* tile, int64_t block, int64_t n_blocks, uint8_t* panel);  // or null
   int64_t block_elems;     // columns of a block
@@ -127,6 +128,20 @@ struct SuperblockFormat {
             256,
             1,
             SuperblockPanel<F>::kBytes};
+  }
+};
+
+template <int T>
+struct DecodedPanel {  // the same for every type
+  static void run(const MatmulTile& tile) {
+    multiply_superblocks<SuperblockPanel<DecodedQuants>, T>(tile);
+  }
+};
+template <int kType>
+struct DecodedFormat {
+  static constexpr FormatKernels kernels() {
+    constexpr int64_t kBytes = SuperblockPanel<DecodedQuants>::kBytes;
+    return {nullptr, {}, token_kernels<DecodedPanel>(), decode_panel<kType>, 256, 1, kBytes};
   }
 };
 
@@ -202,6 +217,24 @@ static const FormatKernels* kernels_for(int type) {
       return kernels_of<SuperblockFormat<Q5K>>();
     case kQ6_K:
       return kernels_of<SuperblockFormat<Q6K>>();
+    case kIQ1_S:
+      return kernels_of<DecodedFormat<kIQ1_S>>();
+    case kIQ1_M:
+      return kernels_of<DecodedFormat<kIQ1_M>>();
+    case kIQ2_XXS:
+      return kernels_of<DecodedFormat<kIQ2_XXS>>();
+    case kIQ2_XS:
+      return kernels_of<DecodedFormat<kIQ2_XS>>();
+    case kIQ2_S:
+      return kernels_of<DecodedFormat<kIQ2_S>>();
+    case kIQ3_XXS:
+      return kernels_of<DecodedFormat<kIQ3_XXS>>();
+    case kIQ3_S:
+      return kernels_of<DecodedFormat<kIQ3_S>>();
+    case kTQ1_0:
+      return kernels_of<DecodedFormat<kTQ1_0>>();
+    case kTQ2_0:
+      return kernels_of<DecodedFormat<kTQ2_0>>();
     default:
       return nullptr;
   }
@@ -273,12 +306,14 @@ static void matmul(const MatmulArgs* m) {
   const FormatKernels* format = kernels_for(m->w->type);
   if (format == nullptr) return matmul_decoded(m);
   int64_t tile = m->tile_begin;
-  for (; m->n_tokens == 1 && tile + kStreamTiles <= m->tile_end; tile += kStreamTiles)
+  const bool stream = m->n_tokens == 1 && format->stream != nullptr;
+  for (; stream && tile + kStreamTiles <= m->tile_end; tile += kStreamTiles)
     format->stream(tile_group(m, format->block_elems, tile, kStreamTiles));
   for (; tile < m->tile_end; tile += kTileGroup) {
     const int64_t n_tiles = m->tile_end - tile < kTileGroup ? m->tile_end - tile : kTileGroup;
     const MatmulTile group = tile_group(m, format->block_elems, tile, n_tiles);
-    if (m->n_tokens > kPackedTokens && format->panel_blocks > 0)
+    const bool few = m->n_tokens <= kPackedTokens && format->packed.at[0] != nullptr;
+    if (!few && format->panel_blocks > 0)
       multiply_panels(*format, group, m->n_tokens);
     else
       multiply_tokens(format->packed, group, m->n_tokens);

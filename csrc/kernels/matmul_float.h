@@ -1,5 +1,5 @@
-// F32, F16 and BF16 weights, and every type without a packed kernel, times float activations.
-// Included per instruction set.
+// F32, F16 and BF16 weights, and the types without integer kernels (NVFP4, Q1_0, Q2_0, Q8_1, Q8_K),
+// times float activations. Included per instruction set.
 //
 // Arithmetic of one output: y = fma(w[k], x[k], y) for ascending k, one accumulator.
 

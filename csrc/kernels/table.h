@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "formats/decoded_block.h"
+
 namespace pyllm {
 
 // Rows of a packed weight that share one tile: one SIMD lane per row on every instruction set.
@@ -147,10 +149,14 @@ struct ActLayout {
 };
 ActLayout act_layout(ActKind kind, int64_t cols, int64_t n_tokens);
 
-// For types without a packed kernel, whose tiles are 16 plain file rows: bytes of a row, and
+// For types without packed kernels, whose tiles are 16 plain file rows: bytes of a row, and
 // columns [k0, k0 + n) of one row as float (k0 a multiple of 256, n at most 256).
 int64_t packed_row_bytes(const PackedTensor& w);
 void decode_columns(int type, const uint8_t* row, int64_t k0, int64_t n, float* out);
+// Of those, the types with FormatInfo::decode_block: block `block` of each row of a tile, whose
+// rows have n_blocks.
+void decode_tile_block(int type, const uint8_t* tile, int64_t block, int64_t n_blocks,
+                       DecodedBlock (&rows)[kTileRows]);
 
 }  // namespace pyllm
 

@@ -263,7 +263,7 @@ def test_a_token_does_not_see_the_batch(fmt: Format, isa: str) -> None:
             assert np.array_equal(product(x[-n:], 2), whole[-n:]), n
 
 
-@pytest.mark.parametrize("name", ["Q8_0", "Q4_K", "F32", "IQ4_XS"])
+@pytest.mark.parametrize("name", ["Q8_0", "Q4_K", "F32", "IQ4_XS", "IQ2_XXS", "TQ1_0"])
 def test_a_bad_activation_shows_and_stays_in_its_row(name: str) -> None:
     rng = np.random.default_rng(12)
     fmt = next(f for f in FORMATS if f.name == name)

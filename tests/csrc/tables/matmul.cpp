@@ -1,6 +1,7 @@
 // Packing, activation quantization and matrix multiplication of every weight type.
 #include <algorithm>
 #include <cstdlib>
+#include <cstring>
 #include <new>
 
 #include "codebooks.h"
@@ -47,6 +48,9 @@ std::vector<int> scale_offsets(const std::string& name) {
   if (name == "Q6_K") return {208};
   if (name == "Q3_K") return {108};
   if (name == "Q2_K") return {80, 82};
+  if (name == "IQ1_M") return {};  // the nibbles of its scale lie apart
+  if (name == "TQ1_0") return {52};
+  if (name == "TQ2_0") return {64};
   return {0};
 }
 
@@ -131,8 +135,10 @@ void fill_codebooks(Random* random) {
   for (int i = 0; i < count; ++i) {
     const int64_t n = pyllm::codebook_size(formats[i].id);
     if (n == 0 || pyllm::codebook_is_set(formats[i].id)) continue;
+    const bool ternary = std::strncmp(formats[i].name, "IQ1", 3) == 0;
+    const int64_t largest = ternary ? 1 : 63;
     std::vector<int8_t> values(static_cast<size_t>(n));
-    for (int8_t& v : values) v = static_cast<int8_t>(random->below(3) - 1);
+    for (int8_t& v : values) v = static_cast<int8_t>(random->below(2 * largest + 1) - largest);
     pyllm::set_codebook(formats[i].id, values.data(), n);
   }
 }
