@@ -95,7 +95,7 @@ void for_chunks(ThreadPool& pool, int64_t n, int64_t chunk, Body body) {
 
 // A chunk size that gives each worker about four of them.
 inline int64_t even_chunk(const ThreadPool& pool, int64_t n) {
-  return std::max<int64_t>(1, n / (4 * pool.size()));
+  return std::max<int64_t>(1, n / (4 * pool.active()));
 }
 
 }  // namespace pyllm

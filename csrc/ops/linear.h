@@ -173,7 +173,7 @@ class Linear : public Op {
     int64_t chunk = step.pool.next_chunk(), first = 0;
     for (size_t i = 0; i < (silu_mul_ ? 1 : matrices_.size()); ++i) {
       const int64_t n_tiles = (matrices_[i].weight->tensor().rows + kTileRows - 1) / kTileRows;
-      const int64_t tiles = chunk_tiles(matrices_[i], n_tiles, n_tokens, step.pool.size());
+      const int64_t tiles = chunk_tiles(matrices_[i], n_tiles, n_tokens, step.pool.active());
       const int64_t n_chunks = (n_tiles + tiles - 1) / tiles;
       for (; chunk < first + n_chunks; chunk = step.pool.next_chunk()) {
         const int64_t begin = (chunk - first) * tiles;
