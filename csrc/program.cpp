@@ -56,8 +56,8 @@ Threads checked(Threads threads) {
   return threads;
 }
 
-// Values that hold what their op wrote: an op may read only these, and writing one ends those it
-// covers.
+// Values that hold what their op wrote: an op may read only these, and writing
+// one ends those it covers.
 class LiveValues {
  public:
   explicit LiveValues(const Limits& limits) : limits_(limits) {}
@@ -125,6 +125,11 @@ void Program::build_ops(const std::vector<OpSpec>& ops) {
   result_ = ops.back().outputs.back();
   has_logits_ =
       limits_.n_vocab > 0 && result_.rows == RowClass::kRows && result_.width == limits_.n_vocab;
+  has_maxima_ = has_logits_ && ops.back().name == "linear";
+  if (has_maxima_) {
+    const int64_t n_tiles = (result_.width + kTileRows - 1) / kTileRows;
+    logit_maxima_ = Buffer(static_cast<size_t>(limits_.max_rows * n_tiles) * sizeof(float));
+  }
 }
 
 void Program::collect_weights(const OpSpec& op) {
@@ -191,7 +196,9 @@ StepContext Program::begin_step(const StepRequest& request) {
           build_.worker_bytes,
           partials_.as<float>(),
           build_.rope_tables,
-          build_.attention_plans};
+          build_.attention_plans,
+          result_,
+          has_maxima_ ? logit_maxima_.as<float>() : nullptr};
 }
 
 void Program::step(const StepRequest& request) {
@@ -245,8 +252,9 @@ void Program::work(const StepContext& step, const StepRequest& request, int work
 void Program::sample_rows(const StepContext& step, const StepRequest& request, int worker) {
   if (!has_logits_) return;
   for_chunks(step.pool, step.shape.n_rows, 1, [&](int64_t row, int64_t) {
-    samplers_[static_cast<size_t>(worker)].sample(step.row(result_, row), row, request.history,
-                                                  request.bias, &columns_);
+    samplers_[static_cast<size_t>(worker)].sample(step.row(result_, row),
+                                                  step.tile_maxima(result_, row), row,
+                                                  request.history, request.bias, &columns_);
   });
 }
 

@@ -93,9 +93,11 @@ class Program {
   std::unique_ptr<PackAhead> ahead_;
   Value result_{};
   bool has_logits_ = false;
+  bool has_maxima_ = false;  // the op that writes the logits leaves their maxima
 
   Columns columns_;
   Buffer arena_, activations_, worker_scratch_, partials_;
+  Buffer logit_maxima_;            // [max_rows][n_vocab / 16]
   std::vector<Sampler> samplers_;  // one per worker
   std::vector<int32_t> token_seqs_;
   std::vector<int32_t> block_writers_;  // scratch of check_columns

@@ -249,6 +249,8 @@ class Linear : public Op {
       } else {
         std::copy(y, y + n, out);
       }
+      if (float* maxima = step.tile_maxima(out_[i], first_token + t))
+        kernels().tile_max(out, n, maxima + first_row / kTileRows);
     }
   }
 
