@@ -241,6 +241,7 @@ class Linear : public Op {
     const int64_t n = std::min(width, out_[i].width - first_row);
     for (int64_t t = 0; t < n_tokens; ++t, y += width) {
       float* out = step.row(out_[i], first_token + t) + first_row;
+      const float* written = out;
       if (silu_mul_) {
         kernels().silu_mul(y, y + kScratchFloats, out, n);
       } else if (has_residual_) {
@@ -248,9 +249,10 @@ class Linear : public Op {
         for (int64_t row = 0; row < n; ++row) out[row] = y[row] + residual[row];
       } else {
         std::copy(y, y + n, out);
+        written = y;  // loads from out would wait until its stores are done
       }
       if (float* maxima = step.tile_maxima(out_[i], first_token + t))
-        kernels().tile_max(out, n, maxima + first_row / kTileRows);
+        kernels().tile_max(written, n, maxima + first_row / kTileRows);
     }
   }
 

@@ -1,4 +1,6 @@
 // The functions of a table that work on rows of floats.
+#include <algorithm>
+
 #include "compare.h"
 #include "samples.h"
 
