@@ -23,12 +23,11 @@ AttentionPlan::AttentionPlan(int64_t n_heads_, int64_t n_kv_heads_, int64_t max_
       max_tiles_(ceil_div(limits.max_tokens * group, kAttentionRows) + limits.max_seqs),
       n_partials_(std::min(kMaxPartials,
                            kSplitSequences * n_heads * ceil_div(max_context, kAttentionChunk))) {
-  set_workers(n_workers);
+  reserve_for(n_workers);
 }
 
 // A tile is split only into items above the target cost, of which there are 8 per worker.
-void AttentionPlan::set_workers(int n_workers) {
-  n_workers_ = n_workers;
+void AttentionPlan::reserve_for(int n_workers) {
   const int64_t max_split_items = 2 * kItemsPerWorker * n_workers;
   const auto max_splits = static_cast<size_t>(std::min(max_tiles_, max_split_items / 2));
   items_.reserve(static_cast<size_t>(max_tiles_ + max_split_items));
@@ -46,7 +45,7 @@ static int64_t item_cost(const AttentionItem& item) {
   return tile_cost(item.row_end - item.row_begin, item.chunk_end - item.chunk_begin);
 }
 
-void AttentionPlan::build(const Columns& c, const StepShape& shape) {
+void AttentionPlan::build(const Columns& c, const StepShape& shape, int n_workers) {
   items_.clear();
   splits_.clear();
   used_partials_ = 0;
@@ -70,7 +69,7 @@ void AttentionPlan::build(const Columns& c, const StepShape& shape) {
   for_each_tile([&](int32_t, int32_t begin, int32_t end, int32_t n_chunks) {
     total += tile_cost(end - begin, n_chunks) * n_kv_heads;
   });
-  const int64_t target = n_workers_ == 1 ? total : total / (kItemsPerWorker * n_workers_);
+  const int64_t target = n_workers == 1 ? total : total / (kItemsPerWorker * n_workers);
   for_each_tile([&](int32_t seq, int32_t begin, int32_t end, int32_t n_chunks) {
     add_tile(seq, begin, end, n_chunks, target);
   });

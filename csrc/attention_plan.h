@@ -39,10 +39,11 @@ class AttentionPlan {
   int64_t n_heads, n_kv_heads, group;
   int64_t n_partials() const { return n_partials_; }  // capacity, one for each split row and chunk
 
-  void set_workers(int n_workers);
+  // Room for plans of up to `n_workers`.
+  void reserve_for(int n_workers);
 
   // Allocates nothing.
-  void build(const Columns& columns, const StepShape& shape);
+  void build(const Columns& columns, const StepShape& shape, int n_workers);
   const std::vector<AttentionItem>& items() const { return items_; }  // the longest first
   const std::vector<AttentionSplit>& splits() const { return splits_; }
 
@@ -57,7 +58,6 @@ class AttentionPlan {
   void add_tile(int32_t seq, int32_t row_begin, int32_t row_end, int32_t n_chunks,
                 int64_t target_cost);
 
-  int n_workers_ = 0;
   int64_t max_tiles_;
   int64_t n_partials_;
   int64_t used_partials_ = 0;

@@ -350,13 +350,15 @@ PYBIND11_MODULE(_core, m) {
                       "A compiled model: ops over one arena, run by all threads once per step.")
       .def(py::init([](const py::typing::List<py::typing::Dict<py::str, py::object>>& ops,
                        const std::optional<std::shared_ptr<KVPool>>& kv,
-                       const py::typing::Dict<py::str, py::int_>& limits, int threads) {
+                       const py::typing::Dict<py::str, py::int_>& limits, int threads,
+                       std::optional<int> threads_batch) {
              std::vector<OpSpec> specs;
              for (const auto& op : ops) specs.push_back(to_op(op.cast<py::dict>()));
              return std::make_unique<Program>(specs, kv.value_or(nullptr), to_limits(limits),
-                                              threads);
+                                              Threads{threads, threads_batch.value_or(threads)});
            }),
            py::arg("ops"), py::arg("kv"), py::arg("limits"), py::arg("threads"),
+           py::arg("threads_batch") = py::none(),
            "Check everything and allocate; ValueError names the op and what does not fit.")
       .def_property_readonly("columns", &columns, "NumPy views of what a step reads and writes.")
       .def("step", &step, py::arg("n_tokens"), py::arg("n_seqs"), py::arg("n_rows"),
@@ -371,9 +373,15 @@ PYBIND11_MODULE(_core, m) {
            "(op index, name, nanoseconds, bytes, multiply-adds) of the last profiled step.")
       .def("read", &read, py::arg("value"), py::arg("n_rows"),
            "Copy of a value's first rows (for tests).")
-      .def_property_readonly("threads", &Program::threads)
-      .def("set_threads", &Program::set_threads, py::arg("n"),
-           py::call_guard<py::gil_scoped_release>());
+      .def_property_readonly("threads", [](const Program& p) { return p.threads().decode; })
+      .def_property_readonly("threads_batch", [](const Program& p) { return p.threads().prefill; })
+      .def(
+          "set_threads",
+          [](Program& p, int n, std::optional<int> n_batch) {
+            p.set_threads({n, n_batch.value_or(n)});
+          },
+          py::arg("n"), py::arg("n_batch") = py::none(), py::call_guard<py::gil_scoped_release>(),
+          "Workers of steps in which every sequence brings one token, and of other steps.");
 }
 
 }  // namespace pyllm

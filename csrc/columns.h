@@ -62,7 +62,8 @@ struct Columns {
   // Results, one entry per R row. The program fills.
   std::vector<int32_t> sampled,
       status;                       // status 1: the logits were not finite, nothing was sampled
-  std::vector<float> logprob;       // of the sampled token, from the unmodified logits
+  std::vector<float> logprob;       // of the sampled token, from the unmodified logits; NaN when
+                                    // n_logprobs is -1
   std::vector<int32_t> top_ids;     // [max_rows][20], -1 past n_logprobs
   std::vector<float> top_logprobs;  // [max_rows][20]
 };

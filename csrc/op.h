@@ -55,6 +55,8 @@ struct StepContext {
   float* partials;  // attention results of single chunks, before they are merged
   const std::vector<RopeTable>& rope_tables;
   const std::vector<AttentionPlan>& attention_plans;
+  Value logits;
+  float* logit_maxima;  // null unless the op that writes the logits leaves them
 
   int64_t n_rows(RowClass rows) const {
     return rows == RowClass::kTokens ? shape.n_tokens : shape.n_rows;
@@ -66,6 +68,12 @@ struct StepContext {
   // KV block that holds tokens index * block_size … of a sequence.
   int64_t block(int64_t seq, int64_t index) const {
     return columns.block_tables[static_cast<size_t>(seq * limits.max_blocks + index)];
+  }
+  // Where an op leaves the maxima of 16 elements each when row `index` of `value` are logits, else
+  // null.
+  float* tile_maxima(const Value& value, int64_t index) const {
+    if (logit_maxima == nullptr || !(value == logits)) return nullptr;
+    return logit_maxima + index * ((value.width + kTileRows - 1) / kTileRows);
   }
   uint8_t* scratch(int worker) const { return worker_scratch + worker * worker_bytes; }
 };
@@ -95,7 +103,7 @@ void for_chunks(ThreadPool& pool, int64_t n, int64_t chunk, Body body) {
 
 // A chunk size that gives each worker about four of them.
 inline int64_t even_chunk(const ThreadPool& pool, int64_t n) {
-  return std::max<int64_t>(1, n / (4 * pool.size()));
+  return std::max<int64_t>(1, n / (4 * pool.active()));
 }
 
 }  // namespace pyllm

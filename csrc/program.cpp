@@ -50,8 +50,14 @@ const Limits& checked(const Limits& limits) {
   return limits;
 }
 
-// Values that hold what their op wrote: an op may read only these, and writing one ends those it
-// covers.
+Threads checked(Threads threads) {
+  ThreadPool::check_size(threads.decode);
+  ThreadPool::check_size(threads.prefill);
+  return threads;
+}
+
+// Values that hold what their op wrote: an op may read only these, and writing
+// one ends those it covers.
 class LiveValues {
  public:
   explicit LiveValues(const Limits& limits) : limits_(limits) {}
@@ -83,11 +89,12 @@ class LiveValues {
 }  // namespace
 
 Program::Program(const std::vector<OpSpec>& ops, std::shared_ptr<const KVPool> kv,
-                 const Limits& limits, int threads)
+                 const Limits& limits, Threads threads)
     : limits_(checked(limits)),
       kv_(std::move(kv)),
-      pool_(std::make_unique<ThreadPool>(threads)),
-      build_{limits_, kv_.get(), threads, {}, {}, kMaxSize - 1},
+      threads_(checked(threads)),
+      pool_(std::make_unique<ThreadPool>(threads.most())),
+      build_{limits_, kv_.get(), threads.most(), {}, {}, kMaxSize - 1},
       columns_(limits_),
       arena_(static_cast<size_t>(limits_.arena_floats) * sizeof(float)),
       token_seqs_(static_cast<size_t>(limits_.max_tokens)),
@@ -118,6 +125,11 @@ void Program::build_ops(const std::vector<OpSpec>& ops) {
   result_ = ops.back().outputs.back();
   has_logits_ =
       limits_.n_vocab > 0 && result_.rows == RowClass::kRows && result_.width == limits_.n_vocab;
+  has_maxima_ = has_logits_ && ops.back().name == "linear";
+  if (has_maxima_) {
+    const int64_t n_tiles = (result_.width + kTileRows - 1) / kTileRows;
+    logit_maxima_ = Buffer(static_cast<size_t>(limits_.max_rows * n_tiles) * sizeof(float));
+  }
 }
 
 void Program::collect_weights(const OpSpec& op) {
@@ -144,13 +156,19 @@ void Program::allocate_for_workers() {
   for (int i = 0; has_logits_ && i < pool_->size(); ++i) samplers_.emplace_back(limits_.n_vocab);
 }
 
-void Program::set_threads(int n_threads) {
+void Program::set_threads(Threads threads) {
   const std::lock_guard lock(running_);
-  if (n_threads == pool_->size()) return;
-  pool_ = std::make_unique<ThreadPool>(n_threads);
-  build_.n_workers = n_threads;
-  for (AttentionPlan& plan : build_.attention_plans) plan.set_workers(n_threads);
+  const bool same_team = checked(threads).most() == pool_->size();
+  if (!same_team) pool_ = std::make_unique<ThreadPool>(threads.most());
+  threads_ = threads;
+  if (same_team) return;
+  build_.n_workers = threads.most();
+  for (AttentionPlan& plan : build_.attention_plans) plan.reserve_for(threads.most());
   allocate_for_workers();
+}
+
+int Program::workers_of(const StepShape& shape) const {
+  return shape.n_tokens == shape.n_seqs ? threads_.decode : threads_.prefill;
 }
 
 void Program::check(const StepRequest& request) {
@@ -165,7 +183,8 @@ StepContext Program::begin_step(const StepRequest& request) {
     std::fill(token_seqs_.begin() + columns_.seq_starts[s],
               token_seqs_.begin() + columns_.seq_starts[s + 1], static_cast<int32_t>(seq));
   }
-  for (AttentionPlan& plan : build_.attention_plans) plan.build(columns_, request.shape);
+  for (AttentionPlan& plan : build_.attention_plans)
+    plan.build(columns_, request.shape, workers_of(request.shape));
   return {request.shape,
           columns_,
           limits_,
@@ -177,7 +196,9 @@ StepContext Program::begin_step(const StepRequest& request) {
           build_.worker_bytes,
           partials_.as<float>(),
           build_.rope_tables,
-          build_.attention_plans};
+          build_.attention_plans,
+          result_,
+          has_maxima_ ? logit_maxima_.as<float>() : nullptr};
 }
 
 void Program::step(const StepRequest& request) {
@@ -196,7 +217,7 @@ void Program::step(const StepRequest& request) {
         const Job& j = *static_cast<Job*>(job_pointer);
         j.program->work(j.step, j.request, worker);
       },
-      &job);
+      &job, workers_of(request.shape));
   for (const auto& file : files_) file->check();
 }
 
@@ -231,8 +252,9 @@ void Program::work(const StepContext& step, const StepRequest& request, int work
 void Program::sample_rows(const StepContext& step, const StepRequest& request, int worker) {
   if (!has_logits_) return;
   for_chunks(step.pool, step.shape.n_rows, 1, [&](int64_t row, int64_t) {
-    samplers_[static_cast<size_t>(worker)].sample(step.row(result_, row), row, request.history,
-                                                  request.bias, &columns_);
+    samplers_[static_cast<size_t>(worker)].sample(step.row(result_, row),
+                                                  step.tile_maxima(result_, row), row,
+                                                  request.history, request.bias, &columns_);
   });
 }
 

@@ -2,6 +2,7 @@
 #ifndef PYLLM_CSRC_PROGRAM_H_
 #define PYLLM_CSRC_PROGRAM_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -23,6 +24,13 @@ struct StepRequest {
   bool profile = false;
 };
 
+// Workers of a step: steps in which every sequence brings one token wait for memory, others
+// compute.
+struct Threads {
+  int decode, prefill;
+  int most() const { return std::max(decode, prefill); }
+};
+
 // What one op of a profiled step took.
 struct OpProfile {
   int64_t index;
@@ -35,7 +43,7 @@ class Program {
   // Checks every buffer, weight shape and attribute; throws std::invalid_argument naming the op.
   // kv may be null for a program without attention.
   Program(const std::vector<OpSpec>& ops, std::shared_ptr<const KVPool> kv, const Limits& limits,
-          int threads);
+          Threads threads);
   ~Program();
 
   // Runs the ops over the columns, then samples the R rows when the last op wrote logits.
@@ -56,8 +64,8 @@ class Program {
   // Copy of the first n_rows rows of a value; throws std::invalid_argument outside the arena.
   std::vector<float> read(const Value& value, int64_t n_rows);
 
-  int threads() const { return pool_->size(); }
-  void set_threads(int n_threads);
+  Threads threads() const { return threads_; }
+  void set_threads(Threads threads);
 
  private:
   struct NamedOp {
@@ -69,12 +77,14 @@ class Program {
   void collect_weights(const OpSpec& op);
   void allocate_for_workers();
   void check(const StepRequest& request);
+  int workers_of(const StepShape& shape) const;
   StepContext begin_step(const StepRequest& request);
   void work(const StepContext& step, const StepRequest& request, int worker);
   void sample_rows(const StepContext& step, const StepRequest& request, int worker);
 
   const Limits limits_;
   const std::shared_ptr<const KVPool> kv_;
+  Threads threads_;
   std::unique_ptr<ThreadPool> pool_;
   BuildContext build_;
   std::vector<NamedOp> ops_;
@@ -83,9 +93,11 @@ class Program {
   std::unique_ptr<PackAhead> ahead_;
   Value result_{};
   bool has_logits_ = false;
+  bool has_maxima_ = false;  // the op that writes the logits leaves their maxima
 
   Columns columns_;
   Buffer arena_, activations_, worker_scratch_, partials_;
+  Buffer logit_maxima_;            // [max_rows][n_vocab / 16]
   std::vector<Sampler> samplers_;  // one per worker
   std::vector<int32_t> token_seqs_;
   std::vector<int32_t> block_writers_;  // scratch of check_columns

@@ -12,16 +12,17 @@ namespace pyllm {
 namespace {
 
 constexpr float kInf = std::numeric_limits<float>::infinity();
-constexpr int64_t kBlock = 64;  // elements under one block maximum
+constexpr int64_t kBlock = 4 * kTileRows;  // elements under one block maximum: few enough to sort
 // What top_p and min_p try first.
 constexpr int64_t kFewCandidates = 128, kMoreCandidates = 1024;
 constexpr double kAll = std::numeric_limits<double>::infinity();  // a mass no row reaches
 constexpr float kLowest = std::numeric_limits<float>::lowest();
 
 int64_t n_blocks(int64_t n) { return (n + kBlock - 1) / kBlock; }
+int64_t n_tiles(int64_t n) { return (n + kTileRows - 1) / kTileRows; }
 
 size_t scratch_bytes(int64_t n_vocab) {
-  return static_cast<size_t>(n_vocab * 16 + n_blocks(n_vocab) * 4);
+  return static_cast<size_t>(n_vocab * 16 + n_blocks(n_vocab) * 4 + n_tiles(n_vocab) * 8);
 }
 
 }  // namespace
@@ -32,32 +33,35 @@ Sampler::Sampler(int64_t n_vocab)
       adjusted_(memory_.as<float>()),
       terms_(adjusted_ + n_vocab),
       block_maxima_(terms_ + 3 * n_vocab),
+      tile_maxima_(block_maxima_ + n_blocks(n_vocab)),
+      adjusted_maxima_(tile_maxima_ + n_tiles(n_vocab)),
       candidates_(reinterpret_cast<Candidate*>(terms_ + n_vocab)) {}
 
-void Sampler::sample(const float* logits, int64_t row, const History& history,
-                     const LogitBias& bias, Columns* columns) {
+void Sampler::sample(const float* logits, const float* tile_maxima, int64_t row,
+                     const History& history, const LogitBias& bias, Columns* columns) {
   const auto r = static_cast<size_t>(row);
   columns->sampled[r] = -1;
   columns->logprob[r] = std::numeric_limits<float>::quiet_NaN();
   columns->status[r] = 1;
   std::fill_n(columns->top_ids.begin() + row * kMaxLogprobs, kMaxLogprobs, -1);
   std::fill_n(columns->top_logprobs.begin() + row * kMaxLogprobs, kMaxLogprobs, -kInf);
+  if (tile_maxima == nullptr) {
+    kernels().tile_max(logits, n_vocab_, tile_maxima_);
+    tile_maxima = tile_maxima_;
+  }
   bool finite = false;
-  const float max = kernels().row_max(logits, n_vocab_, &finite);
+  const float max = kernels().row_max(tile_maxima, n_tiles(n_vocab_), &finite);
   if (!finite) return;
-  const float* adjusted = adjust(logits, row, history, bias, *columns);
-  bool ignored = false;
-  const float adjusted_max =
-      adjusted == logits ? max : kernels().row_max(adjusted, n_vocab_, &ignored);
-  columns->sampled[r] = choose(adjusted, adjusted_max, row, *columns);
+  const Scores raw{logits, tile_maxima, max};
+  columns->sampled[r] = choose(adjust(raw, row, history, bias, *columns), row, *columns);
   if (columns->sampled[r] < 0) return;  // the bias forbids every token
   columns->status[r] = 0;
-  report(logits, max, row, columns);
+  if (columns->n_logprobs[r] >= 0) report(raw, row, columns);
 }
 
 // The logits themselves when the row has neither penalties nor bias, else a changed copy.
-const float* Sampler::adjust(const float* logits, int64_t row, const History& history,
-                             const LogitBias& bias, const Columns& columns) {
+Sampler::Scores Sampler::adjust(const Scores& logits, int64_t row, const History& history,
+                                const LogitBias& bias, const Columns& columns) {
   const auto r = static_cast<size_t>(row);
   const float repetition = columns.repetition_penalty[r];
   const float frequency = columns.frequency_penalty[r], presence = columns.presence_penalty[r];
@@ -66,7 +70,8 @@ const float* Sampler::adjust(const float* logits, int64_t row, const History& hi
                          (repetition != 1.0f || frequency != 0.0f || presence != 0.0f);
   const bool biased = bias.offsets != nullptr && bias.offsets[row] < bias.offsets[row + 1];
   if (!penalised && !biased) return logits;
-  std::copy(logits, logits + n_vocab_, adjusted_);
+  std::copy(logits.values, logits.values + n_vocab_, adjusted_);
+  std::copy(logits.tile_maxima, logits.tile_maxima + n_tiles(n_vocab_), adjusted_maxima_);
   for (int64_t i = penalised ? history.offsets[row] : 0; penalised && i < history.offsets[row + 1];
        ++i) {
     float& logit = adjusted_[history.tokens[i]];
@@ -77,22 +82,35 @@ const float* Sampler::adjust(const float* logits, int64_t row, const History& hi
   for (int64_t i = biased ? bias.offsets[row] : 0; biased && i < bias.offsets[row + 1]; ++i) {
     adjusted_[bias.tokens[i]] += bias.values[i];
   }
-  return adjusted_;
+  for (int64_t i = penalised ? history.offsets[row] : 0; penalised && i < history.offsets[row + 1];
+       ++i) {
+    refresh_tile(history.tokens[i]);
+  }
+  for (int64_t i = biased ? bias.offsets[row] : 0; biased && i < bias.offsets[row + 1]; ++i) {
+    refresh_tile(bias.tokens[i]);
+  }
+  bool ignored = false;  // a bias may be -infinity
+  const float max = kernels().row_max(adjusted_maxima_, n_tiles(n_vocab_), &ignored);
+  return {adjusted_, adjusted_maxima_, max};
+}
+
+void Sampler::refresh_tile(int64_t token) {
+  const int64_t tile = token / kTileRows;
+  const float* begin = adjusted_ + tile * kTileRows;
+  const float* end = adjusted_ + std::min((tile + 1) * kTileRows, n_vocab_);
+  adjusted_maxima_[tile] = *std::max_element(begin, end);
 }
 
 // -1 when no token is possible.
-int32_t Sampler::choose(const float* logits, float max, int64_t row, const Columns& columns) {
+int32_t Sampler::choose(const Scores& scores, int64_t row, const Columns& columns) {
   const auto r = static_cast<size_t>(row);
   const float temperature = columns.temperature[r];
-  if (temperature == 0.0f) {
-    const float* best = std::find(logits, logits + n_vocab_, max);  // the lowest id wins ties
-    return best == logits + n_vocab_ ? -1 : static_cast<int32_t>(best - logits);
-  }
+  if (temperature == 0.0f) return best(scores);
   const float scale = std::min(1.0f / temperature, std::numeric_limits<float>::max());
   const double u = uniform(columns.seed[r], static_cast<uint64_t>(columns.rng_position[r]));
   const bool truncated = columns.top_k[r] > 0 || columns.top_p[r] < 1.0f || columns.min_p[r] > 0.0f;
-  if (!truncated) return draw_any(logits, max, scale, u);
-  const int64_t n = truncate(logits, max, scale, row, columns);
+  if (!truncated) return draw_any(scores, scale, u);
+  const int64_t n = truncate(scores, scale, row, columns);
   double total = 0.0, reached = 0.0;
   for (int64_t i = 0; i < n; ++i) total += terms_[i];
   for (int64_t i = 0; i < n; ++i) {
@@ -102,14 +120,25 @@ int32_t Sampler::choose(const float* logits, float max, int64_t row, const Colum
   return -1;
 }
 
+// The token with the largest score, of several the one with the lowest id; -1 when all are
+// -infinity.
+int32_t Sampler::best(const Scores& scores) const {
+  const float* tiles_end = scores.tile_maxima + n_tiles(n_vocab_);
+  const float* tile = std::find(scores.tile_maxima, tiles_end, scores.max);
+  if (tile == tiles_end) return -1;
+  const float* begin = scores.values + (tile - scores.tile_maxima) * kTileRows;
+  const float* found = std::find(begin, scores.values + n_vocab_, scores.max);
+  return static_cast<int32_t>(found - scores.values);
+}
+
 // A draw from the whole vocabulary, cumulated in the order of ids.
-int32_t Sampler::draw_any(const float* logits, float max, float scale, double u) {
-  kernels().exp_sum(logits, n_vocab_, max, scale, terms_);
+int32_t Sampler::draw_any(const Scores& scores, float scale, double u) {
+  kernels().exp_sum(scores.values, n_vocab_, scores.max, scale, terms_);
   double total = 0.0, reached = 0.0;
   for (int64_t i = 0; i < n_vocab_; ++i) total += terms_[i];
   int32_t last = -1;
   for (int64_t i = 0; i < n_vocab_; ++i) {
-    if (logits[i] == -kInf) continue;
+    if (scores.values[i] == -kInf) continue;
     last = static_cast<int32_t>(i);
     reached += terms_[i];
     if (reached > u * total) break;
@@ -121,16 +150,16 @@ int32_t Sampler::draw_any(const float* logits, float max, float scale, double u)
 // -infinity). k blocks hold an element at least as large as the k-th largest block maximum, so
 // nothing below that maximum can be among the k best: for k = 40 of 128k it leaves about 50 tokens
 // to sort.
-int64_t Sampler::collect_top(const float* logits, int64_t k) {
+int64_t Sampler::collect_top(const Scores& scores, int64_t k) {
   const int64_t blocks = n_blocks(n_vocab_);
-  kernels().block_max(logits, n_vocab_, block_maxima_);
+  fill_block_maxima(scores);
   float least = kLowest;
   if (k < blocks) {
     std::copy(block_maxima_, block_maxima_ + blocks, terms_);
     std::nth_element(terms_, terms_ + k - 1, terms_ + blocks, std::greater<>());
     least = std::max(least, terms_[k - 1]);
   }
-  int64_t n = collect_from(logits, least);
+  int64_t n = collect_from(scores, least);
   if (n > k) {
     std::nth_element(candidates_, candidates_ + k, candidates_ + n, is_better);
     n = k;
@@ -140,7 +169,8 @@ int64_t Sampler::collect_top(const float* logits, int64_t k) {
 }
 
 // All tokens whose logit is at least `least`, in no order; block_maxima_ must be filled.
-int64_t Sampler::collect_from(const float* logits, float least) {
+int64_t Sampler::collect_from(const Scores& scores, float least) {
+  const float* logits = scores.values;
   int64_t n = 0;
   for (int64_t b = 0; b < n_blocks(n_vocab_); ++b) {
     if (block_maxima_[b] < least) continue;
@@ -152,15 +182,26 @@ int64_t Sampler::collect_from(const float* logits, float least) {
   return n;
 }
 
+void Sampler::fill_block_maxima(const Scores& scores) {
+  constexpr int64_t kTiles = kBlock / kTileRows;
+  const int64_t tiles = n_tiles(n_vocab_);
+  for (int64_t b = 0; b < n_blocks(n_vocab_); ++b) {
+    float& largest = block_maxima_[b] = scores.tile_maxima[kTiles * b];
+    for (int64_t tile = kTiles * b + 1; tile < std::min(kTiles * (b + 1), tiles); ++tile) {
+      largest = std::max(largest, scores.tile_maxima[tile]);
+    }
+  }
+}
+
 // A logit above which the tokens together weigh about `mass`, without sorting: weights are added up
 // in 1,024 steps of 1/32 below the maximum. Only a hint; rounding may leave it a little short.
-float Sampler::mass_floor(const float* logits, float max, float scale, double mass) {
+float Sampler::mass_floor(const Scores& scores, float scale, double mass) {
   constexpr int kSteps = 1024;
   constexpr float kStepsPerUnit = 32.0f;
   double weights[kSteps] = {};
-  kernels().exp_sum(logits, n_vocab_, max, scale, terms_);
+  kernels().exp_sum(scores.values, n_vocab_, scores.max, scale, terms_);
   for (int64_t i = 0; i < n_vocab_; ++i) {
-    const float below = (max - logits[i]) * scale * kStepsPerUnit;
+    const float below = (scores.max - scores.values[i]) * scale * kStepsPerUnit;
     weights[below < kSteps - 1 ? static_cast<int>(below) : kSteps - 1] += terms_[i];
   }
   int step = 0;
@@ -168,35 +209,35 @@ float Sampler::mass_floor(const float* logits, float max, float scale, double ma
     reached += weights[step + 1];
   }
   if (step >= kSteps - 2) return kLowest;
-  return max - static_cast<float>(step + 2) / kStepsPerUnit / scale;
+  return scores.max - static_cast<float>(step + 2) / kStepsPerUnit / scale;
 }
 
 // Applies top_k, top_p and min_p: candidates_[0 .. n) and terms_[0 .. n) are what may be drawn.
 // Without top_k the best 128 and 1,024 tokens are tried first, then as many as the mass asks for.
-int64_t Sampler::truncate(const float* logits, float max, float scale, int64_t row,
-                          const Columns& columns) {
+int64_t Sampler::truncate(const Scores& scores, float scale, int64_t row, const Columns& columns) {
   const auto r = static_cast<size_t>(row);
+  const float max = scores.max;
   const double top_p = columns.top_p[r];
   const float min_p = columns.min_p[r];
   if (columns.top_k[r] > 0 && columns.top_k[r] < n_vocab_) {
-    const int64_t n = collect_top(logits, columns.top_k[r]);
+    const int64_t n = collect_top(scores, columns.top_k[r]);
     const double total = weigh_candidates(n, max, scale);
     return count_kept(n, top_p < 1.0 ? top_p * total : kAll, min_p);
   }
   double mass = kAll;
-  if (top_p < 1.0) mass = top_p * kernels().exp_sum(logits, n_vocab_, max, scale, nullptr);
+  if (top_p < 1.0) mass = top_p * kernels().exp_sum(scores.values, n_vocab_, max, scale, nullptr);
   for (const int64_t k : {kFewCandidates, kMoreCandidates}) {
     if (k >= n_vocab_) break;
-    const int64_t n = collect_top(logits, k);
+    const int64_t n = collect_top(scores, k);
     weigh_candidates(n, max, scale);
     const int64_t kept = count_kept(n, mass, min_p);
     if (kept < n) return kept;
   }
-  kernels().block_max(logits, n_vocab_, block_maxima_);
-  float least = top_p < 1.0 ? mass_floor(logits, max, scale, mass) : kLowest;
+  fill_block_maxima(scores);
+  float least = top_p < 1.0 ? mass_floor(scores, scale, mass) : kLowest;
   if (min_p > 0.0f) least = std::max(least, max + (std::log(min_p) - 0.1f) / scale);
   for (;; least = kLowest) {
-    const int64_t n = collect_from(logits, least);
+    const int64_t n = collect_from(scores, least);
     std::sort(candidates_, candidates_ + n, is_better);
     weigh_candidates(n, max, scale);
     const int64_t kept = count_kept(n, mass, min_p);
@@ -221,12 +262,14 @@ int64_t Sampler::count_kept(int64_t n, double mass, float min_p) const {
 }
 
 // Log probabilities of the sampled token and of the best n_logprobs tokens.
-void Sampler::report(const float* logits, float max, int64_t row, Columns* columns) {
+void Sampler::report(const Scores& logits, int64_t row, Columns* columns) {
   const auto r = static_cast<size_t>(row);
+  const float max = logits.max;
   const double log_sum =
-      max + std::log(static_cast<double>(kernels().exp_sum(logits, n_vocab_, max, 1.0f, nullptr)));
-  columns->logprob[r] = static_cast<float>(logits[columns->sampled[r]] - log_sum);
-  if (columns->n_logprobs[r] <= 0) return;
+      max +
+      std::log(static_cast<double>(kernels().exp_sum(logits.values, n_vocab_, max, 1.0f, nullptr)));
+  columns->logprob[r] = static_cast<float>(logits.values[columns->sampled[r]] - log_sum);
+  if (columns->n_logprobs[r] == 0) return;
   const int64_t n = collect_top(logits, std::min<int64_t>(columns->n_logprobs[r], n_vocab_));
   for (int64_t i = 0; i < n; ++i) {
     columns->top_ids[static_cast<size_t>(row * kMaxLogprobs + i)] = candidates_[i].id;

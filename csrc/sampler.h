@@ -18,8 +18,10 @@ class Sampler {
   explicit Sampler(int64_t n_vocab);
 
   // Fills row `row` of the result columns. One call at a time per Sampler; allocates nothing.
-  void sample(const float* logits, int64_t row, const History& history, const LogitBias& bias,
-              Columns* columns);
+  // tile_maxima [n_vocab / 16] is what kernels().tile_max says of the logits, null when nobody has
+  // asked it: greedy rows then read little else, the others the tiles of their best tokens.
+  void sample(const float* logits, const float* tile_maxima, int64_t row, const History& history,
+              const LogitBias& bias, Columns* columns);
 
  private:
   struct Candidate {
@@ -30,25 +32,36 @@ class Sampler {
     return a.logit > b.logit || (a.logit == b.logit && a.id < b.id);  // the lowest id wins ties
   }
 
-  const float* adjust(const float* logits, int64_t row, const History& history,
-                      const LogitBias& bias, const Columns& columns);
-  int32_t choose(const float* logits, float max, int64_t row, const Columns& columns);
-  int32_t draw_any(const float* logits, float max, float scale, double u);
-  int64_t collect_top(const float* logits, int64_t k);
-  int64_t collect_from(const float* logits, float least);
-  float mass_floor(const float* logits, float max, float scale, double mass);
+  // Logits of a row, or what penalties and bias made of them.
+  struct Scores {
+    const float* values;       // [n_vocab]
+    const float* tile_maxima;  // [n_vocab / 16]
+    float max;
+  };
+
+  Scores adjust(const Scores& logits, int64_t row, const History& history, const LogitBias& bias,
+                const Columns& columns);
+  void refresh_tile(int64_t token);
+  int32_t choose(const Scores& scores, int64_t row, const Columns& columns);
+  int32_t best(const Scores& scores) const;
+  int32_t draw_any(const Scores& scores, float scale, double u);
+  int64_t collect_top(const Scores& scores, int64_t k);
+  int64_t collect_from(const Scores& scores, float least);
+  void fill_block_maxima(const Scores& scores);
+  float mass_floor(const Scores& scores, float scale, double mass);
   double weigh_candidates(int64_t n, float max, float scale);
   int64_t count_kept(int64_t n, double mass, float min_p) const;
-  int64_t truncate(const float* logits, float max, float scale, int64_t row,
-                   const Columns& columns);
-  void report(const float* logits, float max, int64_t row, Columns* columns);
+  int64_t truncate(const Scores& scores, float scale, int64_t row, const Columns& columns);
+  void report(const Scores& logits, int64_t row, Columns* columns);
 
   const int64_t n_vocab_;
   Buffer memory_;
-  float* adjusted_;        // [n_vocab] logits after penalties and bias
-  float* terms_;           // [n_vocab] e^(logit - max), and other scratch
-  float* block_maxima_;    // [n_vocab / 64]
-  Candidate* candidates_;  // [n_vocab] best first
+  float* adjusted_;         // [n_vocab] logits after penalties and bias
+  float* terms_;            // [n_vocab] e^(logit - max), and other scratch
+  float* block_maxima_;     // [n_vocab / 64]
+  float* tile_maxima_;      // [n_vocab / 16] of the logits when the caller has none
+  float* adjusted_maxima_;  // [n_vocab / 16] of adjusted_
+  Candidate* candidates_;   // [n_vocab] best first
 };
 
 }  // namespace pyllm

@@ -148,6 +148,7 @@ class Program:
         kv: KVPool | None,
         limits: dict[str, int],
         threads: typing.SupportsInt | typing.SupportsIndex,
+        threads_batch: typing.SupportsInt | typing.SupportsIndex | None = None,
     ) -> None:
         """
         Check everything and allocate; ValueError names the op and what does not fit.
@@ -172,7 +173,14 @@ class Program:
         """
         Copy of a value's first rows (for tests).
         """
-    def set_threads(self, n: typing.SupportsInt | typing.SupportsIndex) -> None: ...
+    def set_threads(
+        self,
+        n: typing.SupportsInt | typing.SupportsIndex,
+        n_batch: typing.SupportsInt | typing.SupportsIndex | None = None,
+    ) -> None:
+        """
+        Workers of steps in which every sequence brings one token, and of other steps.
+        """
     def step(
         self,
         n_tokens: typing.SupportsInt | typing.SupportsIndex,
@@ -203,6 +211,8 @@ class Program:
         """
     @property
     def threads(self) -> int: ...
+    @property
+    def threads_batch(self) -> int: ...
 
 def checksum(
     data: typing_extensions.Buffer, seed: typing.SupportsInt | typing.SupportsIndex
@@ -248,4 +258,4 @@ def write_packed_cache(
     progress(done, total) counts bytes. OSError, RuntimeError when the model cannot be read.
     """
 
-LAYOUT_VERSION: int = 1
+LAYOUT_VERSION: int = 2

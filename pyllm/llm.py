@@ -36,6 +36,7 @@ class LLM:
 
     model                   path of a GGUF file (the first part of a sharded one)
     num_threads             None: physical cores within the affinity mask and CPU quota
+    num_threads_batch       threads of steps that read a prompt; None: as many as num_threads
     max_model_len           tokens of prompt and answer together; None: the model's, if it fits
     max_num_seqs            continuations computed at a time
     max_num_batched_tokens  tokens per step, the size of a prefill chunk
@@ -52,6 +53,7 @@ class LLM:
         model: str | os.PathLike[str],
         *,
         num_threads: int | None = None,
+        num_threads_batch: int | None = None,
         max_model_len: int | None = None,
         max_num_seqs: int = 16,
         max_num_batched_tokens: int = 512,
@@ -76,6 +78,7 @@ class LLM:
             loaded = load_model(
                 model,
                 num_threads=num_threads,
+                num_threads_batch=num_threads_batch,
                 max_model_len=max_model_len,
                 max_num_seqs=max_num_seqs,
                 max_num_batched_tokens=max_num_batched_tokens,

@@ -60,6 +60,7 @@ def load_model(
     path: str | os.PathLike[str],
     *,
     num_threads: int | None = None,
+    num_threads_batch: int | None = None,
     max_model_len: int | None = None,
     max_num_seqs: int = 16,
     max_num_batched_tokens: int = 512,
@@ -71,6 +72,7 @@ def load_model(
     """Load a GGUF file (the first part of a split one) for inference.
 
     num_threads             None: physical cores within the affinity mask and the CPU quota
+    num_threads_batch       threads of steps that read a prompt; None: as many as num_threads
     max_model_len           tokens of one sequence; None: the model's context, or what fits
     max_num_seqs            sequences of one step
     max_num_batched_tokens  tokens of one step; longer prompts run in several
@@ -87,14 +89,15 @@ def load_model(
     if not isinstance(path, str | os.PathLike):
         raise RequestError("model", path, "must be the path of a GGUF file")
     _check_sizes(
-        num_threads=num_threads, max_model_len=max_model_len, max_num_seqs=max_num_seqs,
-        max_num_batched_tokens=max_num_batched_tokens, kv_cache_bytes=kv_cache_bytes,
-        block_size=block_size,
+        num_threads=num_threads, num_threads_batch=num_threads_batch, max_model_len=max_model_len,
+        max_num_seqs=max_num_seqs, max_num_batched_tokens=max_num_batched_tokens,
+        kv_cache_bytes=kv_cache_bytes, block_size=block_size,
     )  # fmt: skip
     isa()  # a wrong PYLLM_ISA is told before the file is read
     if block_size % PANEL_TOKENS:
         raise RequestError("block_size", block_size, f"must be a multiple of {PANEL_TOKENS}")
     threads = default_num_threads() if num_threads is None else num_threads
+    threads_batch = threads if num_threads_batch is None else num_threads_batch
     with GGUFFile.open(path) as file:
         config = read_config(file, builders())
         program = plan(record(file, config), max_num_batched_tokens, max_num_seqs)
@@ -104,10 +107,13 @@ def load_model(
         )  # fmt: skip
         operands = _operands(file, _weights_of(program.ops))
         if packed_cache:
-            use_packed_cache(file, _multiplied(program.ops, operands), threads, progress)
+            weights = _multiplied(program.ops, operands)
+            use_packed_cache(file, weights, threads_batch, progress)
         limits = Limits(max_num_seqs, -(-kv.max_model_len // block_size))
         pool = make_kv_pool(config, kv.num_blocks, block_size)
-        compiled = compile_program(program, operands.__getitem__, pool, limits, threads)
+        compiled = compile_program(
+            program, operands.__getitem__, pool, limits, threads, threads_batch
+        )
         compiled.pack_ahead()  # beside the tokenizer, which takes as long as half a gigabyte
         tokenizer = Tokenizer.from_gguf(file)
     return Model(
@@ -168,7 +174,11 @@ def _multiplied(ops: Sequence[Op], operands: Mapping[Weight, Operand]) -> list[C
 
 
 def _check_sizes(**values: int | None) -> None:
-    limits = {"num_threads": MAX_THREADS, "kv_cache_bytes": 2**62}
+    limits = {
+        "num_threads": MAX_THREADS,
+        "num_threads_batch": MAX_THREADS,
+        "kv_cache_bytes": 2**62,
+    }
     for name, value in values.items():
         if value is not None:
             check_integer(name, value, 1, limits.get(name, 2**31 - 1))

@@ -62,7 +62,7 @@ constexpr KernelTable kTable = {
     .attention_finish = attention_finish,
     .row_max = row_max,
     .exp_sum = exp_sum,
-    .block_max = block_max,
+    .tile_max = tile_max,
 };
 
 }  // namespace

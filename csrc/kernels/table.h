@@ -138,7 +138,7 @@ struct KernelTable {
   void (*attention_finish)(const float* out, float sum, float* dst, int64_t n);
   float (*row_max)(const float* x, int64_t n, bool* finite);
   float (*exp_sum)(const float* x, int64_t n, float shift, float scale, float* terms);
-  void (*block_max)(const float* x, int64_t n, float* maxima);
+  void (*tile_max)(const float* x, int64_t n, float* maxima);
 };
 
 // Activation kind a weight type multiplies with, and where the blocks of `n_tokens` tokens lie.

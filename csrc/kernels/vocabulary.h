@@ -42,18 +42,16 @@ static float exp_sum(const float* x, int64_t n, float shift, float scale, float*
   return f32_reduce_add(f32_add(f32_add(sums[0], sums[1]), f32_add(sums[2], sums[3])));
 }
 
-// maxima[b] = largest of x[64 b .. 64 b + 63].
-static void block_max(const float* x, int64_t n, float* maxima) {
-  for (int64_t b = 0; 64 * b < n; ++b) {
-    const int64_t end = 64 * b + 64 < n ? 64 * b + 64 : n;
-    float largest = x[64 * b];
-    if (end - 64 * b == 64) {
-      const F32 low = f32_max(f32_load(x + 64 * b), f32_load(x + 64 * b + 16));
-      const F32 high = f32_max(f32_load(x + 64 * b + 32), f32_load(x + 64 * b + 48));
-      largest = f32_reduce_max(f32_max(low, high));
-    } else {
-      for (int64_t i = 64 * b; i < end; ++i) largest = x[i] > largest ? x[i] : largest;
-    }
-    maxima[b] = largest;
+// maxima[t] = largest of x[16 t .. 16 t + 15]. One of them is NaN when any element is infinite or
+// NaN (then the others mean nothing).
+static void tile_max(const float* x, int64_t n, float* maxima) {
+  F32 poison = f32_zero();
+  for (int64_t i = 0; i < n; i += 16) {
+    float padded[16];
+    for (int64_t j = 0; n - i < 16 && j < 16; ++j) padded[j] = x[i + (j < n - i ? j : 0)];
+    const F32 v = f32_load(n - i < 16 ? padded : x + i);
+    poison = f32_fma(v, f32_zero(), poison);
+    maxima[i / 16] = f32_reduce_max(v);
   }
+  if (f32_reduce_add(poison) != 0.0f) maxima[0] = __builtin_nanf("");
 }

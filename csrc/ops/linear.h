@@ -173,7 +173,7 @@ class Linear : public Op {
     int64_t chunk = step.pool.next_chunk(), first = 0;
     for (size_t i = 0; i < (silu_mul_ ? 1 : matrices_.size()); ++i) {
       const int64_t n_tiles = (matrices_[i].weight->tensor().rows + kTileRows - 1) / kTileRows;
-      const int64_t tiles = chunk_tiles(matrices_[i], n_tiles, n_tokens, step.pool.size());
+      const int64_t tiles = chunk_tiles(matrices_[i], n_tiles, n_tokens, step.pool.active());
       const int64_t n_chunks = (n_tiles + tiles - 1) / tiles;
       for (; chunk < first + n_chunks; chunk = step.pool.next_chunk()) {
         const int64_t begin = (chunk - first) * tiles;
@@ -242,6 +242,7 @@ class Linear : public Op {
     const int64_t n = std::min(width, out_[i].width - first_row);
     for (int64_t t = 0; t < n_tokens; ++t, y += width) {
       float* out = step.row(out_[i], first_token + t) + first_row;
+      const float* written = out;
       if (silu_mul_) {
         kernels().silu_mul(y, y + kScratchFloats, out, n);
       } else if (has_residual_) {
@@ -249,7 +250,10 @@ class Linear : public Op {
         for (int64_t row = 0; row < n; ++row) out[row] = y[row] + residual[row];
       } else {
         std::copy(y, y + n, out);
+        written = y;  // loads from out would wait until its stores are done
       }
+      if (float* maxima = step.tile_maxima(out_[i], first_token + t))
+        kernels().tile_max(written, n, maxima + first_row / kTileRows);
     }
   }
 

@@ -245,7 +245,7 @@ class Moe : public Op {
     const int64_t bytes = mean_rows < kFewTokens ? kStreamBytes : kChunkBytes;
     int64_t tiles =
         std::clamp(bytes / tile_bytes / kPassTiles * kPassTiles, kPassTiles, kMaxChunkTiles);
-    while (tiles > 1 && routing.n_active() * n_tiles / tiles < 4 * step.pool.size()) tiles /= 2;
+    while (tiles > 1 && routing.n_active() * n_tiles / tiles < 4 * step.pool.active()) tiles /= 2;
     const int64_t n_chunks = (n_tiles + tiles - 1) / tiles;
     for_chunks(step.pool, routing.n_active() * n_chunks, 1, [&](int64_t item, int64_t) {
       const int64_t begin = item % n_chunks * tiles;

@@ -25,7 +25,9 @@ void pause_cpu() {
 #endif
 }
 
-int checked_worker_count(int n_workers) {
+}  // namespace
+
+int ThreadPool::check_size(int n_workers) {
   if (n_workers < 1 || n_workers > kMaxThreads) {
     throw std::invalid_argument("threads must be between 1 and " + std::to_string(kMaxThreads) +
                                 ", got " + std::to_string(n_workers));
@@ -33,11 +35,10 @@ int checked_worker_count(int n_workers) {
   return n_workers;
 }
 
-}  // namespace
-
 ThreadPool::ThreadPool(int n_workers)
-    : n_workers_(checked_worker_count(n_workers)),
-      may_spin_(static_cast<unsigned>(n_workers) <= std::thread::hardware_concurrency()) {
+    : n_workers_(check_size(n_workers)),
+      may_spin_(static_cast<unsigned>(n_workers) <= std::thread::hardware_concurrency()),
+      mailboxes_(static_cast<size_t>(n_workers - 1)) {
   threads_.reserve(static_cast<size_t>(n_workers - 1));
   try {
     for (int worker = 1; worker < n_workers; ++worker) {
@@ -46,8 +47,8 @@ ThreadPool::ThreadPool(int n_workers)
   } catch (const std::system_error& error) {  // a limit on processes or memory
     const std::string started = std::to_string(threads_.size() + 1);
     stop();
-    throw std::system_error(error.code(), "only " + started + " of " + std::to_string(n_workers) +
-                                              " threads could be started; ask for fewer");
+    throw std::runtime_error("only " + started + " of " + std::to_string(n_workers) +
+                             " threads could be started; ask for fewer: " + error.what());
   }
 }
 
@@ -55,29 +56,35 @@ ThreadPool::~ThreadPool() { stop(); }
 
 void ThreadPool::stop() {
   stopping_ = true;
-  job_number_.fetch_add(1);
-  job_number_.notify_all();
+  call_workers(n_workers_);
   for (std::thread& thread : threads_) thread.join();
   threads_.clear();
 }
 
-void ThreadPool::run(Job job, void* context) {
+void ThreadPool::run(Job job, void* context, int n_active) {
   job_ = job;
   context_ = context;
+  n_active_ = n_active;
   next_chunk_.store(0, std::memory_order_relaxed);
-  job_number_.fetch_add(1);  // publishes the job; sequentially consistent against sleepers
-  job_number_.notify_all();  // a system call only when somebody sleeps
+  call_workers(n_active);
   job(context, 0);
   barrier();
 }
 
+void ThreadPool::call_workers(int n_active) {
+  for (size_t i = 0; i + 1 < static_cast<size_t>(n_active); ++i) {
+    mailboxes_[i].n_jobs.fetch_add(1);  // publishes the job; sequentially consistent with sleepers
+    mailboxes_[i].n_jobs.notify_one();  // a system call only when somebody sleeps
+  }
+}
+
 void ThreadPool::barrier() {
-  if (n_workers_ == 1) {
+  if (n_active_ == 1) {
     next_chunk_.store(0, std::memory_order_relaxed);
     return;
   }
   const uint32_t seen = barrier_number_.load(std::memory_order_relaxed);
-  const auto last = static_cast<uint32_t>(n_workers_ - 1);
+  const auto last = static_cast<uint32_t>(n_active_ - 1);
   if (n_arrived_.fetch_add(1, std::memory_order_acq_rel) == last) {
     n_arrived_.store(0, std::memory_order_relaxed);
     next_chunk_.store(0, std::memory_order_relaxed);
@@ -89,10 +96,11 @@ void ThreadPool::barrier() {
 }
 
 void ThreadPool::worker_loop(int worker) {
+  const Counter& n_jobs = mailboxes_[static_cast<size_t>(worker - 1)].n_jobs;
   uint32_t seen = 0;
   while (true) {
-    wait_for_change(job_number_, seen);
-    ++seen;  // run() ends with a barrier, so a worker never misses a job
+    wait_for_change(n_jobs, seen);
+    ++seen;  // run() ends with a barrier, so a worker never misses a job of its own
     if (stopping_) return;
     job_(context_, worker);
     barrier();

@@ -1,5 +1,5 @@
-// A fixed team of workers that walk the same job together, with a barrier and a shared chunk
-// counter.
+// A fixed team of workers, the first k of which walk a job together, with a barrier and a shared
+// chunk counter.
 #ifndef PYLLM_CSRC_RUNTIME_THREAD_POOL_H_
 #define PYLLM_CSRC_RUNTIME_THREAD_POOL_H_
 
@@ -14,14 +14,17 @@ constexpr int kMaxThreads = 1024;
 constexpr int kCacheLine = 64;
 
 // The thread that calls run() is worker 0; the others spin briefly between jobs, then sleep.
-// One run() at a time; barrier() and next_chunk() only inside a job.
+// Workers that a job leaves out sleep through it. One run() at a time; barrier(), next_chunk() and
+// active() only inside a job.
 class ThreadPool {
  public:
-  // `worker` is in [0, size()). A job must not throw: there is nobody to catch on a worker.
+  // `worker` is in [0, active()). A job must not throw: there is nobody to catch on a worker.
   using Job = void (*)(void* context, int worker);
 
-  // Throws std::invalid_argument outside [1, kMaxThreads], std::runtime_error when the system
-  // refuses.
+  // Returns n_workers; throws std::invalid_argument outside [1, kMaxThreads].
+  static int check_size(int n_workers);
+
+  // Throws as check_size, and std::runtime_error when the system refuses.
   explicit ThreadPool(int n_workers);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
@@ -29,10 +32,15 @@ class ThreadPool {
 
   int size() const { return n_workers_; }
 
-  // Runs job(context, worker) once on every worker and returns when all have finished.
-  void run(Job job, void* context);
+  // Runs job(context, worker) once on each of the first `n_active` workers, 1 to size(), and
+  // returns when all have finished.
+  void run(Job job, void* context, int n_active);
+  void run(Job job, void* context) { run(job, context, n_workers_); }
 
-  // Waits until every worker has arrived; everything written before is visible after.
+  // Workers that share the job.
+  int active() const { return n_active_; }
+
+  // Waits until every worker of the job has arrived; everything written before is visible after.
   // Also puts the chunk counter back to 0.
   void barrier();
 
@@ -43,21 +51,28 @@ class ThreadPool {
   using Counter = std::atomic<uint32_t>;
 
   void stop();
+  void call_workers(int n_active);
   void worker_loop(int worker);
   void wait_for_change(const Counter& counter, uint32_t seen) const;
+
+  // A job for one worker: waiters poll it while others are called, so each has its own line.
+  struct alignas(kCacheLine) Mailbox {
+    Counter n_jobs{0};
+  };
 
   const int n_workers_;
   const bool may_spin_;  // false with more workers than CPUs: a spinner would keep the others out
   Job job_ = nullptr;
   void* context_ = nullptr;
+  int n_active_ = 0;
   bool stopping_ = false;
 
   // Each on its own cache line: waiters poll them while others write.
-  alignas(kCacheLine) Counter job_number_{0};
   alignas(kCacheLine) Counter n_arrived_{0};
   alignas(kCacheLine) Counter barrier_number_{0};
   alignas(kCacheLine) std::atomic<int64_t> next_chunk_{0};
 
+  std::vector<Mailbox> mailboxes_;  // of workers 1, 2, …
   std::vector<std::thread> threads_;
 };
 

@@ -23,11 +23,17 @@ _KV_TYPES = {"auto": "f16", "f16": "f16", "float16": "f16"}
 class _Test(NamedTuple):
     """One row to measure: a prompt or a generation, never both."""
 
-    threads: int
+    threads_gen: int
+    threads_prompt: int
     batch: int
     depth: int
     n_prompt: int
     n_gen: int
+
+    @property
+    def threads(self) -> int:
+        """Those that are measured."""
+        return self.threads_prompt if self.n_prompt else self.threads_gen
 
 
 def bench(
@@ -38,6 +44,7 @@ def bench(
     n_depth: Sequence[int],
     max_num_batched_tokens: Sequence[int],
     num_threads: Sequence[int],
+    num_threads_batch: Sequence[int],
     repetitions: int,
     output: str,
     profile: bool,
@@ -48,14 +55,16 @@ def bench(
     from pyllm.threads import default_num_threads
 
     threads = list(num_threads) or [default_num_threads()]
-    tests = list(_tests(threads, max_num_batched_tokens, n_depth, n_prompt, n_gen))
+    teams = [(n, n_batch) for n in threads for n_batch in num_threads_batch or [n]]
+    tests = list(_tests(teams, max_num_batched_tokens, n_depth, n_prompt, n_gen))
     if not tests:
         raise CommandLineError("nothing to measure: both -p and -n are 0")
     if profile and output != "md":
         raise CommandLineError("--profile prints tables for people; leave -o out")
     loaded = load_model(
         model,
-        num_threads=max(threads),
+        num_threads=teams[0][0],
+        num_threads_batch=teams[0][1],
         max_model_len=max(test.depth + test.n_prompt + test.n_gen for test in tests),
         max_num_seqs=1,
         max_num_batched_tokens=max(max_num_batched_tokens),
@@ -72,15 +81,15 @@ def bench(
 
 
 def _tests(
-    threads: Sequence[int],
+    teams: Sequence[tuple[int, int]],
     batches: Sequence[int],
     depths: Sequence[int],
     prompts: Sequence[int],
     generations: Sequence[int],
 ) -> Iterator[_Test]:
-    for thread, batch, depth in itertools.product(threads, batches, depths):
-        yield from (_Test(thread, batch, depth, count, 0) for count in prompts if count)
-        yield from (_Test(thread, batch, depth, 0, count) for count in generations if count)
+    for team, batch, depth in itertools.product(teams, batches, depths):
+        yield from (_Test(*team, batch, depth, count, 0) for count in prompts if count)
+        yield from (_Test(*team, batch, depth, 0, count) for count in generations if count)
 
 
 def _print_table(
@@ -111,7 +120,7 @@ def _print_profiles(stepper: Stepper, tests: Sequence[_Test], repetitions: int) 
 
 def _warm(stepper: Stepper, test: _Test) -> float:
     """Fills the context before the test, then wakes the threads with a short run of it."""
-    stepper.set_threads(test.threads)
+    stepper.set_threads(test.threads_gen, test.threads_prompt)
     stepper.prompt(0, test.depth, test.batch)
     return _measure(stepper, test._replace(n_gen=min(test.n_gen, 2)))
 

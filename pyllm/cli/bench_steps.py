@@ -25,7 +25,7 @@ class BenchProgram(Protocol):
 
     def profile(self) -> list[tuple[int, str, int, int, int]]: ...
 
-    def set_threads(self, n: int) -> None: ...
+    def set_threads(self, n: int, n_batch: int | None = None) -> None: ...
 
 
 class BenchModel(Protocol):
@@ -59,8 +59,8 @@ class Stepper:
         self.profiling = False
         self.profiles: list[list[tuple[int, str, int, int, int]]] = []
 
-    def set_threads(self, n: int) -> None:
-        self._program.set_threads(n)
+    def set_threads(self, n: int, n_batch: int) -> None:
+        self._program.set_threads(n, n_batch)
 
     def prompt(self, start: int, count: int, batch: int) -> float:
         """Computes `count` tokens from position `start` in chunks of `batch`; seconds."""

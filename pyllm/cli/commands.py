@@ -137,6 +137,13 @@ BENCH = Command(
             "N,…",
             (),
         ),
+        Flag(
+            ("-tb", "--num-threads-batch", "--threads-batch"),
+            "threads to read prompts with (default: as many as -t)",
+            integers(1),
+            "N,…",
+            (),
+        ),
         Flag(("-r", "--repetitions"), "repetitions of each test", integer(1, 10**6), "N", 5),
         Flag(
             ("-o", "--output"),

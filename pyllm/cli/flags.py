@@ -70,6 +70,14 @@ ENGINE = (
         "engine",
     ),
     Flag(
+        ("-tb", "--num-threads-batch", "--threads-batch"),
+        "threads to read prompts with (default: as many as -t)",
+        integer(1, 1024, nothing={"-1": "the same", "0": "the same", "auto": "the same"}),
+        "N",
+        None,
+        "engine",
+    ),
+    Flag(
         ("-c", "--max-model-len", "--ctx-size"),
         "tokens of context; 0 takes the model's own, as far as memory allows",
         integer(1, nothing={"0": "the model's own", "-1": "the same", "auto": "the same"}),
@@ -182,7 +190,6 @@ SAMPLING = (
 )
 
 _CPU_ONLY = "pyllm computes on the CPU"
-_SAME_THREADS = "prompt and generation use the same threads; set them with -t"
 
 
 def _ignored(names: tuple[str, ...], why: str, *, takes_value: bool = True) -> Flag:
@@ -201,7 +208,6 @@ IGNORED_HARDWARE = (
     _ignored(("--enforce-eager",), _CPU_ONLY, takes_value=False),
     _ignored(("-fa", "--flash-attn"), "attention is always computed in blocks"),
     _ignored(("-ub", "--ubatch-size"), "a step is one batch; set its size with -b"),
-    _ignored(("-tb", "--threads-batch"), _SAME_THREADS),
 )
 
 IGNORED_CHAT = (

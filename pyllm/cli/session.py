@@ -41,6 +41,7 @@ def load_model(path: Path, engine: Mapping[str, Any]) -> LanguageModel:
         model = loader.load_model(
             path,
             num_threads=engine["num_threads"],
+            num_threads_batch=engine["num_threads_batch"],
             max_model_len=engine["max_model_len"],
             max_num_seqs=1,  # memory for a second sequence would only shorten the context
             max_num_batched_tokens=engine["max_num_batched_tokens"],

@@ -84,11 +84,18 @@ class CompiledProgram:
 
     @property
     def threads(self) -> int:
+        """Threads of steps in which every sequence brings one token."""
         return self.core.threads
 
-    def set_threads(self, n: int) -> None:
+    @property
+    def threads_batch(self) -> int:
+        """Threads of all other steps: those that read a prompt."""
+        return self.core.threads_batch
+
+    def set_threads(self, n: int, n_batch: int | None = None) -> None:
+        """`n_batch` None: as many; DeviceError when the system refuses, then nothing changes."""
         with _device_errors():
-            self.core.set_threads(n)
+            self.core.set_threads(n, n_batch)
 
     def close(self) -> None:
         """Give the memory back; a second call does nothing."""
@@ -103,8 +110,13 @@ def compile_program(
     kv_pool: KVPool | None,
     limits: Limits,
     threads: int,
+    threads_batch: int | None = None,
 ) -> CompiledProgram:
-    """Build the core's program; `operand` gives each weight in the form the core reads."""
+    """Build the core's program; `operand` gives each weight in the form the core reads.
+
+    Steps in which every sequence brings one token run on `threads` threads, others on
+    `threads_batch`; None: as many.
+    """
     ops = [_op_dict(plan, op, operand) for op in plan.ops]
     sizes = {
         "max_tokens": plan.max_tokens,
@@ -115,7 +127,8 @@ def compile_program(
         "n_vocab": plan.result.width,
     }
     with _device_errors():
-        return CompiledProgram(_core.Program(ops, kv_pool, sizes, threads), kv_pool, plan)
+        core = _core.Program(ops, kv_pool, sizes, threads, threads_batch)
+        return CompiledProgram(core, kv_pool, plan)
 
 
 def make_kv_pool(config: ModelConfig, num_blocks: int, block_size: int) -> KVPool:

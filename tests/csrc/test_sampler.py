@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pyllm import _core
-from tests.support.core_program import Floats, ProgramBuilder
+from tests.support.core_program import Floats, ProgramBuilder, pack_f32
 
 DEFAULTS = {
     "temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0, "repetition_penalty": 1.0,
@@ -43,6 +43,19 @@ class LogitRows:
         self.program.step(n, 1, n, history, bias)
         return {name: c[name].copy() for name in
                 ("sampled", "status", "logprob", "top_ids", "top_logprobs", "logits")}  # fmt: skip
+
+
+class LinearRows(LogitRows):
+    """The same logits written by a linear op, which leaves the maxima of its tiles."""
+
+    def __init__(self, logits: Floats, threads: int = 1) -> None:
+        self.n_rows = self.n_table_rows = n = len(logits)
+        builder = ProgramBuilder(max_tokens=n, max_rows=n)
+        x = builder.rows(np.eye(n))
+        (taken,) = builder.op("take_rows", [x], [n], rows="R")
+        weights = [None, pack_f32(logits.T), None]
+        builder.op("linear", [taken], [logits.shape[1]], weights, "R", eps=0.0, combine="none")
+        self.program = builder.build(threads=threads, n_vocab=logits.shape[1])
 
 
 def philox(seed: int, counter: int) -> list[int]:
@@ -237,7 +250,8 @@ def test_log_probabilities_ignore_penalties_and_bias() -> None:
     logits = np.float32([[2.0, 1.0, 0.0]])
     rows = LogitRows(logits)
     bias = (np.int32([0, 1]), np.int32([2]), np.float32([100.0]))
-    plain, biased = rows.sample(temperature=0.0), rows.sample(None, bias, temperature=0.0)
+    columns = {"temperature": 0.0, "n_logprobs": 0}
+    plain, biased = rows.sample(**columns), rows.sample(None, bias, **columns)
     assert biased["sampled"][0] == 2
     np.testing.assert_allclose(biased["logprob"], plain["logprob"] - 2.0, rtol=1e-6)
     np.testing.assert_array_equal(biased["logits"], logits)
@@ -274,12 +288,57 @@ def test_non_finite_logits_fail_their_row_only(isa: str) -> None:
     program = builder.build(n_vocab=37)
     c = program.columns
     c["tokens"][:], c["positions"][:], c["logit_rows"][:] = range(3), range(3), range(3)
-    c["seq_starts"][:] = 0, 3
+    c["seq_starts"][:], c["n_logprobs"][:] = (0, 3), 0
     program.step(3, 1, 3)
     assert c["status"].tolist() == [0, 1, 0]
     assert c["sampled"].tolist() == [36, -1, 36]
     assert np.isnan(c["logprob"][1])
     assert np.isfinite(c["logprob"][[0, 2]]).all()
+
+
+@pytest.mark.parametrize("n_vocab", [1, 15, 16, 17, 64, 100, 1000, 32003])
+@pytest.mark.parametrize("n_rows", [1, 7])
+def test_maxima_left_by_the_last_op_change_nothing(isa: str, n_vocab: int, n_rows: int) -> None:
+    """Every way to choose, with and without penalties and bias, against logits nobody looked at."""
+    rng = np.random.default_rng(n_vocab + n_rows)
+    logits = (3 * rng.normal(size=(n_rows, n_vocab))).astype(np.float32)
+    logits[0, n_vocab // 2 :] = logits.max()  # ties over many tiles
+    offsets = np.arange(n_rows + 1, dtype=np.int32)
+    best = logits.argmax(axis=1).astype(np.int32)  # the maximum itself goes down, others up
+    history = offsets, best, np.full(n_rows, 2, np.int32)
+    other = rng.integers(0, n_vocab, n_rows).astype(np.int32)
+    bias = offsets, other, np.full(n_rows, 2.5, np.float32)
+    ban = offsets, best, np.full(n_rows, -np.inf, np.float32)
+    penalties = {"repetition_penalty": 1.3, "presence_penalty": 0.4, "frequency_penalty": 0.2}
+    plain = LogitRows(logits)
+    for threads in (1, 3):
+        rows = LinearRows(logits, threads=threads)
+        for choice in (
+            {"temperature": 0.0}, {"top_k": 3}, {"top_k": 40, "top_p": 0.9}, {"top_p": 0.8},
+            {"min_p": 0.1}, {},
+        ):  # fmt: skip
+            for change in ({}, {"history": history}, {"bias": bias}, {"bias": ban}):
+                columns = {**choice, **change, **(penalties if "history" in change else {})}
+                columns |= {"seed": 5, "rng_position": np.arange(n_rows), "n_logprobs": 4}
+                expected, result = plain.sample(**columns), rows.sample(**columns)
+                for name, values in expected.items():
+                    np.testing.assert_array_equal(result[name], values)
+
+
+@pytest.mark.parametrize("place", [0, 15, 16, 70, 99])
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+def test_one_logit_that_is_not_finite_ends_its_row(isa: str, place: int, value: float) -> None:
+    logits = np.random.default_rng(place).normal(size=(1, 100)).astype(np.float32)
+    logits[0, place] = value
+    forbidden = np.int32([0, 1]), np.int32([place]), np.float32([-1.0])
+    for columns in ({"temperature": 0.0}, {"top_k": 5}, {}, {"bias": forbidden}):
+        result = LinearRows(logits, threads=2).sample(**columns)
+        assert (result["status"][0], result["sampled"][0]) == (1, -1)
+
+
+def test_log_probabilities_are_computed_when_asked_for() -> None:
+    result = LogitRows(np.float32([[2.0, 1.0]] * 2)).sample(n_logprobs=[-1, 0])
+    assert np.isnan(result["logprob"]).tolist() == [True, False]
 
 
 @pytest.mark.parametrize("temperature", [1e-30, 1e-5, 1e30])

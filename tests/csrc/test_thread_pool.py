@@ -61,6 +61,42 @@ def test_workers_can_be_added_and_removed() -> None:
         np.testing.assert_array_equal(run(program, value), expected)
 
 
+@pytest.mark.parametrize(("n", "n_batch"), [(1, 3), (3, 1), (2, 4)])
+def test_a_part_of_the_team_runs_steps_of_one_token(n: int, n_batch: int) -> None:
+    program, value = long_program(1)
+    expected = run(program, value)
+    program.set_threads(n, n_batch)
+    assert (program.threads, program.threads_batch) == (n, n_batch)
+    before = threading_count()
+    for round_ in range(25):
+        np.testing.assert_array_equal(run(program, value), expected)
+        for token in range(round_ % 4):  # also none: the same part again, and one after the other
+            run_rows(program, [token])
+            np.testing.assert_array_equal(program.read(value, 1), expected[token : token + 1])
+    assert threading_count() == before
+
+
+def test_workers_left_out_for_long_wake_up() -> None:
+    program, value = long_program(1)
+    expected = run(program, value)
+    program.set_threads(1, 3)
+    for _ in range(2):
+        for _ in range(300):
+            run_rows(program, [0])
+        time.sleep(0.2)  # far beyond spinning and yielding
+        np.testing.assert_array_equal(run(program, value), expected)
+
+
+def test_a_team_of_another_part_is_the_same_team() -> None:
+    program, value = long_program(4)
+    expected = run(program, value)
+    before = threading_count()
+    for n, n_batch in ((1, 4), (4, 2), (4, 4)):
+        program.set_threads(n, n_batch)
+        assert threading_count() == before
+        np.testing.assert_array_equal(run(program, value), expected)
+
+
 @pytest.mark.parametrize("threads", [0, -3, 1025])
 def test_impossible_thread_counts_are_refused(threads: int) -> None:
     with pytest.raises(ValueError, match="threads must be between 1 and 1024"):
@@ -69,6 +105,10 @@ def test_impossible_thread_counts_are_refused(threads: int) -> None:
     expected = run(program, value)
     with pytest.raises(ValueError, match="threads must be between 1 and 1024"):
         program.set_threads(threads)
+    for n, n_batch in ((threads, 2), (2, threads)):
+        with pytest.raises(ValueError, match="threads must be between 1 and 1024"):
+            program.set_threads(n, n_batch)
+    assert (program.threads, program.threads_batch) == (2, 2)
     np.testing.assert_array_equal(run(program, value), expected)
 
 

@@ -50,6 +50,7 @@ class Setting:
     batch: int = 1  # sequences, the target among them
     chunk: int = 512  # tokens per step
     threads: int = 1
+    threads_batch: int | None = None  # None: as many
     num_kv_blocks: int | None = None  # None: plenty; fewer make sequences give way and come back
 
 
@@ -70,6 +71,7 @@ def fingerprints(path: Path, setting: Setting) -> dict[str, list[str]]:
     model = load_model(
         path,
         num_threads=setting.threads,
+        num_threads_batch=setting.threads_batch,
         max_model_len=CONTEXT if setting.num_kv_blocks is None else 600,
         max_num_seqs=min(setting.batch, setting.chunk),
         max_num_batched_tokens=setting.chunk,

@@ -28,6 +28,7 @@ SETTINGS = [
     *(Setting(batch=batch, threads=threads) for batch in (1, 2, 8, 33) for threads in (1, 2)),
     *(Setting(chunk=chunk, threads=threads) for chunk in (1, 7, 64) for threads in (1, 2)),
     *(Setting(batch=batch, chunk=64, threads=2) for batch in (8, 33)),
+    *(Setting(batch=8, chunk=64, threads=n, threads_batch=3 - n) for n in (1, 2)),
 ]
 
 

@@ -341,8 +341,8 @@ print(len(llm.generate("a", GREEDY)))
     [
         ("kv_cache_dtype", "q8_0"), ("enable_prefix_caching", True), ("max_num_seqs", 0),
         ("max_num_batched_tokens", 15), ("max_num_batched_tokens", 0), ("max_num_seqs", 1.5),
-        ("seed", "x"), ("num_threads", "2"), ("num_threads", 10**9), ("max_model_len", "32k"),
-        ("max_model_len", 32.5), ("kv_cache_bytes", True),
+        ("seed", "x"), ("num_threads", "2"), ("num_threads", 10**9), ("num_threads_batch", 10**9),
+        ("max_model_len", "32k"), ("max_model_len", 32.5), ("kv_cache_bytes", True),
     ],
 )  # fmt: skip
 def test_a_constructor_argument_that_cannot_be_honoured_is_refused_before_loading(field, value):
@@ -365,6 +365,7 @@ def test_the_constructor_loads_what_it_was_told(monkeypatch):
     assert calls == {
         "path": "m.gguf",
         "num_threads": 3,
+        "num_threads_batch": None,
         "max_model_len": 99,
         "max_num_seqs": 16,
         "max_num_batched_tokens": 512,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -175,11 +176,20 @@ def test_unknown_architecture_names_the_known_ones(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "option",
-    ["num_threads", "max_model_len", "max_num_seqs", "max_num_batched_tokens", "kv_cache_bytes"],
-)
+    [
+        "num_threads", "num_threads_batch", "max_model_len", "max_num_seqs",
+        "max_num_batched_tokens", "kv_cache_bytes",
+    ],
+)  # fmt: skip
 def test_sizes_below_one_are_refused(option: str) -> None:
     with pytest.raises(RequestError, match=option):
         load(model_path("llama"), **{option: 0})
+
+
+@pytest.mark.parametrize(("n_batch", "expected"), [(None, 2), (3, 3), (1, 1)])
+def test_prompts_may_have_threads_of_their_own(n_batch: int | None, expected: int) -> None:
+    with closing(load(model_path("llama"), num_threads=2, num_threads_batch=n_batch)) as model:
+        assert (model.program.threads, model.program.threads_batch) == (2, expected)
 
 
 def test_block_size_must_be_whole_vectors() -> None:

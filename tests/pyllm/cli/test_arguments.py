@@ -57,6 +57,7 @@ def test_short_and_long_spellings_are_one_flag() -> None:
     for spelling in ("-c", "--max-model-len", "--ctx-size"):
         assert run("m", spelling, "4K").values["engine"] == {
             "num_threads": None,
+            "num_threads_batch": None,
             "max_model_len": 4096,
             "max_num_batched_tokens": 512,
             "packed_cache": False,
@@ -132,6 +133,14 @@ def test_flags_without_effect_leave_a_note() -> None:
         "-fa/--flash-attn has no effect: attention is always computed in blocks",
     ]
     assert "n_gpu_layers" not in parsed.values
+
+
+def test_prompts_have_threads_of_their_own() -> None:
+    for spelling in ("-tb", "--num-threads-batch", "--threads-batch"):
+        engine = run("m", "-t", "2", spelling, "4").values["engine"]
+        assert (engine["num_threads"], engine["num_threads_batch"]) == (2, 4)
+    assert run("m", PYLLM_NUM_THREADS_BATCH="3").values["engine"]["num_threads_batch"] == 3
+    assert run("m", "-tb", "-1").values["engine"]["num_threads_batch"] is None
 
 
 def test_bench_takes_lists() -> None:

@@ -50,7 +50,7 @@ class FakeProgram:
         self.columns["block_tables"] = np.full((2, 4), -7, np.int32)
         self.steps: list[tuple[list[int], int]] = []
         self.profiled = 0
-        self.threads = 0
+        self.threads = self.threads_batch = 0
 
     def step(self, n_tokens: int, n_seqs: int, n_rows: int, *, profile: bool = False) -> None:
         columns = self.columns
@@ -65,8 +65,8 @@ class FakeProgram:
     def profile(self) -> list[tuple[int, str, int, int, int]]:
         return [(0, "linear", 1000, 8000, 2000), (1, "rope", 500, 0, 0)]
 
-    def set_threads(self, n: int) -> None:
-        self.threads = n
+    def set_threads(self, n: int, n_batch: int) -> None:
+        self.threads, self.threads_batch = n, n_batch
 
 
 @pytest.fixture
@@ -175,6 +175,7 @@ OPTIONS: dict[str, Any] = {
     "n_depth": [0, 16],
     "max_num_batched_tokens": [4],
     "num_threads": [1, 2],
+    "num_threads_batch": [],
     "repetitions": 3,
     "output": "md",
     "profile": False,
@@ -194,7 +195,7 @@ def test_every_combination_is_a_row(
     ]
     assert loaded[0]["max_model_len"] == 24
     assert loaded[-1] == {"closed": True}
-    assert program.threads == 2
+    assert (program.threads, program.threads_batch) == (2, 2)
     # The last test: 16 tokens of depth in chunks of 4, two steps of warming, 3 times 4 steps.
     assert [positions for positions, _ in program.steps[-18:]] == [
         *([first, first + 1, first + 2, first + 3] for first in (0, 4, 8, 12)),
@@ -202,6 +203,22 @@ def test_every_combination_is_a_row(
         [17],
         *([position] for position in [16, 17, 18, 19] * 3),
     ]
+
+
+def test_prompts_have_threads_of_their_own(
+    loaded: list[dict[str, Any]], program: FakeProgram, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = {**OPTIONS, "n_depth": [16], "num_threads": [1], "num_threads_batch": [3, 4]}
+    assert command.bench(Path("m.gguf"), **options) == 0
+    rows = [line.split("|") for line in capsys.readouterr().out.splitlines()[2:]]
+    assert [(row[5].strip(), row[7].strip()) for row in rows] == [
+        ("3", "pp8 @ d16"),
+        ("1", "tg4 @ d16"),
+        ("4", "pp8 @ d16"),
+        ("1", "tg4 @ d16"),
+    ]
+    assert (loaded[0]["num_threads"], loaded[0]["num_threads_batch"]) == (1, 3)
+    assert (program.threads, program.threads_batch) == (1, 4)
 
 
 def test_profile_prints_tables(

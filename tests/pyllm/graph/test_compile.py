@@ -212,7 +212,10 @@ def test_threads_can_change_between_steps() -> None:
     program = toy_program("llama", threads=1)
     expected = run(program, STEPS[0])
     program.set_threads(2)
-    assert program.threads == 2
+    assert (program.threads, program.threads_batch) == (2, 2)
+    np.testing.assert_array_equal(run(program, STEPS[0]), expected)
+    program.set_threads(1, 3)
+    assert (program.threads, program.threads_batch) == (1, 3)
     np.testing.assert_array_equal(run(program, STEPS[0]), expected)
 
 
