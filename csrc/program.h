@@ -11,7 +11,6 @@
 
 #include "op.h"
 #include "op_reader.h"
-#include "pack_ahead.h"
 #include "sampler.h"
 
 namespace pyllm {
@@ -43,9 +42,6 @@ class Program {
   // when a weight could not be read from its file: the step's results are then worthless.
   // Thread-safe, one step at a time; allocates nothing once every weight has been used.
   void step(const StepRequest& request);
-
-  // Packs weights in the background until the first step.
-  void pack_ahead();
 
   Columns& columns() { return columns_; }
   const Limits& limits() const { return limits_; }
@@ -79,8 +75,6 @@ class Program {
   BuildContext build_;
   std::vector<NamedOp> ops_;
   std::set<std::shared_ptr<const WeightFile>> files_;  // that weights are read from
-  PackAhead::Weights multiplied_;                      // of those, what steps pack
-  std::unique_ptr<PackAhead> ahead_;
   Value result_{};
   bool has_logits_ = false;
 

@@ -108,7 +108,6 @@ def load_model(
         limits = Limits(max_num_seqs, -(-kv.max_model_len // block_size))
         pool = make_kv_pool(config, kv.num_blocks, block_size)
         compiled = compile_program(program, operands.__getitem__, pool, limits, threads)
-        compiled.pack_ahead()  # beside the tokenizer, which takes as long as half a gigabyte
         tokenizer = Tokenizer.from_gguf(file)
     return Model(
         os.fspath(path), config, tokenizer, compiled, kv.max_model_len, kv.num_blocks, block_size
