@@ -367,8 +367,6 @@ PYBIND11_MODULE(_core, m) {
            "Run the first entries of the columns; GIL released. ValueError names an impossible "
            "column value;\n"
            "then nothing has changed.")
-      .def("pack_ahead", &Program::pack_ahead,
-           "Pack weights in the background until the first step.")
       .def("profile", &profile,
            "(op index, name, nanoseconds, bytes, multiply-adds) of the last profiled step.")
       .def("read", &read, py::arg("value"), py::arg("n_rows"),

@@ -137,13 +137,7 @@ void Program::collect_weights(const OpSpec& op) {
     const auto* matrix = std::get_if<std::shared_ptr<const PackedWeight>>(&weight);
     if (matrix == nullptr || (*matrix)->file() == nullptr) continue;
     files_.insert((*matrix)->file());
-    if (op.name != "embed") multiplied_.push_back(*matrix);  // rows are looked up unpacked
   }
-}
-
-void Program::pack_ahead() {
-  const std::lock_guard lock(running_);
-  ahead_ = std::make_unique<PackAhead>(multiplied_);
 }
 
 // Everything whose size depends on the number of workers.
@@ -204,7 +198,6 @@ StepContext Program::begin_step(const StepRequest& request) {
 void Program::step(const StepRequest& request) {
   const std::lock_guard lock(running_);
   check(request);
-  if (ahead_ != nullptr) ahead_->stop();
   const StepContext context = begin_step(request);
   if (request.profile) profile_.assign(ops_.size() + 1, {});
   struct Job {

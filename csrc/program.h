@@ -12,7 +12,6 @@
 
 #include "op.h"
 #include "op_reader.h"
-#include "pack_ahead.h"
 #include "sampler.h"
 
 namespace pyllm {
@@ -52,9 +51,6 @@ class Program {
   // Thread-safe, one step at a time; allocates nothing once every weight has been used.
   void step(const StepRequest& request);
 
-  // Packs weights in the background until the first step.
-  void pack_ahead();
-
   Columns& columns() { return columns_; }
   const Limits& limits() const { return limits_; }
   bool has_logits() const { return has_logits_; }
@@ -89,8 +85,6 @@ class Program {
   BuildContext build_;
   std::vector<NamedOp> ops_;
   std::set<std::shared_ptr<const WeightFile>> files_;  // that weights are read from
-  PackAhead::Weights multiplied_;                      // of those, what steps pack
-  std::unique_ptr<PackAhead> ahead_;
   Value result_{};
   bool has_logits_ = false;
   bool has_maxima_ = false;  // the op that writes the logits leaves their maxima

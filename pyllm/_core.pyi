@@ -153,10 +153,6 @@ class Program:
         """
         Check everything and allocate; ValueError names the op and what does not fit.
         """
-    def pack_ahead(self) -> None:
-        """
-        Pack weights in the background until the first step.
-        """
     def profile(self) -> list[tuple[int, str, int, int, int]]:
         """
         (op index, name, nanoseconds, bytes, multiply-adds) of the last profiled step.

@@ -114,7 +114,6 @@ def load_model(
         compiled = compile_program(
             program, operands.__getitem__, pool, limits, threads, threads_batch
         )
-        compiled.pack_ahead()  # beside the tokenizer, which takes as long as half a gigabyte
         tokenizer = Tokenizer.from_gguf(file)
     return Model(
         os.fspath(path), config, tokenizer, compiled, kv.max_model_len, kv.num_blocks, block_size

@@ -134,7 +134,7 @@ struct SuperblockFormat {
 template <int T>
 struct DecodedPanel {  // the same for every type
   static void run(const MatmulTile& tile) {
-    multiply_superblocks<SuperblockPanel<DecodedQuants>, T>(tile);
+    multiply_superblocks<SuperblockPanel<DecodedQuants>, kTileGroup, T>(tile);
   }
 };
 template <int kType>

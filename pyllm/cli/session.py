@@ -36,6 +36,7 @@ Loader = Callable[[Path, Mapping[str, Any]], LanguageModel]
 def load_model(path: Path, engine: Mapping[str, Any]) -> LanguageModel:
     """An LLM for one user, with a progress bar while a packed cache is written."""
     from pyllm import loader
+    from pyllm.llm import LLM
 
     with ProgressBar(f"packing {path.name}", in_bytes=True) as progress:
         model = loader.load_model(
@@ -48,8 +49,6 @@ def load_model(path: Path, engine: Mapping[str, Any]) -> LanguageModel:
             packed_cache=engine["packed_cache"],
             progress=progress,
         )
-    from pyllm.llm import LLM  # only now: weights are being packed meanwhile
-
     return LLM.from_model(model)
 
 

@@ -69,11 +69,6 @@ class CompiledProgram:
         with _device_errors():
             core.step(n_tokens, n_seqs, n_rows, history, bias, profile)
 
-    def pack_ahead(self) -> None:
-        """Pack weights in the background until the first step; DeviceError without a thread."""
-        with _device_errors():
-            self.core.pack_ahead()
-
     def profile(self) -> list[tuple[int, str, int, int, int]]:
         """Return (op index, name, nanoseconds, bytes, multiply-adds) of the last profiled step."""
         return self.core.profile()

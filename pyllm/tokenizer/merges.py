@@ -14,40 +14,19 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from cffi import FFI
 
+from pyllm.c_types import ffi as _ffi
 from pyllm.errors import TokenizerError
 
 if TYPE_CHECKING:
     from pyllm.gguf import StringArray
 
-__all__ = ["DECLARATIONS", "Ids", "IntegerLists", "MergeTable", "Offsets", "read_rules"]
+__all__ = ["Ids", "IntegerLists", "MergeTable", "Offsets", "read_rules"]
 
 Ids: TypeAlias = npt.NDArray[np.int32]
 Offsets: TypeAlias = npt.NDArray[np.int64]
 
-# The declarations of csrc/pyllm_tokenizer.h, which the wheel does not ship; a test compares them.
-DECLARATIONS: Final = """
-typedef struct pyllm_merges pyllm_merges;
-pyllm_merges* pyllm_merges_new(const int32_t* rules, int64_t n);
-void pyllm_merges_free(pyllm_merges* merges);
-int64_t pyllm_merge_words(const pyllm_merges* merges, const int32_t* symbols, const int64_t* ends,
-    int64_t n_words, int32_t* out, int64_t* out_ends);
-typedef struct pyllm_strings {
-  const uint8_t* data;
-  int64_t start;
-  const int64_t* ends;
-  int64_t n;
-} pyllm_strings;
-int64_t pyllm_bpe_rules(const pyllm_strings* tokens, const pyllm_strings* lines, int32_t* rules);
-int64_t pyllm_bpe_unmerged(const pyllm_merges* merges, const pyllm_strings* tokens,
-    const int32_t* ids, int64_t n, const int32_t* symbols, int32_t* out);
-"""
-
 _NO_MEMORY: Final = -2
-
-_ffi: Final = FFI()
-_ffi.cdef(DECLARATIONS)
 
 
 @cache

@@ -136,19 +136,3 @@ def test_a_descriptor_must_be_open() -> None:
 def test_tiles_outside_are_refused(stored: Stored) -> None:
     with pytest.raises(ValueError, match="no such tiles"):
         stored.lazy().ensure(0, 4)
-
-
-def test_packing_ahead_and_a_step_at_once(tmp_path: Path) -> None:
-    stored = Stored(tmp_path / "weights", rows=16 * 200)
-    _, at_once = product(stored.eager)
-    for _ in range(5):
-        program, run = product(stored.lazy(), threads=2)
-        program.pack_ahead()
-        np.testing.assert_array_equal(run(), at_once())
-
-
-def test_a_program_goes_while_it_packs_ahead(stored: Stored) -> None:
-    program, _ = product(stored.lazy())
-    program.pack_ahead()
-    program.pack_ahead()  # a second time begins anew
-    del program
