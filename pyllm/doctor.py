@@ -21,10 +21,12 @@ from pyllm.threads import choose_threads
 if TYPE_CHECKING:
     from pyllm.tokenizer import Tokenizer
 
-__all__ = ["KNOWN_ISAS", "Finding", "cpu_name", "examine"]
+__all__ = ["ARM_ISAS", "KNOWN_ISAS", "X86_ISAS", "Finding", "cpu_name", "examine"]
 
-# The rows of csrc/isa/isa.def on x86-64, best first; a test compares the two.
-KNOWN_ISAS = ("avx512vnni", "avx512", "avxvnni", "avx2", "scalar")
+# The rows of csrc/isa/isa.def by machine, best first; a test compares the two.
+X86_ISAS = ("avx512vnni", "avx512", "avxvnni", "avx2", "scalar")
+ARM_ISAS = ("i8mm", "dotprod", "neon", "scalar")
+KNOWN_ISAS = {"x86_64": X86_ISAS, "AMD64": X86_ISAS, "aarch64": ARM_ISAS, "arm64": ARM_ISAS}
 
 Status = Literal["ok", "warning", "failed"]
 
@@ -67,8 +69,8 @@ def _instruction_sets() -> Iterator[Finding]:
     usable, active = kernels.isas(), kernels.isa()
     chosen = "PYLLM_ISA asks for it" if os.environ.get("PYLLM_ISA") else "the best one this CPU has"
     yield Finding("instruction set", "ok", f"{active}: {chosen}")
-    for name in KNOWN_ISAS:
-        if name in usable or platform.machine() not in ("x86_64", "AMD64"):
+    for name in KNOWN_ISAS.get(platform.machine(), ()):
+        if name in usable:
             continue
         try:
             kernels.set_isa(name)  # always refused here; the refusal names the missing feature

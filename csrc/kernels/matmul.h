@@ -104,6 +104,7 @@ struct FormatKernels {
   int64_t block_elems;     // columns of a block
   int64_t panel_blocks;    // blocks in a panel; 0: always straight from the packed tile
   int64_t unpacked_bytes;  // of a block of one tile
+  int64_t packed_bytes;    // the same in the packed tile
 };
 
 template <class F>
@@ -127,7 +128,8 @@ struct SuperblockFormat {
             unpack_superblocks<F>,
             256,
             1,
-            SuperblockPanel<F>::kBytes};
+            SuperblockPanel<F>::kBytes,
+            F::kBytes};
   }
 };
 
@@ -141,7 +143,7 @@ template <int kType>
 struct DecodedFormat {
   static constexpr FormatKernels kernels() {
     constexpr int64_t kBytes = SuperblockPanel<DecodedQuants>::kBytes;
-    return {nullptr, {}, token_kernels<DecodedPanel>(), decode_panel<kType>, 256, 1, kBytes};
+    return {nullptr, {}, token_kernels<DecodedPanel>(), decode_panel<kType>, 256, 1, kBytes, 0};
   }
 };
 
@@ -160,9 +162,15 @@ struct BlockFormat {
   static constexpr FormatKernels kernels() {
     constexpr TileKernel kStream = multiply_blocks<PackedBlocks<F>, kStreamTiles, 1>;
     if (F::kPlain)  // nothing to unpack: 16 KB of two tiles as they are
-      return {kStream, token_kernels<Packed>(), token_kernels<Packed>(), nullptr, 32, 16, 0};
-    return {kStream, token_kernels<Packed>(), token_kernels<Panel>(), unpack_blocks<F>, 32,
-            8,       BlockPanel<F>::kBytes};
+      return {kStream, token_kernels<Packed>(), token_kernels<Packed>(), nullptr, 32, 16, 0, 0};
+    return {kStream,
+            token_kernels<Packed>(),
+            token_kernels<Panel>(),
+            unpack_blocks<F>,
+            32,
+            8,
+            BlockPanel<F>::kBytes,
+            F::kBytes};
   }
 };
 
@@ -173,7 +181,7 @@ struct FloatFormat {
     static void run(const MatmulTile& tile) { multiply_lines<L, kTileGroup, T>(tile); }
   };
   static constexpr FormatKernels kernels() {
-    return {multiply_lines<L, kStreamTiles, 1>, token_kernels<Packed>(), {}, nullptr, 1, 0, 0};
+    return {multiply_lines<L, kStreamTiles, 1>, token_kernels<Packed>(), {}, nullptr, 1, 0, 0, 0};
   }
 };
 
@@ -260,6 +268,10 @@ static inline void unpack_panel(const FormatKernels& format, const MatmulTile& g
   const int64_t tile_bytes = format.panel_blocks * format.unpacked_bytes;
   const int64_t n_tiles = group.tile_bytes == 0 ? 1 : kTileGroup;
   for (int64_t r = 0; r < n_tiles; ++r) {
+    const int64_t n =
+        part->block_end - part->block;  // the next panel arrives while this one is used
+    prefetch_part(group.weights + r * group.tile_bytes + part->block_end * format.packed_bytes,
+                  n * format.packed_bytes, 0, 1);
     for (int64_t i = part->block; i < part->block_end; ++i)
       format.unpack(group.weights + r * group.tile_bytes, i, group.n_blocks,
                     panel + r * tile_bytes + (i - part->block) * format.unpacked_bytes);
