@@ -4,6 +4,7 @@
 
 #include "isa/select.h"
 #include "op_reader.h"
+#include "ops/matmul_cut.h"
 
 namespace pyllm {
 
@@ -62,19 +63,7 @@ class Linear : public Op {
     int64_t own_offset;  // of the row when there is only one
   };
 
-  static constexpr int64_t kPassTiles = 2;  // 32 rows: what a register tile spans at most
-  static constexpr int64_t kScratchTokens =
-      126;  // a multiple of the 6 and 3 tokens of a register tile
-  static constexpr int64_t kScratchFloats = kPassTiles * kTileRows * kScratchTokens;  // 16 KB: L1
   static constexpr int64_t kScratchBytes = 2 * kScratchFloats * static_cast<int64_t>(sizeof(float));
-  static constexpr int64_t kFewTokens = 8;
-  static constexpr int64_t kMaxChunkTiles = 16;
-  // Few tokens: a chunk is a piece of the weight stream. Many: its weights and a block of tokens
-  // share the L2 cache (1 MB on server cores), so that each token is fetched from beyond it once a
-  // chunk.
-  static constexpr int64_t kStreamBytes = 96 << 10;
-  static constexpr int64_t kChunkBytes = 320 << 10;
-  static constexpr int64_t kTokenBlockBytes = 256 << 10;
 
   void read_matrices(const OpReader& reader) {
     for (size_t i = 1; reader.has_weight(i); i += 2) {
@@ -158,22 +147,13 @@ class Linear : public Op {
     }
   }
 
-  // Tiles per chunk: as many as their cache share allows, and at least four chunks a worker.
-  int64_t chunk_tiles(const Matrix& m, int64_t n_tiles, int64_t n_tokens, int n_workers) const {
-    const int64_t bytes =
-        (n_tokens < kFewTokens ? kStreamBytes : kChunkBytes) / (silu_mul_ ? 2 : 1);
-    const int64_t fit = bytes / m.weight->tensor().tile_bytes / kPassTiles * kPassTiles;
-    int64_t tiles = std::clamp(fit, kPassTiles, kMaxChunkTiles);
-    while (tiles > 1 && n_tiles / tiles < 4 * n_workers) tiles /= 2;
-    return tiles;
-  }
-
   // Chunks of all matrices share one counter; those of a silu_mul pair are done together.
   void multiply(const StepContext& step, int worker, int64_t n_tokens) const {
     int64_t chunk = step.pool.next_chunk(), first = 0;
     for (size_t i = 0; i < (silu_mul_ ? 1 : matrices_.size()); ++i) {
       const int64_t n_tiles = (matrices_[i].weight->tensor().rows + kTileRows - 1) / kTileRows;
-      const int64_t tiles = chunk_tiles(matrices_[i], n_tiles, n_tokens, step.pool.active());
+      const int64_t tile_bytes = matrices_[i].weight->tensor().tile_bytes * (silu_mul_ ? 2 : 1);
+      const int64_t tiles = chunk_tiles(n_tiles, tile_bytes, n_tokens, step.pool.active());
       const int64_t n_chunks = (n_tiles + tiles - 1) / tiles;
       for (; chunk < first + n_chunks; chunk = step.pool.next_chunk()) {
         const int64_t begin = (chunk - first) * tiles;
@@ -188,15 +168,10 @@ class Linear : public Op {
     matrices_[i].weight->ensure(tile_begin, tile_end);
     if (silu_mul_) matrices_[1].weight->ensure(tile_begin, tile_end);
     const Activation& a = activations_[matrices_[i].activation];
-    const int64_t fit = kTokenBlockBytes / act_layout(a.kind, x_.width, 1).bytes / 6 * 6;
-    const int64_t block = std::clamp<int64_t>(fit, 6, kScratchTokens);
-    for (int64_t t = 0; t < n_tokens; t += block) {
-      const int64_t n = std::min(block, n_tokens - t);
-      const int64_t tiles = n == 1 ? kMaxChunkTiles : kPassTiles;
-      for (int64_t tile = tile_begin; tile < tile_end; tile += tiles) {
-        pass(step, worker, i, tile, std::min(tile + tiles, tile_end), t, n);
-      }
-    }
+    for_passes(tile_begin, tile_end, n_tokens, act_layout(a.kind, x_.width, 1).bytes,
+               [&](int64_t begin, int64_t end, int64_t t, int64_t n) {
+                 pass(step, worker, i, begin, end, t, n);
+               });
   }
 
   // Tiles [tile_begin, tile_end) times tokens [t, t + n), from activations to the finished output.

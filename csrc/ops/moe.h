@@ -5,6 +5,7 @@
 #include "isa/select.h"
 #include "op_reader.h"
 #include "ops/expert_stack.h"
+#include "ops/matmul_cut.h"
 #include "ops/routing.h"
 #include "ops/rows_place.h"
 
@@ -96,17 +97,8 @@ class Moe : public Op {
 
  private:
   static constexpr int64_t kMaxExperts = 1 << 12;
-  static constexpr int64_t kPassTiles = 2;        // 32 rows: what a register tile spans at most
-  static constexpr int64_t kScratchTokens = 126;  // a multiple of a register tile's 6 and 3 tokens
-  static constexpr int64_t kScratchFloats = kPassTiles * kTileRows * kScratchTokens;  // 16 KB: L1
   static constexpr int64_t kRouterTokens = 48;  // share one pass over the router's rows
   static constexpr int64_t kSumColumns = 512;
-  static constexpr int64_t kFewTokens = 8;
-  static constexpr int64_t kMaxChunkTiles = 16;
-  // As in linear: a piece of the weight stream, or weights that share the L2 cache with the tokens.
-  static constexpr int64_t kStreamBytes = 96 << 10;
-  static constexpr int64_t kChunkBytes = 320 << 10;
-  static constexpr int64_t kTokenBlockBytes = 256 << 10;
 
   void read_weights(const OpReader& reader) {
     norm_ = reader.optional_vector(0, x_.width);
@@ -242,10 +234,8 @@ class Moe : public Op {
   void for_expert_chunks(const StepContext& step, const Routing& routing, int64_t n,
                          int64_t n_tiles, int64_t tile_bytes, Body body) const {
     const int64_t mean_rows = n * n_used_ / routing.n_active();
-    const int64_t bytes = mean_rows < kFewTokens ? kStreamBytes : kChunkBytes;
-    int64_t tiles =
-        std::clamp(bytes / tile_bytes / kPassTiles * kPassTiles, kPassTiles, kMaxChunkTiles);
-    while (tiles > 1 && routing.n_active() * n_tiles / tiles < 4 * step.pool.active()) tiles /= 2;
+    const int64_t tiles =
+        chunk_tiles(routing.n_active() * n_tiles, tile_bytes, mean_rows, step.pool.active());
     const int64_t n_chunks = (n_tiles + tiles - 1) / tiles;
     for_chunks(step.pool, routing.n_active() * n_chunks, 1, [&](int64_t item, int64_t) {
       const int64_t begin = item % n_chunks * tiles;
@@ -253,21 +243,15 @@ class Moe : public Op {
     });
   }
 
-  // body(tile_begin, tile_end, place, n) for passes of tiles over blocks of an expert's rows: the
-  // block stays in the L2 cache while the chunk's tiles pass, as many at once as fit the scratch.
+  // body(tile_begin, tile_end, place, n) for passes of tiles over blocks of an expert's rows.
   template <typename Body>
-  static void for_passes(const Routing& routing, int64_t expert, int64_t tile_begin,
-                         int64_t tile_end, int64_t row_bytes, Body body) {
-    const int64_t block =
-        std::clamp<int64_t>(kTokenBlockBytes / row_bytes / 6 * 6, 6, kScratchTokens);
-    const int64_t end = routing.start(expert) + routing.size(expert);
-    for (int64_t place = routing.start(expert); place < end; place += block) {
-      const int64_t n = std::min(block, end - place);
-      const int64_t tiles = kScratchTokens / n * kPassTiles;
-      for (int64_t tile = tile_begin; tile < tile_end; tile += tiles) {
-        body(tile, std::min(tile + tiles, tile_end), place, n);
-      }
-    }
+  static void for_expert_passes(const Routing& routing, int64_t expert, int64_t tile_begin,
+                                int64_t tile_end, int64_t row_bytes, Body body) {
+    const int64_t start = routing.start(expert);
+    for_passes(tile_begin, tile_end, routing.size(expert), row_bytes,
+               [&](int64_t begin, int64_t end, int64_t row, int64_t n) {
+                 body(begin, end, start + row, n);
+               });
   }
 
   void multiply_gate_up(const StepContext& step, int worker, const Routing& routing,
@@ -282,13 +266,13 @@ class Moe : public Op {
     const int64_t tile_bytes = gate_.tile_bytes() + up_.tile_bytes();
     for_expert_chunks(step, routing, n, gate_.tiles(), tile_bytes,
                       [&](int64_t expert, int64_t first, int64_t last) {
-                        for_passes(routing, expert, first, last, inputs_[gate_.kind()].row_bytes(),
-                                   [&](int64_t begin, int64_t end, int64_t place, int64_t n_rows) {
-                                     product(gate_, expert, begin, end, place, n_rows, y);
-                                     product(up_, expert, begin, end, place, n_rows,
-                                             y + kScratchFloats);
-                                     finish_hidden(step, begin, end, place, n_rows, y);
-                                   });
+                        for_expert_passes(
+                            routing, expert, first, last, inputs_[gate_.kind()].row_bytes(),
+                            [&](int64_t begin, int64_t end, int64_t place, int64_t n_rows) {
+                              product(gate_, expert, begin, end, place, n_rows, y);
+                              product(up_, expert, begin, end, place, n_rows, y + kScratchFloats);
+                              finish_hidden(step, begin, end, place, n_rows, y);
+                            });
                       });
   }
 
@@ -305,13 +289,13 @@ class Moe : public Op {
     const ActRows records = hidden_records(step);
     for_expert_chunks(step, routing, n, down_.tiles(), down_.tile_bytes(),
                       [&](int64_t expert, int64_t first, int64_t last) {
-                        for_passes(routing, expert, first, last, hidden_records_.row_bytes(),
-                                   [&](int64_t begin, int64_t end, int64_t place, int64_t n_rows) {
-                                     down_.multiply(expert, begin, end, records.row(place),
-                                                    records.layout, n_rows,
-                                                    hidden(step, place) + begin * kTileRows,
-                                                    hidden_.stride_floats());
-                                   });
+                        for_expert_passes(
+                            routing, expert, first, last, hidden_records_.row_bytes(),
+                            [&](int64_t begin, int64_t end, int64_t place, int64_t n_rows) {
+                              down_.multiply(expert, begin, end, records.row(place), records.layout,
+                                             n_rows, hidden(step, place) + begin * kTileRows,
+                                             hidden_.stride_floats());
+                            });
                       });
   }
 
