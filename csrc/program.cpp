@@ -56,8 +56,8 @@ Threads checked(Threads threads) {
   return threads;
 }
 
-// Values that hold what their op wrote: an op may read only these, and writing
-// one ends those it covers.
+// Values that hold what their op wrote: an op may read only these, and writing one ends those it
+// covers.
 class LiveValues {
  public:
   explicit LiveValues(const Limits& limits) : limits_(limits) {}

@@ -71,8 +71,8 @@ static inline void store_sums(const MatmulTile& tile, const F32 (&sum)[R][T]) {
 
 // A panel holds 256 columns: at most 90 lines a tile (Q2_K's bytes, scales and minimums).
 constexpr int64_t kMaxPanelTileBytes = 90 * kLine;
-// A single token reads this many tiles side by side: four streams get 10 to 20 % more out of the
-// memory than one or two, and their sums hide each other's latency.
+// A single token reads this many tiles side by side: in bench/bandwidth.py four streams read 10 to
+// 20 % faster than one, and their sums hide each other's latency.
 constexpr int kStreamTiles = 4;
 // Up to here the weights are unpacked in registers for each token group.
 constexpr int64_t kPackedTokens = kTokenGroup;
@@ -121,6 +121,7 @@ struct SuperblockFormat {
       multiply_superblocks<SuperblockPanel<F>, kTileGroup, T>(tile);
     }
   };
+  static_assert(SuperblockPanel<F>::kBytes <= kMaxPanelTileBytes);
   static constexpr FormatKernels kernels() {
     return {multiply_superblocks<PackedSuperblocks<F>, kStreamTiles, 1>,
             token_kernels<Packed>(),
@@ -159,6 +160,7 @@ struct BlockFormat {
   struct Panel {
     static void run(const MatmulTile& tile) { multiply_blocks<BlockPanel<F>, kTileGroup, T>(tile); }
   };
+  static_assert(8 * BlockPanel<F>::kBytes <= kMaxPanelTileBytes);
   static constexpr FormatKernels kernels() {
     constexpr TileKernel kStream = multiply_blocks<PackedBlocks<F>, kStreamTiles, 1>;
     if (F::kPlain)  // nothing to unpack: 16 KB of two tiles as they are
@@ -316,7 +318,7 @@ static inline MatmulTile tile_group(const MatmulArgs* m, int64_t block_elems, in
 // A weight group (32 rows, 74 KB of Q4_K at K = 4096) stays in L2 while all tokens pass by.
 static void matmul(const MatmulArgs* m) {
   const FormatKernels* format = kernels_for(m->w->type);
-  if (format == nullptr) return matmul_decoded(m);
+  if (format == nullptr) return matmul_float_panels(m);
   int64_t tile = m->tile_begin;
   const bool stream = m->n_tokens == 1 && format->stream != nullptr;
   for (; stream && tile + kStreamTiles <= m->tile_end; tile += kStreamTiles)

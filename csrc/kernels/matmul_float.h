@@ -65,8 +65,8 @@ static inline void add_panel(const float* panel, int64_t n, const uint8_t* act, 
   PYLLM_UNROLL for (int t = 0; t < T; ++t) f32_store_n(y + t * ldy, sum[0][t], rows);
 }
 
-static void decode_panel(const PackedTensor* w, const uint8_t* tile, int64_t rows, int64_t k0,
-                         int64_t n, float* panel) {
+static void decode_float_panel(const PackedTensor* w, const uint8_t* tile, int64_t rows, int64_t k0,
+                               int64_t n, float* panel) {
   float row_values[kPanel];
   const int64_t row_bytes = packed_row_bytes(*w);
   memset(panel, 0, static_cast<size_t>(n * kTileRows) * sizeof(float));
@@ -76,7 +76,7 @@ static void decode_panel(const PackedTensor* w, const uint8_t* tile, int64_t row
   }
 }
 
-static void matmul_decoded(const MatmulArgs* m) {
+static void matmul_float_panels(const MatmulArgs* m) {
   alignas(64) float panel[kPanel * kTileRows];
   const uint8_t* act = m->act;
   for (int64_t tile = m->tile_begin; tile < m->tile_end; ++tile) {
@@ -85,7 +85,7 @@ static void matmul_decoded(const MatmulArgs* m) {
     float* y = m->y + (tile - m->tile_begin) * kTileRows;
     for (int64_t k0 = 0; k0 < m->w->cols; k0 += kPanel) {
       const int64_t n = m->w->cols - k0 < kPanel ? m->w->cols - k0 : kPanel;
-      decode_panel(m->w, m->w->data + tile * m->w->tile_bytes, rows, k0, n, panel);
+      decode_float_panel(m->w, m->w->data + tile * m->w->tile_bytes, rows, k0, n, panel);
       int64_t t = 0;
       for (; t + 4 <= m->n_tokens; t += 4)
         add_panel<4>(panel, n, act + t * m->act_stride, m->act_stride, k0, y + t * m->ldy, m->ldy,

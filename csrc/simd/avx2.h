@@ -220,40 +220,28 @@ static inline I32 dot_i16(I32 acc, I32 w_pairs, int32_t a_pair) {
 struct I16 {
   __m256i lo, hi;
 };
-static inline I16 add_i16(I16 a, I16 b) {
-  return {_mm256_add_epi16(a.lo, b.lo), _mm256_add_epi16(a.hi, b.hi)};
-}
-static inline I32 widen_pairs(I16 a) {
-  const __m256i one = _mm256_set1_epi16(1);
-  return {_mm256_madd_epi16(a.lo, one), _mm256_madd_epi16(a.hi, one)};
-}
-// kRun products of kBits bytes fit 16 bits: 2 * kRun * (2^kBits - 1) * 127 < 32,768.
+// kRun products of kBits bytes fit 16 bits: 2 * kRun * (2^kBits - 1) * 127 < 32,768. Bytes of 8
+// bits are multiplied as byte - 128 = +-|w|: |w| * (+-a), at most 2 * 128 * 127.
 template <int kBits>
 struct Dot {
   using Sum = I16;
   static constexpr int kRun = kBits <= 4 ? 8 : kBits == 5 ? 4 : kBits == 6 ? 2 : 1;
-  static constexpr bool kSigned = false;
-  static inline I16 start(U8 w, int32_t a4) {
-    const __m256i a = _mm256_set1_epi32(a4);
-    return {_mm256_maddubs_epi16(w.lo, a), _mm256_maddubs_epi16(w.hi, a)};
-  }
-  static inline I16 add(I16 sum, U8 w, int32_t a4) { return add_i16(sum, start(w, a4)); }
-  static inline I32 widen(I16 sum) { return widen_pairs(sum); }
-};
-// Bytes of 8 bits are multiplied as byte - 128 = +-|w|: |w| * (+-a), at most 2 * 128 * 127.
-template <>
-struct Dot<8> {
-  using Sum = I16;
-  static constexpr int kRun = 1;
-  static constexpr bool kSigned = true;
+  static constexpr bool kSigned = kBits == 8;
   static inline I16 start(U8 w, int32_t a4) {
     const __m256i a = _mm256_set1_epi32(a4), top = _mm256_set1_epi8(-128);
+    if constexpr (!kSigned) return {_mm256_maddubs_epi16(w.lo, a), _mm256_maddubs_epi16(w.hi, a)};
     const __m256i lo = _mm256_xor_si256(w.lo, top), hi = _mm256_xor_si256(w.hi, top);
     return {_mm256_maddubs_epi16(_mm256_abs_epi8(lo), _mm256_sign_epi8(a, lo)),
             _mm256_maddubs_epi16(_mm256_abs_epi8(hi), _mm256_sign_epi8(a, hi))};
   }
-  static inline I16 add(I16 sum, U8 w, int32_t a4) { return add_i16(sum, start(w, a4)); }
-  static inline I32 widen(I16 sum) { return widen_pairs(sum); }
+  static inline I16 add(I16 sum, U8 w, int32_t a4) {
+    const I16 next = start(w, a4);
+    return {_mm256_add_epi16(sum.lo, next.lo), _mm256_add_epi16(sum.hi, next.hi)};
+  }
+  static inline I32 widen(I16 sum) {
+    const __m256i one = _mm256_set1_epi16(1);
+    return {_mm256_madd_epi16(sum.lo, one), _mm256_madd_epi16(sum.hi, one)};
+  }
 };
 static inline I32 dot_i16(I32 acc, I32 w_pairs, int32_t a_pair) {
   const __m256i a = _mm256_set1_epi32(a_pair);

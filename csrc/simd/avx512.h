@@ -146,29 +146,17 @@ static inline I32 dot_i16(I32 acc, I32 w_pairs, int32_t a_pair) {
 struct I16 {
   __m512i v;
 };
-// kRun products of kBits bytes fit 16 bits: 2 * kRun * (2^kBits - 1) * 127 < 32,768.
+// kRun products of kBits bytes fit 16 bits: 2 * kRun * (2^kBits - 1) * 127 < 32,768. Bytes of 8
+// bits are multiplied as byte - 128 = +-|w|: |w| * (+-a), at most 2 * 128 * 127.
 template <int kBits>
 struct Dot {
   using Sum = I16;
   static constexpr int kRun = kBits <= 4 ? 8 : kBits == 5 ? 4 : kBits == 6 ? 2 : 1;
-  static constexpr bool kSigned = false;
+  static constexpr bool kSigned = kBits == 8;
   static inline I16 start(U8 w, int32_t a4) {
-    return {_mm512_maddubs_epi16(w.v, _mm512_set1_epi32(a4))};
-  }
-  static inline I16 add(I16 sum, U8 w, int32_t a4) {
-    return {_mm512_add_epi16(sum.v, start(w, a4).v)};
-  }
-  static inline I32 widen(I16 sum) { return {_mm512_madd_epi16(sum.v, _mm512_set1_epi16(1))}; }
-};
-// Bytes of 8 bits are multiplied as byte - 128 = +-|w|: |w| * (+-a), at most 2 * 128 * 127.
-template <>
-struct Dot<8> {
-  using Sum = I16;
-  static constexpr int kRun = 1;
-  static constexpr bool kSigned = true;
-  static inline I16 start(U8 w, int32_t a4) {
-    const __m512i centred = _mm512_xor_si512(w.v, _mm512_set1_epi8(-128));
     const __m512i a = _mm512_set1_epi32(a4);
+    if constexpr (!kSigned) return {_mm512_maddubs_epi16(w.v, a)};
+    const __m512i centred = _mm512_xor_si512(w.v, _mm512_set1_epi8(-128));
     const __mmask64 negative = _mm512_movepi8_mask(centred);
     const __m512i signed_a = _mm512_mask_sub_epi8(a, negative, _mm512_setzero_si512(), a);
     return {_mm512_maddubs_epi16(_mm512_abs_epi8(centred), signed_a)};
