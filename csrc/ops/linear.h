@@ -5,6 +5,7 @@
 #include "isa/select.h"
 #include "op_reader.h"
 #include "ops/matmul_cut.h"
+#include "ops/rows_place.h"
 
 namespace pyllm {
 
@@ -26,7 +27,7 @@ class Linear : public Op {
     read_matrices(reader);
     read_outputs(reader);
     plan_activations(context);
-    context.worker_bytes = std::max(context.worker_bytes, own_row_offset() + own_row_bytes_);
+    context.worker_bytes = std::max(context.worker_bytes, own_.bytes());
   }
 
   void run(const StepContext& step, int worker) const override {
@@ -58,9 +59,8 @@ class Linear : public Op {
     size_t activation = 0;    // index of the kind it multiplies with
   };
   struct Activation {
-    ActKind kind;
-    int64_t offset;      // of its rows among all rows of the step
-    int64_t own_offset;  // of the row when there is only one
+    ActPlace rows;     // of the step
+    ActPlace own_row;  // of a worker, when the step has only one
   };
 
   static constexpr int64_t kScratchBytes = 2 * kScratchFloats * static_cast<int64_t>(sizeof(float));
@@ -104,34 +104,25 @@ class Linear : public Op {
   void plan_activations(BuildContext& context) {
     const int64_t most =
         x_.rows == RowClass::kTokens ? context.limits.max_tokens : context.limits.max_rows;
-    int64_t offset = 0;
+    BufferPlan shared;
+    own_.add(1, std::max(static_cast<int64_t>(sizeof(float)) * x_.width, kScratchBytes));
     for (Matrix& m : matrices_) {
       const ActKind kind = act_kind(m.weight->tensor().type);
-      while (m.activation < activations_.size() && activations_[m.activation].kind != kind) {
+      while (m.activation < activations_.size() && activations_[m.activation].rows.kind != kind) {
         ++m.activation;
       }
       if (m.activation < activations_.size()) continue;
-      activations_.push_back({kind, offset, own_row_bytes_});
-      offset += act_layout(kind, x_.width, most).bytes;
-      own_row_bytes_ += act_layout(kind, x_.width, 1).bytes;
+      activations_.push_back(
+          {shared.add_act(kind, x_.width, most), own_.add_act(kind, x_.width, 1)});
     }
-    context.activation_bytes = std::max(context.activation_bytes, offset);
+    context.activation_bytes = std::max(context.activation_bytes, shared.bytes());
   }
 
-  // A worker's scratch holds a normalised row or the results of a chunk; behind it a quantised row.
-  int64_t own_row_offset() const {
-    const int64_t norm_bytes = static_cast<int64_t>(sizeof(float)) * x_.width;
-    return (std::max(norm_bytes, kScratchBytes) + kActAlign - 1) / kActAlign * kActAlign;
-  }
-
-  // Where the quantised row t begins: among the step's rows, or with its worker when it is the only
-  // one.
-  uint8_t* act_row(const StepContext& step, int worker, const Activation& a, int64_t t) const {
-    if (step.n_rows(x_.rows) == 1) return step.scratch(worker) + own_row_offset() + a.own_offset;
-    return step.activations + a.offset + t * layout(step, a).token_stride;
-  }
-  ActLayout layout(const StepContext& step, const Activation& a) const {
-    return act_layout(a.kind, x_.width, step.n_rows(x_.rows));
+  // The quantised rows: the step's, or with its worker the only one.
+  ActRows act_rows(const StepContext& step, int worker, const Activation& a) const {
+    const int64_t n_rows = step.n_rows(x_.rows);
+    return n_rows == 1 ? a.own_row.rows(step.scratch(worker), 1)
+                       : a.rows.rows(step.activations, n_rows);
   }
 
   void quantise_row(const StepContext& step, int worker, int64_t t) const {
@@ -142,8 +133,8 @@ class Linear : public Op {
       x = normed;
     }
     for (const Activation& a : activations_) {
-      kernels().quantize_act(a.kind, x, x_.width, act_row(step, worker, a, t),
-                             layout(step, a).block_stride);
+      const ActRows rows = act_rows(step, worker, a);
+      kernels().quantize_act(a.rows.kind, x, x_.width, rows.row(t), rows.layout.block_stride);
     }
   }
 
@@ -168,7 +159,7 @@ class Linear : public Op {
     matrices_[i].weight->ensure(tile_begin, tile_end);
     if (silu_mul_) matrices_[1].weight->ensure(tile_begin, tile_end);
     const Activation& a = activations_[matrices_[i].activation];
-    for_passes(tile_begin, tile_end, n_tokens, act_layout(a.kind, x_.width, 1).bytes,
+    for_passes(tile_begin, tile_end, n_tokens, a.rows.row_bytes(),
                [&](int64_t begin, int64_t end, int64_t t, int64_t n) {
                  pass(step, worker, i, begin, end, t, n);
                });
@@ -190,13 +181,13 @@ class Linear : public Op {
                int64_t tile_end, int64_t first_token, int64_t n_tokens, float* y,
                int64_t width) const {
     const Activation& a = activations_[m.activation];
-    const ActLayout blocks = layout(step, a);
+    const ActRows rows = act_rows(step, worker, a);
     const MatmulArgs args{&m.weight->tensor(),
                           tile_begin,
                           tile_end,
-                          act_row(step, worker, a, first_token),
-                          blocks.token_stride,
-                          blocks.block_stride,
+                          rows.row(first_token),
+                          rows.layout.token_stride,
+                          rows.layout.block_stride,
                           n_tokens,
                           y,
                           width};
@@ -237,7 +228,7 @@ class Linear : public Op {
   std::vector<float> norm_;  // empty: none
   std::vector<Matrix> matrices_;
   std::vector<Activation> activations_;
-  int64_t own_row_bytes_ = 0;
+  BufferPlan own_;  // a worker's: a normalised row or the results of a chunk; its quantised row
   float eps_;
   bool silu_mul_, has_residual_;
 };
