@@ -18,7 +18,7 @@ _TRIES = 3  # time and memory are the best of three
 # A sanitizer slows Python down five times and keeps freed memory; its builds look for other faults.
 _SLACK = 8 if "PYLLM_SANITIZED" in os.environ else 1
 _MAX_SECONDS = 2.0 * _SLACK  # by the clock: nothing may wait for a pipe or a device
-_REFERENCE_MS = 8.0  # `_yardstick_ms` of the machine the bounds were written for
+_REFERENCE_MS = 4.5  # `_yardstick_ms` of the machine the bounds were written for
 _ADDRESS = re.compile(r"0x[0-9a-f]{6,}")
 
 
