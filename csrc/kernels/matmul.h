@@ -10,6 +10,8 @@
 #define PYLLM_UNROLL
 #endif
 
+#include "kernels/stream.h"
+
 // One register tile: kTileGroup 16-row tiles times up to kTokenGroup tokens, over a range of
 // columns.
 struct MatmulTile {
@@ -23,7 +25,9 @@ struct MatmulTile {
   int64_t act_stride, act_block_stride;
   float* y;
   int64_t ldy;
-  int64_t rows;  // rows that exist, at most 16 * kTileGroup
+  int64_t rows;         // rows that exist, at most 16 * kTileGroup
+  int64_t group_bytes;  // from a tile to the one that takes its place in the next group
+  Ahead ahead;          // of panels; packed tiles ask for what follows them
 };
 
 static inline int32_t load_i32(const void* p) {
@@ -58,9 +62,19 @@ static inline void store_sums(const MatmulTile& tile, const F32 (&sum)[R][T]) {
   }
 }
 
+// What block `i` requests: its own successor in the stream, or its share of the next panel.
+template <class F>
+static inline Ahead ahead_of(const MatmulTile& tile, int64_t i) {
+  if constexpr (F::kStream) {
+    constexpr int64_t kBlocks = (kPrefetchBytes + F::kBytes - 1) / F::kBytes;
+    return {tile.weights + block_offset(i + kBlocks, tile.n_blocks, F::kBytes, tile.group_bytes),
+            tile.tile_bytes, F::kBytes};
+  }
+  return tile.ahead.share(i - tile.block, tile.block_end - tile.block);
+}
+
 #include "kernels/dot_lines.h"
 #include "kernels/matmul_float.h"
-#include "kernels/stream.h"
 // clang-format off
 #include "kernels/weights_superblock.h"
 #include "kernels/matmul_superblock.h"
@@ -254,9 +268,10 @@ static const FormatKernels* kernels_for(int type) {
 static inline void multiply_tokens(const TokenKernels& kernels, const MatmulTile& group,
                                    int64_t n_tokens) {
   MatmulTile part = group;
-  int64_t n_groups = (n_tokens + kTokenGroup - 1) / kTokenGroup;
-  for (int64_t t = 0; t < n_tokens; --n_groups) {
-    const int64_t n = (n_tokens - t + n_groups - 1) / n_groups;
+  const int64_t n_groups = (n_tokens + kTokenGroup - 1) / kTokenGroup;
+  for (int64_t i = 0, t = 0; i < n_groups; ++i) {
+    const int64_t n = (n_tokens - t + n_groups - i - 1) / (n_groups - i);
+    part.ahead = group.ahead.share(i, n_groups);
     part.act = group.act + t * group.act_stride;
     part.y = group.y + t * group.ldy;
     kernels.at[n - 1](part);
@@ -270,10 +285,6 @@ static inline void unpack_panel(const FormatKernels& format, const MatmulTile& g
   const int64_t tile_bytes = format.panel_blocks * format.unpacked_bytes;
   const int64_t n_tiles = group.tile_bytes == 0 ? 1 : kTileGroup;
   for (int64_t r = 0; r < n_tiles; ++r) {
-    const int64_t n =
-        part->block_end - part->block;  // the next panel arrives while this one is used
-    prefetch_part(group.weights + r * group.tile_bytes + part->block_end * format.packed_bytes,
-                  n * format.packed_bytes, 0, 1);
     for (int64_t i = part->block; i < part->block_end; ++i)
       format.unpack(group.weights + r * group.tile_bytes, i, group.n_blocks,
                     panel + r * tile_bytes + (i - part->block) * format.unpacked_bytes);
@@ -287,9 +298,12 @@ static inline void multiply_panels(const FormatKernels& format, const MatmulTile
                                    int64_t n_tokens) {
   alignas(64) uint8_t panel[kTileGroup * kMaxPanelTileBytes];
   MatmulTile part = group;
+  part.ahead = {nullptr, group.tile_bytes, format.panel_blocks * format.packed_bytes};
   for (; part.block < group.n_blocks; part.block = part.block_end) {
     const int64_t end = part.block + format.panel_blocks;
     part.block_end = end < group.n_blocks ? end : group.n_blocks;
+    part.ahead.from = group.weights + block_offset(part.block_end, group.n_blocks,
+                                                   format.packed_bytes, group.group_bytes);
     if (format.unpack != nullptr) unpack_panel(format, group, &part, panel);
     multiply_tokens(format.panel, part, n_tokens);
   }
@@ -312,7 +326,9 @@ static inline MatmulTile tile_group(const MatmulArgs* m, int64_t block_elems, in
           .act_block_stride = m->act_block_stride,
           .y = m->y + (tile - m->tile_begin) * kTileRows,
           .ldy = m->ldy,
-          .rows = rows_left < n_tiles * kTileRows ? rows_left : n_tiles * kTileRows};
+          .rows = rows_left < n_tiles * kTileRows ? rows_left : n_tiles * kTileRows,
+          .group_bytes = n_tiles * m->w->tile_bytes,
+          .ahead = {nullptr, 0, 0}};
 }
 
 // A weight group (32 rows, 74 KB of Q4_K at K = 4096) stays in L2 while all tokens pass by.

@@ -78,12 +78,11 @@ static void multiply_blocks(const MatmulTile& tile) {
   F32 sum[R][T];
   load_sums(tile, sum);
   for (int64_t i = tile.block; i < tile.block_end; ++i) {
+    const Ahead ahead = ahead_of<F>(tile, i);
     typename F::Block block[R];
     PYLLM_UNROLL for (int r = 0; r < R; ++r) {
-      const uint8_t* weights = tile.weights + r * tile.tile_bytes;
-      block[r] = F::block(weights, i - tile.origin, tile.n_blocks);
-      if constexpr (F::kStream)
-        prefetch_part(weights + i * F::kBytes + kPrefetchBytes, F::kBytes, 0, 1);
+      block[r] = F::block(tile.weights + r * tile.tile_bytes, i - tile.origin, tile.n_blocks);
+      prefetch_part(ahead.from + r * ahead.stride, ahead.bytes, 0, 1);
     }
     add_block<F>(block, tokens, i % 8, sum);
     if (i % 8 == 7) tokens.next();

@@ -40,14 +40,12 @@ static inline I32 sub_block_bias(const ActBlock256& act, int k) {
 
 // s of one half, without d.
 template <class F, class Block, int R, int T>
-static inline void scaled_dots(const Block (&block)[R], const uint8_t* const (&next)[R],
+static inline void scaled_dots(const Block (&block)[R], const Ahead& ahead,
                                const Tokens<ActBlock256, T>& tokens, int half,
                                F32 (&scaled)[R][T]) {
   PYLLM_UNROLL for (int sub = 0; sub < F::kSubs; ++sub) {
-    if constexpr (F::kStream) {
-      PYLLM_UNROLL for (int r = 0; r < R; ++r)
-          prefetch_part(next[r], F::kBytes, F::kSubs * half + sub, 2 * F::kSubs);
-    }
+    PYLLM_UNROLL for (int r = 0; r < R; ++r) prefetch_part(
+        ahead.from + r * ahead.stride, ahead.bytes, F::kSubs * half + sub, 2 * F::kSubs);
     const int k = 128 * half + 4 * F::kGroups * sub;
     I32 dot[R][T];
     const int8_t* act[T];
@@ -77,10 +75,10 @@ static inline I32 min_dots(const typename F::Block& block, const ActBlock256& ac
 }
 
 template <class F, int R, int T>
-static inline void add_half(const typename F::Block (&block)[R], const uint8_t* const (&next)[R],
+static inline void add_half(const typename F::Block (&block)[R], const Ahead& ahead,
                             const Tokens<ActBlock256, T>& tokens, int half, F32 (&sum)[R][T]) {
   F32 scaled[R][T];
-  scaled_dots<F>(block, next, tokens, half, scaled);
+  scaled_dots<F>(block, ahead, tokens, half, scaled);
   PYLLM_UNROLL for (int r = 0; r < R; ++r) {
     const F32 d = F::d(block[r]);
     PYLLM_UNROLL for (int t = 0; t < T; ++t) {
@@ -161,14 +159,11 @@ static void multiply_superblocks(const MatmulTile& tile) {
   load_sums(tile, sum);
   for (int64_t i = tile.block; i < tile.block_end; ++i, tokens.next()) {
     typename F::Block block[R];
-    const uint8_t* next[R];
-    PYLLM_UNROLL for (int r = 0; r < R; ++r) {
-      const uint8_t* weights = tile.weights + r * tile.tile_bytes;
-      block[r] = F::block(weights, i - tile.origin, tile.n_blocks);
-      next[r] = weights + i * F::kBytes + kPrefetchBytes;
-    }
-    add_half<F>(block, next, tokens, 0, sum);
-    add_half<F>(block, next, tokens, 1, sum);
+    PYLLM_UNROLL for (int r = 0; r < R; ++r) block[r] =
+        F::block(tile.weights + r * tile.tile_bytes, i - tile.origin, tile.n_blocks);
+    const Ahead ahead = ahead_of<F>(tile, i);
+    add_half<F>(block, ahead, tokens, 0, sum);
+    add_half<F>(block, ahead, tokens, 1, sum);
   }
   store_sums(tile, sum);
 }
