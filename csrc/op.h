@@ -101,6 +101,19 @@ void for_chunks(ThreadPool& pool, int64_t n, int64_t chunk, Body body) {
   }
 }
 
+// Hands out the indices below n one by one: each worker takes those of its own share in ascending
+// order, so that it reads one stream of memory, and then helps the others with theirs.
+template <typename Body>
+void for_shares(ThreadPool& pool, int worker, int64_t n, Body body) {
+  const int n_workers = pool.active();
+  for (int i = 0; i < n_workers; ++i) {
+    const int owner = (worker + i) % n_workers;
+    const int64_t begin = n * owner / n_workers, end = n * (owner + 1) / n_workers;
+    for (int64_t at = begin + pool.next_of(owner); at < end; at = begin + pool.next_of(owner))
+      body(at);
+  }
+}
+
 // A chunk size that gives each worker about four of them.
 inline int64_t even_chunk(const ThreadPool& pool, int64_t n) {
   return std::max<int64_t>(1, n / (4 * pool.active()));

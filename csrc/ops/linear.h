@@ -138,20 +138,30 @@ class Linear : public Op {
     }
   }
 
-  // Chunks of all matrices share one counter; those of a silu_mul pair are done together.
+  // How one matrix, or the pair of a silu_mul, is cut.
+  struct Cut {
+    int64_t n_tiles, tiles;  // in all, and of a chunk
+    int64_t n_chunks() const { return (n_tiles + tiles - 1) / tiles; }
+  };
+  Cut cut(const StepContext& step, size_t i, int64_t n_tokens) const {
+    const PackedTensor& tensor = matrices_[i].weight->tensor();
+    const int64_t n_tiles = (tensor.rows + kTileRows - 1) / kTileRows;
+    const int64_t tile_bytes = tensor.tile_bytes * (silu_mul_ ? 2 : 1);
+    return {n_tiles, chunk_tiles(n_tiles, tile_bytes, n_tokens, step.pool.active())};
+  }
+
+  // The chunks of all matrices in one row.
   void multiply(const StepContext& step, int worker, int64_t n_tokens) const {
-    int64_t chunk = step.pool.next_chunk(), first = 0;
-    for (size_t i = 0; i < (silu_mul_ ? 1 : matrices_.size()); ++i) {
-      const int64_t n_tiles = (matrices_[i].weight->tensor().rows + kTileRows - 1) / kTileRows;
-      const int64_t tile_bytes = matrices_[i].weight->tensor().tile_bytes * (silu_mul_ ? 2 : 1);
-      const int64_t tiles = chunk_tiles(n_tiles, tile_bytes, n_tokens, step.pool.active());
-      const int64_t n_chunks = (n_tiles + tiles - 1) / tiles;
-      for (; chunk < first + n_chunks; chunk = step.pool.next_chunk()) {
-        const int64_t begin = (chunk - first) * tiles;
-        multiply_chunk(step, worker, i, begin, std::min(begin + tiles, n_tiles), n_tokens);
-      }
-      first += n_chunks;
-    }
+    const size_t n = silu_mul_ ? 1 : matrices_.size();
+    int64_t n_chunks = 0;
+    for (size_t i = 0; i < n; ++i) n_chunks += cut(step, i, n_tokens).n_chunks();
+    for_shares(step.pool, worker, n_chunks, [&](int64_t chunk) {
+      size_t i = 0;
+      Cut c = cut(step, 0, n_tokens);
+      for (; chunk >= c.n_chunks(); c = cut(step, ++i, n_tokens)) chunk -= c.n_chunks();
+      const int64_t begin = chunk * c.tiles;
+      multiply_chunk(step, worker, i, begin, std::min(begin + c.tiles, c.n_tiles), n_tokens);
+    });
   }
 
   void multiply_chunk(const StepContext& step, int worker, size_t i, int64_t tile_begin,

@@ -20,7 +20,7 @@ constexpr int64_t kFewTokens = 8;
 // tokens share the L2 cache (1 MB on server cores), so that each token is fetched from beyond it
 // once a chunk.
 inline int64_t chunk_tiles(int64_t n_tiles, int64_t tile_bytes, int64_t n_tokens, int n_workers) {
-  constexpr int64_t kStreamBytes = 96 << 10, kChunkBytes = 320 << 10, kMaxChunkTiles = 16;
+  constexpr int64_t kStreamBytes = 192 << 10, kChunkBytes = 320 << 10, kMaxChunkTiles = 16;
   const int64_t bytes = n_tokens < kFewTokens ? kStreamBytes : kChunkBytes;
   int64_t tiles =
       std::clamp(bytes / tile_bytes / kPassTiles * kPassTiles, kPassTiles, kMaxChunkTiles);

@@ -38,7 +38,8 @@ int ThreadPool::check_size(int n_workers) {
 ThreadPool::ThreadPool(int n_workers)
     : n_workers_(check_size(n_workers)),
       may_spin_(static_cast<unsigned>(n_workers) <= std::thread::hardware_concurrency()),
-      mailboxes_(static_cast<size_t>(n_workers - 1)) {
+      mailboxes_(static_cast<size_t>(n_workers - 1)),
+      shares_(static_cast<size_t>(n_workers)) {
   threads_.reserve(static_cast<size_t>(n_workers - 1));
   try {
     for (int worker = 1; worker < n_workers; ++worker) {
@@ -65,7 +66,7 @@ void ThreadPool::run(Job job, void* context, int n_active) {
   job_ = job;
   context_ = context;
   n_active_ = n_active;
-  next_chunk_.store(0, std::memory_order_relaxed);
+  reset_counters();
   call_workers(n_active);
   job(context, 0);
   barrier();
@@ -78,16 +79,22 @@ void ThreadPool::call_workers(int n_active) {
   }
 }
 
+void ThreadPool::reset_counters() {
+  next_chunk_.store(0, std::memory_order_relaxed);
+  for (size_t i = 0; i < static_cast<size_t>(n_active_); ++i)
+    shares_[i].n_taken.store(0, std::memory_order_relaxed);
+}
+
 void ThreadPool::barrier() {
   if (n_active_ == 1) {
-    next_chunk_.store(0, std::memory_order_relaxed);
+    reset_counters();
     return;
   }
   const uint32_t seen = barrier_number_.load(std::memory_order_relaxed);
   const auto last = static_cast<uint32_t>(n_active_ - 1);
   if (n_arrived_.fetch_add(1, std::memory_order_acq_rel) == last) {
     n_arrived_.store(0, std::memory_order_relaxed);
-    next_chunk_.store(0, std::memory_order_relaxed);
+    reset_counters();
     barrier_number_.fetch_add(1);
     barrier_number_.notify_all();
   } else {

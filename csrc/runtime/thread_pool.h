@@ -1,5 +1,5 @@
-// A fixed team of workers, the first k of which walk a job together, with a barrier and a shared
-// chunk counter.
+// A fixed team of workers, the first k of which walk a job together, with a barrier, a shared chunk
+// counter and one counter each.
 #ifndef PYLLM_CSRC_RUNTIME_THREAD_POOL_H_
 #define PYLLM_CSRC_RUNTIME_THREAD_POOL_H_
 
@@ -14,8 +14,8 @@ constexpr int kMaxThreads = 1024;
 constexpr int kCacheLine = 64;
 
 // The thread that calls run() is worker 0; the others spin briefly between jobs, then sleep.
-// Workers that a job leaves out sleep through it. One run() at a time; barrier(), next_chunk() and
-// active() only inside a job.
+// Workers that a job leaves out sleep through it. One run() at a time; barrier(), next_chunk(),
+// next_of() and active() only inside a job.
 class ThreadPool {
  public:
   // `worker` is in [0, active()). A job must not throw: there is nobody to catch on a worker.
@@ -41,16 +41,22 @@ class ThreadPool {
   int active() const { return n_active_; }
 
   // Waits until every worker of the job has arrived; everything written before is visible after.
-  // Also puts the chunk counter back to 0.
+  // Also puts all counters back to 0.
   void barrier();
 
   // The next number 0, 1, 2, … since the last barrier (or the job's start), each handed out once.
   int64_t next_chunk() { return next_chunk_.fetch_add(1, std::memory_order_relaxed); }
 
+  // The same for the share of one worker, who is not alone in taking from it.
+  int64_t next_of(int worker) {
+    return shares_[static_cast<size_t>(worker)].n_taken.fetch_add(1, std::memory_order_relaxed);
+  }
+
  private:
   using Counter = std::atomic<uint32_t>;
 
   void stop();
+  void reset_counters();
   void call_workers(int n_active);
   void worker_loop(int worker);
   void wait_for_change(const Counter& counter, uint32_t seen) const;
@@ -58,6 +64,10 @@ class ThreadPool {
   // A job for one worker: waiters poll it while others are called, so each has its own line.
   struct alignas(kCacheLine) Mailbox {
     Counter n_jobs{0};
+  };
+
+  struct alignas(kCacheLine) Share {
+    std::atomic<int64_t> n_taken{0};
   };
 
   const int n_workers_;
@@ -73,6 +83,7 @@ class ThreadPool {
   alignas(kCacheLine) std::atomic<int64_t> next_chunk_{0};
 
   std::vector<Mailbox> mailboxes_;  // of workers 1, 2, …
+  std::vector<Share> shares_;
   std::vector<std::thread> threads_;
 };
 
