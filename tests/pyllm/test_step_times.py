@@ -1,6 +1,7 @@
 """The size of a chunk follows from how long steps take; a machine made of numbers shows it."""
 
 import random
+from itertools import pairwise
 
 import pytest
 
@@ -77,7 +78,7 @@ def test_sizes_at_most_double():
     machine.decode(times, 5)
     sizes = without_probes(machine.read(times, 12))
     assert sizes[0] == 4
-    assert all(b <= 2 * a for a, b in zip(sizes, sizes[1:], strict=False))
+    assert all(b <= 2 * a for a, b in pairwise(sizes))
     assert sizes[-1] >= 1024
 
 
