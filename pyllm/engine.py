@@ -270,33 +270,33 @@ class Engine:
     def _fail(self, continuation: Continuation, error: Exception) -> None:
         request_id = continuation.request.request_id
         _log.error("request %s failed", printable(request_id), exc_info=error)
-        continuation.fail(f"{type(error).__name__}: {error}")
+        continuation.fail(_one_line(error))
 
     def _recover(self, error: Exception) -> list[RequestOutput]:
         """Go on after a defect: nothing that was computed is trusted, nobody innocent is lost.
 
-        The sequences of a step that failed run alone next; one that fails alone has failed.
+        The sequences of a step that failed run alone next; one that fails then has failed.
         """
         suspects = [s for s in self._scheduled if s in self._continuations]
         if not suspects and self._failed:
             raise error
-        self._failed = not suspects
-        if len(suspects) == 1:
-            self._fail(self._continuations[suspects[0]], error)
+        quarantine = self._quarantine
+        if suspects and quarantine is not None:
+            (culprit,) = suspects
+            self._fail(self._continuations[culprit], error)
         else:
             _log.warning("a step failed; its requests are computed again", exc_info=error)
-        quarantine = self._quarantine
+            quarantine = Quarantine(suspects)
         self._reset_schedule_for_all()
-        self._quarantine = Quarantine(suspects) if len(suspects) > 1 else quarantine
+        self._quarantine = quarantine
+        self._failed = not suspects
         ended = [request for request in self._requests.values() if request.finished]
         outputs = [self._report(r, r.continuations, time.perf_counter()) for r in ended]
         return [output for output in outputs if output is not None]
 
     def _reset_schedule_for_all(self) -> None:
         """A new scheduler and cache, with every sequence that is unfinished, in the old order."""
-        failed = self._failed
         self._reset_schedule()
-        self._failed = failed
         for sequence in sorted(self._continuations, key=lambda sequence: sequence.rank):
             if self._continuations[sequence].finish_reason is not None:
                 del self._continuations[sequence]
@@ -324,3 +324,8 @@ class Engine:
     def _retire(self, continuation: Continuation) -> None:
         self.scheduler.finish(continuation.sequence)
         del self._continuations[continuation.sequence]
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(f"{type(error).__name__}: {error}".split())
+    return text.removesuffix(":")[:200]

@@ -179,10 +179,10 @@ class _Service:
     def _deliver(self, outputs: list[RequestOutput]) -> None:
         for output in outputs:
             heard = self._put(self._inboxes[output.request_id], output)
-            if output.finished:
+            if output.finished or not heard:
                 del self._inboxes[output.request_id]
-            elif not heard:
-                self.abort([output.request_id])
+            if not output.finished and not heard:
+                self._engine.abort(output.request_id)
 
     def _put(self, inbox: Inbox, message: Message) -> bool:
         try:
