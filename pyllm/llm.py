@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import numbers
 import queue
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from pyllm.chat import ChatRenderer, as_conversations, is_conversation
 from pyllm.checks import check_integer
 from pyllm.engine import Engine, EngineModel
-from pyllm.engine_thread import EngineThread, Inbox
+from pyllm.engine_thread import EngineThread, Message
 from pyllm.errors import PyLLMError, RequestError
 from pyllm.loader import load_model
 from pyllm.outputs import Delta, RequestOutput
@@ -26,6 +27,11 @@ if TYPE_CHECKING:
     import os
 
     from pyllm.tokenizer import Tokenizer
+
+_Inbox: TypeAlias = "queue.SimpleQueue[Message]"
+
+
+DECODE_SLOWDOWN = 2.0  # a reader hardly notices a token that takes twice as long
 
 
 class LLM:
@@ -43,6 +49,8 @@ class LLM:
     kv_cache_dtype          "auto" or "f16"
     kv_cache_bytes          memory for keys and values; None: at most a quarter of what is free
     packed_cache            keep packed weights in a file under ~/.cache/pyllm that later starts map
+    max_decode_slowdown     how many times longer a step of running streams may take while a prompt
+                            is read beside them; None: any. Results do not depend on it.
     seed                    seeds requests that bring no seed of their own, by order of arrival
 
     Raises ModelFileError, TokenizerError, RequestError, MemoryBudgetError, DeviceError, OSError.
@@ -61,6 +69,7 @@ class LLM:
         kv_cache_bytes: int | None = None,
         packed_cache: bool = False,
         enable_prefix_caching: bool | None = None,
+        max_decode_slowdown: float | None = DECODE_SLOWDOWN,
         seed: int = 0,
     ) -> None:
         if kv_cache_dtype not in ("auto", "f16"):
@@ -71,6 +80,7 @@ class LLM:
         check_integer("max_num_seqs", max_num_seqs, 1, 2**31 - 1)
         check_integer("max_num_batched_tokens", max_num_batched_tokens, 1, 2**31 - 1)
         check_integer("seed", seed, -(2**63), 2**64 - 1)
+        _check_slowdown(max_decode_slowdown)
         if max_num_batched_tokens < max_num_seqs:  # before loading: that takes a while
             limit = f"must be at least max_num_seqs ({max_num_seqs})"
             raise RequestError("max_num_batched_tokens", max_num_batched_tokens, limit)
@@ -86,19 +96,28 @@ class LLM:
                 packed_cache=packed_cache,
                 progress=progress,
             )
-        self._start(loaded, seed)
+        self._start(loaded, seed, max_decode_slowdown)
 
     @classmethod
-    def from_model(cls, model: EngineModel, *, seed: int = 0) -> Self:
+    def from_model(
+        cls,
+        model: EngineModel,
+        *,
+        seed: int = 0,
+        max_decode_slowdown: float | None = DECODE_SLOWDOWN,
+    ) -> Self:
         """An LLM over a model that is loaded already; closing the LLM closes the model."""
+        _check_slowdown(max_decode_slowdown)
         llm = cls.__new__(cls)
-        llm._start(model, seed)
+        llm._start(model, seed, max_decode_slowdown)
         return llm
 
-    def _start(self, model: EngineModel, seed: int) -> None:
+    def _start(self, model: EngineModel, seed: int, max_decode_slowdown: float | None) -> None:
         self.model = model
         self._chat = ChatRenderer(model.tokenizer)
-        self._engine: Engine | None = Engine(model, seed=seed)
+        self._engine: Engine | None = Engine(
+            model, seed=seed, max_decode_slowdown=max_decode_slowdown
+        )
         self._thread = EngineThread(self._engine)
 
     @property
@@ -108,6 +127,16 @@ class LLM:
             raise PyLLMError("this LLM is closed")
         return self._engine
 
+    @property
+    def thread(self) -> EngineThread:
+        """The thread that owns the engine: what else hands it requests goes through here."""
+        return self._thread
+
+    @property
+    def kv_cache_bytes(self) -> int:
+        """Size of the pool of keys and values; chosen at start, it never grows."""
+        return self.model.kv_cache_bytes
+
     def generate(
         self,
         prompts: Prompts,
@@ -115,6 +144,7 @@ class LLM:
         *,
         parse_special: bool = False,
         use_tqdm: bool = True,
+        priority: int | Sequence[int] = 0,
     ) -> list[RequestOutput]:
         """Continue each prompt; results in the order of the prompts.
 
@@ -122,6 +152,7 @@ class LLM:
         `parse_special` reads "<|im_start|>" and its like as tokens, for text that a template
         made; otherwise, as is right for text from users, they are plain text.
         `use_tqdm` shows progress on a terminal's stderr when it takes over a second.
+        `priority`, one for all or one for each, says who goes first: the lower.
         Raises RequestError, ContextLengthError and TokenizerError before any work is done.
         """
         encoded = [
@@ -129,7 +160,8 @@ class LLM:
             for prompt in as_prompt_list(prompts)
         ]
         params = _params_for(len(encoded), sampling_params, SamplingParams())
-        return self._run(encoded, params, use_tqdm=use_tqdm)
+        priorities = _priorities_for(len(encoded), priority)
+        return self._run(encoded, params, priorities, use_tqdm=use_tqdm)
 
     def chat(
         self,
@@ -137,6 +169,7 @@ class LLM:
         sampling_params: SamplingParams | Sequence[SamplingParams] | None = None,
         *,
         use_tqdm: bool = True,
+        priority: int | Sequence[int] = 0,
         **template_options: Any,
     ) -> list[RequestOutput]:
         """Answer one conversation or several; max_tokens defaults to the rest of the context.
@@ -147,7 +180,8 @@ class LLM:
         """
         encoded = [self._chat.encode(m, **template_options) for m in as_conversations(messages)]
         params = _params_for(len(encoded), sampling_params, SamplingParams(max_tokens=None))
-        return self._run(encoded, [_for_chat(p) for p in params], use_tqdm=use_tqdm)
+        priorities = _priorities_for(len(encoded), priority)
+        return self._run(encoded, list(map(for_chat, params)), priorities, use_tqdm=use_tqdm)
 
     def stream(
         self,
@@ -155,6 +189,7 @@ class LLM:
         sampling_params: SamplingParams | None = None,
         *,
         parse_special: bool = False,
+        priority: int = 0,
         **template_options: Any,
     ) -> Iterator[Delta]:
         """Continue one prompt, or answer one conversation, yielding text as it is written.
@@ -168,14 +203,15 @@ class LLM:
                 limit = "applies to a plain prompt; what a template writes is parsed anyway"
                 raise RequestError("parse_special", True, limit)
             encoded = self._chat.encode(prompt, **template_options)
-            params = _for_chat(params)
+            params = for_chat(params)
         elif template_options:
             field, value = next(iter(template_options.items()))
             raise RequestError(field, value, "applies to messages, not to a plain prompt")
         else:
             encoded = encode_prompt(prompt, self.model.tokenizer, parse_special=parse_special)
         params = replace(params, output_kind=RequestOutputKind.DELTA)
-        return self._deltas(self.engine.make_request(*encoded, params))
+        check_priority(priority)
+        return self._deltas(self.engine.make_request(*encoded, params, priority=priority))
 
     def get_tokenizer(self) -> Tokenizer:
         return self.model.tokenizer
@@ -201,16 +237,17 @@ class LLM:
         self,
         encoded: list[Encoded],
         params: list[SamplingParams],
+        priorities: list[int],
         *,
         use_tqdm: bool,
     ) -> list[RequestOutput]:
         final = RequestOutputKind.FINAL_ONLY
         requests = [
-            self.engine.make_request(text, ids, replace(p, output_kind=final))
-            for (text, ids), p in zip(encoded, params, strict=True)
+            self.engine.make_request(text, ids, replace(p, output_kind=final), priority=priority)
+            for (text, ids), p, priority in zip(encoded, params, priorities, strict=True)
         ]
         results: dict[str, RequestOutput] = {}
-        inbox: Inbox = queue.SimpleQueue()
+        inbox: _Inbox = queue.SimpleQueue()
         try:
             self._thread.submit(requests, inbox)
             with ProgressBar("generating", shown=use_tqdm) as bar:
@@ -223,7 +260,7 @@ class LLM:
         return [results[request.request_id] for request in requests]
 
     def _deltas(self, request: Request) -> Iterator[Delta]:
-        inbox: Inbox = queue.SimpleQueue()
+        inbox: _Inbox = queue.SimpleQueue()
         finished = False
         try:
             self._thread.submit([request], inbox)
@@ -241,7 +278,7 @@ class LLM:
             self._thread.abort(unfinished)
 
 
-def _received(inbox: Inbox) -> RequestOutput:
+def _received(inbox: _Inbox) -> RequestOutput:
     message = inbox.get()
     if isinstance(message, PyLLMError):
         # A copy: several callers may hear the same error, each with a traceback of its own.
@@ -280,7 +317,28 @@ def _params_for(
     return list(params)
 
 
-def _for_chat(params: SamplingParams) -> SamplingParams:
+def _priorities_for(count: int, given: int | Sequence[int]) -> list[int]:
+    if isinstance(given, numbers.Integral):
+        given = [int(given)] * count
+    if not isinstance(given, Sequence) or len(given) != count:
+        limit = f"must be one integer for all or one for each of the {count} prompts"
+        raise RequestError("priority", given, limit)
+    for priority in given:
+        check_priority(priority)
+    return list(given)
+
+
+def check_priority(priority: int) -> None:
+    check_integer("priority", priority, -(2**31), 2**31 - 1)
+
+
+def _check_slowdown(value: object) -> None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if value is not None and not (is_number and value > 1):  # type: ignore[operator]
+        raise RequestError("max_decode_slowdown", value, "must be a number above 1, or None")
+
+
+def for_chat(params: SamplingParams) -> SamplingParams:
     """An answer of 16 tokens is nobody's wish: unless asked for, chats run to their end."""
     if isinstance(params.max_tokens, DefaultMaxTokens):
         return replace(params, max_tokens=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ from pyllm.tokenizer import Tokenizer
 
 __all__ = ["Model", "load_model"]
 
+_log = logging.getLogger(__name__)
+
 FLOAT_BYTES = 4
 MAX_THREADS = 1024  # more would be a mistake; the core refuses them too
 PANEL_TOKENS = 16  # the cache stores tokens in vectors of 16
@@ -50,6 +53,7 @@ class Model:
     max_model_len: int  # tokens of one sequence, prompt and answer together
     num_kv_blocks: int
     block_size: int  # tokens of a KV block
+    kv_cache_bytes: int  # of all blocks together
 
     def close(self) -> None:
         """Give the memory back; a second call does nothing."""
@@ -115,9 +119,11 @@ def load_model(
             program, operands.__getitem__, pool, limits, threads, threads_batch
         )
         tokenizer = Tokenizer.from_gguf(file)
+    _log.info("%s", kv.describe(block_size))
     return Model(
-        os.fspath(path), config, tokenizer, compiled, kv.max_model_len, kv.num_blocks, block_size
-    )
+        os.fspath(path), config, tokenizer, compiled, kv.max_model_len, kv.num_blocks, block_size,
+        kv.nbytes,
+    )  # fmt: skip
 
 
 def record(file: GGUFFile, config: ModelConfig) -> list[Op]:

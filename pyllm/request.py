@@ -40,6 +40,7 @@ class Request:
         tokenizer: Tokenizer,
         max_model_len: int,
         default_seed: int,
+        priority: int = 0,
     ) -> None:
         params.validate(tokenizer.n_vocab)
         num_prompt_tokens = len(prompt_token_ids)
@@ -52,6 +53,7 @@ class Request:
         self.prompt = prompt
         self.prompt_token_ids = list(prompt_token_ids)
         self.params = replace(params)  # the caller may go on changing theirs
+        self.priority = priority  # lower goes first
         self.eog_ids = tokenizer.eog_ids
         self._tokenizer = tokenizer
         self._metrics = RequestMetrics(arrival_time=time.perf_counter())
@@ -84,6 +86,7 @@ class Request:
             history=TokenHistory(self.prompt_token_ids) if params.has_penalties else None,
             bias=bias,
             tokens=list(self.prompt_token_ids),
+            priority=self.priority,
         )
         text_stream = None
         if params.detokenize:
@@ -122,7 +125,15 @@ class Request:
         kind = self.params.output_kind
         if kind is RequestOutputKind.FINAL_ONLY and not finished:
             return None
-        if kind is RequestOutputKind.DELTA:
+        return self._output(changed, finished)
+
+    def report_abort(self, changed: list[Continuation], now: float) -> RequestOutput:
+        """The last report of a request that was given up at time `now`."""
+        self._metrics.finished_time = now
+        return self._output(changed, finished=True)
+
+    def _output(self, changed: list[Continuation], finished: bool) -> RequestOutput:
+        if self.params.output_kind is RequestOutputKind.DELTA:
             outputs = [continuation.take_delta() for continuation in changed]
         else:
             outputs = [continuation.snapshot() for continuation in self.continuations]
@@ -132,7 +143,7 @@ class Request:
             prompt_token_ids=self.prompt_token_ids,
             outputs=outputs,
             finished=finished,
-            metrics=metrics,
+            metrics=self._metrics,
         )
 
 
