@@ -52,7 +52,8 @@ struct StepContext {
   uint8_t* activations;     // quantised input rows of the linear op that runs
   uint8_t* worker_scratch;  // worker_bytes for each worker
   int64_t worker_bytes;
-  float* partials;  // attention results of single chunks, before they are merged
+  bool keep_new_tiles;  // of weights that were not used before
+  float* partials;      // attention results of single chunks, before they are merged
   const std::vector<RopeTable>& rope_tables;
   const std::vector<AttentionPlan>& attention_plans;
   Value logits;

@@ -93,6 +93,17 @@ std::shared_ptr<const PackedWeight> PackedWeight::pack(int type, int64_t rows, i
   return weight;
 }
 
+PackedTensor PackedWeight::new_tiles(int64_t tile_begin, int64_t tile_end, bool keep,
+                                     uint8_t* scratch) const {
+  if (cache_ != nullptr || keep) {
+    ensure(tile_begin, tile_end);
+    return tail(tile_begin, kept_tile(tile_begin));
+  }
+  for (int64_t tile = tile_begin; tile < tile_end; ++tile)
+    pack_from_file(tile, scratch + (tile - tile_begin) * tensor_.tile_bytes);
+  return tail(tile_begin, scratch);
+}
+
 void PackedWeight::make_ready(int64_t tile) const {
   std::atomic<uint8_t>& state = states_[static_cast<size_t>(tile)];
   uint8_t seen = kUntouched;
@@ -106,7 +117,7 @@ void PackedWeight::make_ready(int64_t tile) const {
 }
 
 bool PackedWeight::fill(int64_t tile) const {
-  uint8_t* data = tensor_.data + tile * tensor_.tile_bytes;
+  uint8_t* data = kept_tile(tile);
   if (cache_ != nullptr) {
     if (checksum(data, tensor_.tile_bytes, kTileSeed) == checksums_[static_cast<size_t>(tile)])
       return true;

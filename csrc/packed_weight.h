@@ -42,6 +42,13 @@ class PackedWeight {
       if (states_[tile].load(std::memory_order_acquire) != kReady) make_ready(tile);
     }
   }
+  // Tiles [tile_begin, tile_end) alone, the first as tile 0: where they are kept, or, when they are
+  // new and not to be kept, packed into `scratch` (64-byte aligned, of all their bytes) and
+  // good until it is written again. The bytes of a tile are the same wherever it lies.
+  PackedTensor tiles(int64_t tile_begin, int64_t tile_end, bool keep, uint8_t* scratch) const {
+    if (kept(tile_begin, tile_end)) return tail(tile_begin, kept_tile(tile_begin));
+    return new_tiles(tile_begin, tile_end, keep, scratch);
+  }
   // One row as float[cols], from the packed tile when there is one, else from the file: looking up
   // rows packs nothing. file_row is scratch of packed_row_bytes(tensor()).
   void dequantize_row(int64_t row, uint8_t* file_row, float* out) const;
@@ -57,6 +64,18 @@ class PackedWeight {
  private:
   enum State : uint8_t { kUntouched, kBusy, kReady };
 
+  bool kept(int64_t tile_begin, int64_t tile_end) const {
+    for (int64_t tile = tile_begin; states_ != nullptr && tile < tile_end; ++tile) {
+      if (states_[tile].load(std::memory_order_acquire) != kReady) return false;
+    }
+    return true;
+  }
+  uint8_t* kept_tile(int64_t tile) const { return tensor_.data + tile * tensor_.tile_bytes; }
+  // What begins with `tile`, which lies at `data`.
+  PackedTensor tail(int64_t tile, uint8_t* data) const {
+    return {tensor_.type, tensor_.rows - tile * kTileRows, tensor_.cols, tensor_.tile_bytes, data};
+  }
+  PackedTensor new_tiles(int64_t tile_begin, int64_t tile_end, bool keep, uint8_t* scratch) const;
   void make_ready(int64_t tile) const;
   bool fill(int64_t tile) const;
 

@@ -31,6 +31,7 @@ MakeOp find_op(const OpReader& reader, const std::string& name) {
 }
 
 constexpr int64_t kMaxSize = int64_t{1} << 31;
+constexpr int64_t kFirstTokens = 32;  // a first step with more keeps its weights at once
 
 const Limits& checked(const Limits& limits) {
   const auto check = [](const char* name, int64_t value, int64_t low, int64_t high) {
@@ -172,6 +173,10 @@ void Program::check(const StepRequest& request) {
 }
 
 StepContext Program::begin_step(const StepRequest& request) {
+  // A first answer is not kept waiting for new memory, whose pages cost as much as all else (an 8B
+  // model: 2 core-seconds); packing its weights once more in the next step costs half of that.
+  const bool keep = begun_ || request.shape.n_tokens > kFirstTokens;
+  begun_ = true;
   for (int64_t seq = 0; seq < request.shape.n_seqs; ++seq) {
     const auto s = static_cast<size_t>(seq);
     std::fill(token_seqs_.begin() + columns_.seq_starts[s],
@@ -188,6 +193,7 @@ StepContext Program::begin_step(const StepRequest& request) {
           activations_.data(),
           worker_scratch_.data(),
           build_.worker_bytes,
+          keep,
           partials_.as<float>(),
           build_.rope_tables,
           build_.attention_plans,

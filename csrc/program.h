@@ -105,6 +105,7 @@ class Program {
   std::vector<OpProfile> profile_;
   std::atomic<bool> interrupted_{false};
   std::array<bool, 2> stops_{};  // what worker 0 decided after even and after odd ops
+  bool begun_ = false;           // a step has run
   std::mutex running_;
 };
 

@@ -31,19 +31,14 @@ class ExpertStack {
   int64_t expert_bytes() const { return weight_->nbytes() / n_experts_; }
 
   // y[t * ldy + row - 16 * tile_begin] = W x[t] for tiles [tile_begin, tile_end) of one expert.
+  // new_tiles is scratch of all their bytes.
   void multiply(int64_t expert, int64_t tile_begin, int64_t tile_end, const uint8_t* act,
-                const ActLayout& layout, int64_t n_tokens, float* y, int64_t ldy) const {
-    const int64_t first = expert * tiles_;
-    weight_->ensure(first + tile_begin, first + tile_end);
-    const MatmulArgs args{&tensor(),
-                          first + tile_begin,
-                          first + tile_end,
-                          act,
-                          layout.token_stride,
-                          layout.block_stride,
-                          n_tokens,
-                          y,
-                          ldy};
+                const ActLayout& layout, int64_t n_tokens, float* y, int64_t ldy, bool keep,
+                uint8_t* new_tiles) const {
+    const int64_t first = expert * tiles_ + tile_begin, n_tiles = tile_end - tile_begin;
+    const PackedTensor tiles = weight_->tiles(first, first + n_tiles, keep, new_tiles);
+    const MatmulArgs args{&tiles,   0, n_tiles, act, layout.token_stride, layout.block_stride,
+                          n_tokens, y, ldy};
     kernels().matmul(&args);
   }
 

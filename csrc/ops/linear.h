@@ -57,6 +57,7 @@ class Linear : public Op {
     std::shared_ptr<const PackedWeight> weight;
     std::vector<float> bias;  // empty: none
     size_t activation = 0;    // index of the kind it multiplies with
+    RowsPlace new_tiles;      // in a worker's scratch: a chunk that is not kept
   };
   struct Activation {
     ActPlace rows;     // of the step
@@ -115,7 +116,20 @@ class Linear : public Op {
       activations_.push_back(
           {shared.add_act(kind, x_.width, most), own_.add_act(kind, x_.width, 1)});
     }
+    // Matrices take turns in one place, but the two of a silu_mul are used together.
+    const RowsPlace tiles = own_.add(silu_mul_ ? 2 : 1, most_chunk_bytes());
+    for (size_t i = 0; i < matrices_.size(); ++i) {
+      matrices_[i].new_tiles = tiles;
+      if (silu_mul_ && i == 1) matrices_[i].new_tiles.offset += tiles.stride;
+    }
     context.activation_bytes = std::max(context.activation_bytes, shared.bytes());
+  }
+
+  int64_t most_chunk_bytes() const {
+    int64_t bytes = 0;
+    for (const Matrix& m : matrices_)
+      bytes = std::max(bytes, chunk_bytes(m.weight->tensor().tile_bytes));
+    return bytes;
   }
 
   // The quantised rows: the step's, or with its worker the only one.
@@ -164,37 +178,45 @@ class Linear : public Op {
     });
   }
 
+  // Tiles of a matrix, and which of the matrix is the first of them.
+  struct Chunk {
+    const Matrix& matrix;
+    PackedTensor tiles;
+    int64_t first;
+  };
+  Chunk chunk_of(const StepContext& step, int worker, size_t i, int64_t tile_begin,
+                 int64_t tile_end) const {
+    const Matrix& m = matrices_[i];
+    uint8_t* scratch = m.new_tiles.row(step.scratch(worker), 0);
+    return {m, m.weight->tiles(tile_begin, tile_end, step.keep_new_tiles, scratch), tile_begin};
+  }
+
   void multiply_chunk(const StepContext& step, int worker, size_t i, int64_t tile_begin,
                       int64_t tile_end, int64_t n_tokens) const {
-    matrices_[i].weight->ensure(tile_begin, tile_end);
-    if (silu_mul_) matrices_[1].weight->ensure(tile_begin, tile_end);
+    const Chunk chunk = chunk_of(step, worker, i, tile_begin, tile_end);
+    const Chunk up = silu_mul_ ? chunk_of(step, worker, 1, tile_begin, tile_end) : chunk;
     const Activation& a = activations_[matrices_[i].activation];
     for_passes(tile_begin, tile_end, n_tokens, a.rows.row_bytes(),
                [&](int64_t begin, int64_t end, int64_t t, int64_t n) {
-                 pass(step, worker, i, begin, end, t, n);
+                 const int64_t width = (end - begin) * kTileRows;
+                 auto* y = reinterpret_cast<float*>(step.scratch(worker));
+                 product(step, worker, chunk, begin, end, t, n, y, width);
+                 if (silu_mul_)
+                   product(step, worker, up, begin, end, t, n, y + kScratchFloats, width);
+                 finish(step, i, begin * kTileRows, t, n, y, width);
                });
   }
 
-  // Tiles [tile_begin, tile_end) times tokens [t, t + n), from activations to the finished output.
-  void pass(const StepContext& step, int worker, size_t i, int64_t tile_begin, int64_t tile_end,
-            int64_t t, int64_t n) const {
-    const int64_t width = (tile_end - tile_begin) * kTileRows;
-    auto* y = reinterpret_cast<float*>(step.scratch(worker));
-    product(step, worker, matrices_[i], tile_begin, tile_end, t, n, y, width);
-    if (silu_mul_)
-      product(step, worker, matrices_[1], tile_begin, tile_end, t, n, y + kScratchFloats, width);
-    finish(step, i, tile_begin * kTileRows, t, n, y, width);
-  }
-
   // y[token][width] = W x + bias for the rows of the tiles.
-  void product(const StepContext& step, int worker, const Matrix& m, int64_t tile_begin,
+  void product(const StepContext& step, int worker, const Chunk& chunk, int64_t tile_begin,
                int64_t tile_end, int64_t first_token, int64_t n_tokens, float* y,
                int64_t width) const {
+    const Matrix& m = chunk.matrix;
     const Activation& a = activations_[m.activation];
     const ActRows rows = act_rows(step, worker, a);
-    const MatmulArgs args{&m.weight->tensor(),
-                          tile_begin,
-                          tile_end,
+    const MatmulArgs args{&chunk.tiles,
+                          tile_begin - chunk.first,
+                          tile_end - chunk.first,
                           rows.row(first_token),
                           rows.layout.token_stride,
                           rows.layout.block_stride,

@@ -14,18 +14,24 @@ constexpr int64_t kPassTiles = 2;        // 32 rows: what a register tile spans 
 constexpr int64_t kScratchTokens = 126;  // a multiple of the 6 and 3 tokens of a register tile
 constexpr int64_t kScratchFloats = kPassTiles * kTileRows * kScratchTokens;  // 16 KB: L1
 constexpr int64_t kFewTokens = 8;
+constexpr int64_t kStreamBytes = 192 << 10, kChunkBytes = 320 << 10;  // of a chunk's weights
 
 // Tiles per chunk, of n_tiles in all: as many as their cache share allows, and at least four chunks
 // a worker. Few tokens: a chunk is a piece of the weight stream. Many: its weights and a block of
 // tokens share the L2 cache (1 MB on server cores), so that each token is fetched from beyond it
 // once a chunk.
 inline int64_t chunk_tiles(int64_t n_tiles, int64_t tile_bytes, int64_t n_tokens, int n_workers) {
-  constexpr int64_t kStreamBytes = 192 << 10, kChunkBytes = 320 << 10, kMaxChunkTiles = 16;
+  constexpr int64_t kMaxChunkTiles = 16;
   const int64_t bytes = n_tokens < kFewTokens ? kStreamBytes : kChunkBytes;
   int64_t tiles =
       std::clamp(bytes / tile_bytes / kPassTiles * kPassTiles, kPassTiles, kMaxChunkTiles);
   while (tiles > 1 && n_tiles / tiles < 4 * n_workers) tiles /= 2;
   return tiles;
+}
+
+// The most bytes of weights that such a chunk has.
+constexpr int64_t chunk_bytes(int64_t tile_bytes) {
+  return std::max(kChunkBytes, kPassTiles * tile_bytes);
 }
 
 // body(tile_begin, tile_end, token, n) for passes of a chunk's tiles over blocks of n_tokens tokens

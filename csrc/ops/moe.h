@@ -79,7 +79,7 @@ class Moe : public Op {
                              records.layout.block_stride);
     });
     step.pool.barrier();
-    multiply_down(step, routing, n);
+    multiply_down(step, worker, routing, n);
     step.pool.barrier();
     add_up(step, routing, n);
   }
@@ -133,6 +133,10 @@ class Moe : public Op {
       if (inputs_[kind].used()) own_inputs_[kind] = own.add_act(kind, x_.width, 1);
     }
     own_routing_ = own.add(1, RoutingSizes{1, n_experts_, n_used_}.bytes());
+    int64_t tiles = kPassTiles * router_->tensor().tile_bytes;
+    for (const ExpertStack* stack : {&gate_, &up_, &down_})
+      tiles = std::max(tiles, chunk_bytes(stack->tile_bytes()));
+    new_tiles_ = own.add(1, tiles);
     context.worker_bytes = std::max(context.worker_bytes, own.bytes());
   }
 
@@ -195,10 +199,12 @@ class Moe : public Op {
     const int64_t n_blocks = (n + kRouterTokens - 1) / kRouterTokens;
     for_chunks(step.pool, n_parts * n_blocks, 1, [&](int64_t item, int64_t) {
       const int64_t tile = item % n_parts * tiles, t = item / n_parts * kRouterTokens;
-      router_->ensure(tile, std::min(tile + tiles, n_tiles));
-      const MatmulArgs args{&router_->tensor(),
-                            tile,
-                            std::min(tile + tiles, n_tiles),
+      const int64_t end = std::min(tile + tiles, n_tiles);
+      const PackedTensor router =
+          router_->tiles(tile, end, step.keep_new_tiles, new_tiles_.row(step.scratch(worker), 0));
+      const MatmulArgs args{&router,
+                            0,
+                            end - tile,
                             records.row(t),
                             records.layout.token_stride,
                             records.layout.block_stride,
@@ -261,7 +267,8 @@ class Moe : public Op {
                              int64_t place, int64_t n_rows, float* out) {
       const ActRows rows = gathered(step, worker, stack.kind());
       stack.multiply(expert, begin, end, rows.row(n == 1 ? 0 : place), rows.layout, n_rows, out,
-                     (end - begin) * kTileRows);
+                     (end - begin) * kTileRows, step.keep_new_tiles,
+                     new_tiles_.row(step.scratch(worker), 0));
     };
     const int64_t tile_bytes = gate_.tile_bytes() + up_.tile_bytes();
     for_expert_chunks(step, routing, n, gate_.tiles(), tile_bytes,
@@ -285,7 +292,7 @@ class Moe : public Op {
     }
   }
 
-  void multiply_down(const StepContext& step, const Routing& routing, int64_t n) const {
+  void multiply_down(const StepContext& step, int worker, const Routing& routing, int64_t n) const {
     const ActRows records = hidden_records(step);
     for_expert_chunks(step, routing, n, down_.tiles(), down_.tile_bytes(),
                       [&](int64_t expert, int64_t first, int64_t last) {
@@ -294,7 +301,8 @@ class Moe : public Op {
                             [&](int64_t begin, int64_t end, int64_t place, int64_t n_rows) {
                               down_.multiply(expert, begin, end, records.row(place), records.layout,
                                              n_rows, hidden(step, place) + begin * kTileRows,
-                                             hidden_.stride_floats());
+                                             hidden_.stride_floats(), step.keep_new_tiles,
+                                             new_tiles_.row(step.scratch(worker), 0));
                             });
                       });
   }
@@ -325,6 +333,7 @@ class Moe : public Op {
   // In a worker's scratch, when the step has one row.
   ActPlace own_inputs_[kNumActKinds];
   RowsPlace own_routing_;
+  RowsPlace new_tiles_;  // in a worker's scratch: tiles that are not kept
 };
 
 inline std::unique_ptr<Op> make_moe(OpReader& reader, BuildContext& context) {
