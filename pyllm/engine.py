@@ -56,9 +56,12 @@ class EngineModel(Protocol):
 class Engine:
     """Schedules, steps and reports. Batch limits are those the program's columns were made for."""
 
-    def __init__(self, model: EngineModel, *, seed: int = 0) -> None:
+    def __init__(
+        self, model: EngineModel, *, seed: int = 0, enable_prefix_caching: bool = True
+    ) -> None:
         self.model = model
         self.seed = seed
+        self.enable_prefix_caching = enable_prefix_caching
         self._columns = model.program.columns
         self._counter = count()
         self.reset()
@@ -66,7 +69,9 @@ class Engine:
     def reset(self) -> None:
         """Begin with empty hands, whatever state a failed step left behind."""
         model, columns = self.model, self._columns
-        kv_cache = KVCache(model.num_kv_blocks, model.block_size)
+        kv_cache = KVCache(
+            model.num_kv_blocks, model.block_size, prefix_caching=self.enable_prefix_caching
+        )
         # A lone sequence must always fit, or preemption could not make room for it.
         if kv_cache.capacity < model.max_model_len:
             limit = (
@@ -89,9 +94,11 @@ class Engine:
         prompt_token_ids: SequenceOf[int],
         params: SamplingParams,
         request_id: str | None = None,
+        cache_salt: str | None = None,
     ) -> Request:
         """A checked request, not yet added. Safe to call from any thread.
 
+        Requests share cached prefixes only with those of the same `cache_salt`.
         Raises RequestError and ContextLengthError.
         """
         number = next(self._counter)
@@ -103,6 +110,7 @@ class Engine:
             tokenizer=self.model.tokenizer,
             max_model_len=self.model.max_model_len,
             default_seed=mixed(self.seed, number + 1),
+            cache_salt=cache_salt,
         )
 
     def add(self, request: Request) -> None:
@@ -137,6 +145,8 @@ class Engine:
         now = time.perf_counter()
         for sequence in scheduled:
             sequence.num_computed_tokens += sequence.num_scheduled_tokens
+            if sequence.num_computed_tokens >= sequence.register_at:
+                self.scheduler.kv_cache.register(sequence)
         count = len(step.rows)
         sampled = self._columns["sampled"][:count].tolist()
         status = self._columns["status"][:count].tolist()

@@ -17,7 +17,7 @@ from pyllm.errors import PyLLMError, RequestError
 from pyllm.loader import load_model
 from pyllm.outputs import Delta, RequestOutput
 from pyllm.progress import ProgressBar
-from pyllm.prompts import Encoded, Prompt, Prompts, as_prompt_list, encode_prompt
+from pyllm.prompts import Encoded, Prompt, Prompts, as_prompt_list, cache_salt, encode_prompt
 from pyllm.request import Request
 from pyllm.sampling import DefaultMaxTokens, RequestOutputKind, SamplingParams
 from pyllm.special_text import Messages
@@ -42,6 +42,7 @@ class LLM:
     max_num_batched_tokens  tokens per step, the size of a prefill chunk
     kv_cache_dtype          "auto" or "f16"
     kv_cache_bytes          memory for keys and values; None: at most a quarter of what is free
+    enable_prefix_caching   keep what was computed of a prompt for others that begin like it
     packed_cache            keep packed weights in a file under ~/.cache/pyllm that later starts map
     seed                    seeds requests that bring no seed of their own, by order of arrival
 
@@ -60,13 +61,13 @@ class LLM:
         kv_cache_dtype: str = "auto",
         kv_cache_bytes: int | None = None,
         packed_cache: bool = False,
-        enable_prefix_caching: bool | None = None,
+        enable_prefix_caching: bool = True,
         seed: int = 0,
     ) -> None:
         if kv_cache_dtype not in ("auto", "f16"):
             raise RequestError("kv_cache_dtype", kv_cache_dtype, 'must be "auto" or "f16"')
-        if enable_prefix_caching:
-            limit = "is not supported by this version; leave it out"
+        if enable_prefix_caching not in (True, False):
+            limit = "must be True or False"
             raise RequestError("enable_prefix_caching", enable_prefix_caching, limit)
         check_integer("max_num_seqs", max_num_seqs, 1, 2**31 - 1)
         check_integer("max_num_batched_tokens", max_num_batched_tokens, 1, 2**31 - 1)
@@ -86,19 +87,23 @@ class LLM:
                 packed_cache=packed_cache,
                 progress=progress,
             )
-        self._start(loaded, seed)
+        self._start(loaded, seed, enable_prefix_caching)
 
     @classmethod
-    def from_model(cls, model: EngineModel, *, seed: int = 0) -> Self:
+    def from_model(
+        cls, model: EngineModel, *, seed: int = 0, enable_prefix_caching: bool = True
+    ) -> Self:
         """An LLM over a model that is loaded already; closing the LLM closes the model."""
         llm = cls.__new__(cls)
-        llm._start(model, seed)
+        llm._start(model, seed, enable_prefix_caching)
         return llm
 
-    def _start(self, model: EngineModel, seed: int) -> None:
+    def _start(self, model: EngineModel, seed: int, enable_prefix_caching: bool) -> None:
         self.model = model
         self._chat = ChatRenderer(model.tokenizer)
-        self._engine: Engine | None = Engine(model, seed=seed)
+        self._engine: Engine | None = Engine(
+            model, seed=seed, enable_prefix_caching=enable_prefix_caching
+        )
         self._thread = EngineThread(self._engine)
 
     @property
@@ -119,17 +124,20 @@ class LLM:
         """Continue each prompt; results in the order of the prompts.
 
         A prompt is text, a list of token ids, {"prompt": text} or {"prompt_token_ids": ids}.
+        A dictionary may have a "cache_salt" too: what is cached of a prompt, and the time it saves,
+        is seen only by prompts with the same salt.
         `parse_special` reads "<|im_start|>" and its like as tokens, for text that a template
         made; otherwise, as is right for text from users, they are plain text.
         `use_tqdm` shows progress on a terminal's stderr when it takes over a second.
         Raises RequestError, ContextLengthError and TokenizerError before any work is done.
         """
+        given = as_prompt_list(prompts)
         encoded = [
             encode_prompt(prompt, self.model.tokenizer, parse_special=parse_special)
-            for prompt in as_prompt_list(prompts)
+            for prompt in given
         ]
         params = _params_for(len(encoded), sampling_params, SamplingParams())
-        return self._run(encoded, params, use_tqdm=use_tqdm)
+        return self._run(encoded, params, list(map(cache_salt, given)), use_tqdm=use_tqdm)
 
     def chat(
         self,
@@ -147,7 +155,8 @@ class LLM:
         """
         encoded = [self._chat.encode(m, **template_options) for m in as_conversations(messages)]
         params = _params_for(len(encoded), sampling_params, SamplingParams(max_tokens=None))
-        return self._run(encoded, [_for_chat(p) for p in params], use_tqdm=use_tqdm)
+        salts = [None] * len(encoded)
+        return self._run(encoded, [_for_chat(p) for p in params], salts, use_tqdm=use_tqdm)
 
     def stream(
         self,
@@ -175,7 +184,8 @@ class LLM:
         else:
             encoded = encode_prompt(prompt, self.model.tokenizer, parse_special=parse_special)
         params = replace(params, output_kind=RequestOutputKind.DELTA)
-        return self._deltas(self.engine.make_request(*encoded, params))
+        salt = cache_salt(prompt)
+        return self._deltas(self.engine.make_request(*encoded, params, cache_salt=salt))
 
     def get_tokenizer(self) -> Tokenizer:
         return self.model.tokenizer
@@ -201,13 +211,14 @@ class LLM:
         self,
         encoded: list[Encoded],
         params: list[SamplingParams],
+        salts: Sequence[str | None],
         *,
         use_tqdm: bool,
     ) -> list[RequestOutput]:
         final = RequestOutputKind.FINAL_ONLY
         requests = [
-            self.engine.make_request(text, ids, replace(p, output_kind=final))
-            for (text, ids), p in zip(encoded, params, strict=True)
+            self.engine.make_request(text, ids, replace(p, output_kind=final), cache_salt=salt)
+            for (text, ids), p, salt in zip(encoded, params, salts, strict=True)
         ]
         results: dict[str, RequestOutput] = {}
         inbox: Inbox = queue.SimpleQueue()
@@ -263,6 +274,7 @@ def _as_deltas(output: RequestOutput) -> Iterator[Delta]:
             request_id=output.request_id,
             prompt_token_ids=output.prompt_token_ids,
             metrics=output.metrics,
+            num_cached_tokens=output.num_cached_tokens,
         )
 
 

@@ -40,8 +40,11 @@ class Request:
         tokenizer: Tokenizer,
         max_model_len: int,
         default_seed: int,
+        cache_salt: str | None = None,
     ) -> None:
         params.validate(tokenizer.n_vocab)
+        if cache_salt is not None and (not isinstance(cache_salt, str) or not cache_salt):
+            raise RequestError("cache_salt", cache_salt, "must be a non-empty string")
         num_prompt_tokens = len(prompt_token_ids)
         if num_prompt_tokens == 0:
             raise RequestError("prompt", prompt, "has no tokens; there is nothing to continue")
@@ -52,6 +55,7 @@ class Request:
         self.prompt = prompt
         self.prompt_token_ids = list(prompt_token_ids)
         self.params = replace(params)  # the caller may go on changing theirs
+        self.cache_salt = cache_salt
         self.eog_ids = tokenizer.eog_ids
         self._tokenizer = tokenizer
         self._metrics = RequestMetrics(arrival_time=time.perf_counter())
@@ -84,6 +88,7 @@ class Request:
             history=TokenHistory(self.prompt_token_ids) if params.has_penalties else None,
             bias=bias,
             tokens=list(self.prompt_token_ids),
+            cache_salt=self.cache_salt,
         )
         text_stream = None
         if params.detokenize:
@@ -133,6 +138,7 @@ class Request:
             outputs=outputs,
             finished=finished,
             metrics=metrics,
+            num_cached_tokens=self.continuations[0].sequence.num_cached_tokens or 0,
         )
 
 

@@ -14,7 +14,8 @@ from pyllm.sequence import Sequence
 class Scheduler:
     """First come, first served: decodes first, then prompts in chunks, within a token budget.
 
-    A sequence is admitted once blocks for all its known tokens are free, so only a decode that
+    A sequence is admitted once blocks for all its known tokens are free (a prefix that is cached
+    needs none, one that another computes in this step is waited for), so only a decode that
     crosses into a new block can find none; then the youngest sequence gives its blocks back and
     is computed again later. The oldest is never the victim of a younger one, so all of them end.
 
@@ -39,6 +40,7 @@ class Scheduler:
 
     def schedule(self) -> list[Sequence]:
         """The sequences of the next step, decodes first; sets their `num_scheduled_tokens`."""
+        self.kv_cache.begin_step()
         # decode
         scheduled = []
         prefills = []
@@ -58,10 +60,9 @@ class Scheduler:
             if budget:
                 budget -= self._schedule_chunk(sequence, budget)
                 scheduled.append(sequence)
-        while budget and self._can_admit():
-            sequence = self._admit()
-            budget -= self._schedule_chunk(sequence, budget)
-            scheduled.append(sequence)
+        while budget and (admitted := self._admit()):
+            budget -= self._schedule_chunk(admitted, budget)
+            scheduled.append(admitted)
         return scheduled
 
     def finish(self, sequence: Sequence) -> None:
@@ -77,18 +78,25 @@ class Scheduler:
 
     def _schedule_chunk(self, sequence: Sequence, budget: int) -> int:
         sequence.num_scheduled_tokens = min(sequence.num_pending_tokens, budget)
+        self.kv_cache.announce(sequence)
         return sequence.num_scheduled_tokens
 
-    def _can_admit(self) -> bool:
+    def _admit(self) -> Sequence | None:
+        """Let the oldest waiting sequence run, from what is cached of it on; None: not yet."""
         if not self.waiting or len(self.running) >= self.max_num_seqs:
-            return False
+            return None
+        sequence = self.waiting[0]
+        prefix = self.kv_cache.lookup(sequence)
+        # What another computes in this very step is there in the next: no need to do it twice.
+        if self.kv_cache.is_underway(sequence, prefix):
+            return None
         # One spare block for each that runs: it will need it within block_size tokens, and
         # admitting without it would soon preempt what was admitted.
-        needed = self.kv_cache.blocks_for(len(self.waiting[0].tokens)) + len(self.running)
-        return needed <= self.kv_cache.num_free_blocks
-
-    def _admit(self) -> Sequence:
-        sequence = self.waiting.popleft()
+        needed = self.kv_cache.num_missing_blocks(sequence, prefix) + len(self.running)
+        if needed > self.kv_cache.num_free_blocks:
+            return None
+        self.waiting.popleft()
+        self.kv_cache.attach(sequence, prefix)
         self.kv_cache.grow(sequence, len(sequence.tokens))
         self.running.append(sequence)
         if sequence.first_scheduled_time is None:
