@@ -18,6 +18,7 @@ from pyllm.scheduler import Scheduler
 from pyllm.sequence import Sequence
 
 if TYPE_CHECKING:
+    from pyllm.prefix_store import PrefixStore
     from pyllm.tokenizer import Tokenizer
 
 
@@ -57,11 +58,17 @@ class Engine:
     """Schedules, steps and reports. Batch limits are those the program's columns were made for."""
 
     def __init__(
-        self, model: EngineModel, *, seed: int = 0, enable_prefix_caching: bool = True
+        self,
+        model: EngineModel,
+        *,
+        seed: int = 0,
+        enable_prefix_caching: bool = True,
+        prefix_store: PrefixStore | None = None,
     ) -> None:
         self.model = model
         self.seed = seed
         self.enable_prefix_caching = enable_prefix_caching
+        self.prefix_store = prefix_store
         self._columns = model.program.columns
         self._counter = count()
         self.reset()
@@ -70,7 +77,10 @@ class Engine:
         """Begin with empty hands, whatever state a failed step left behind."""
         model, columns = self.model, self._columns
         kv_cache = KVCache(
-            model.num_kv_blocks, model.block_size, prefix_caching=self.enable_prefix_caching
+            model.num_kv_blocks,
+            model.block_size,
+            prefix_caching=self.enable_prefix_caching,
+            store=self.prefix_store,
         )
         # A lone sequence must always fit, or preemption could not make room for it.
         if kv_cache.capacity < model.max_model_len:

@@ -5,9 +5,16 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from pyllm.prefix_cache import CachedBlock, PrefixCache
+from pyllm.prefix_cache import CachedBlock, PrefixCache, chain_digest
 from pyllm.sequence import Sequence
+
+if TYPE_CHECKING:
+    from pyllm.prefix_store import PrefixStore
+
+# Read from disk within a step that others wait for: at 1 GB/s and more 30 ms or less.
+MOST_LOADED_BYTES = 32 << 20
 
 
 class KVCache:
@@ -21,7 +28,14 @@ class KVCache:
     never longer than its sequence needs.
     """
 
-    def __init__(self, num_blocks: int, block_size: int, *, prefix_caching: bool = True) -> None:
+    def __init__(
+        self,
+        num_blocks: int,
+        block_size: int,
+        *,
+        prefix_caching: bool = True,
+        store: PrefixStore | None = None,
+    ) -> None:
         if num_blocks < 1 or block_size < 1:
             raise ValueError(f"{num_blocks} blocks of {block_size} tokens: both must be positive")
         self.num_blocks = num_blocks
@@ -29,7 +43,10 @@ class KVCache:
         self.prefix_caching = prefix_caching
         self.num_queried_tokens = 0  # prompt tokens of all sequences that were admitted
         self.num_hit_tokens = 0  # those of them that were cached
+        self._store = store if prefix_caching else None
         self._prefixes = PrefixCache()
+        if store is not None:
+            self._prefixes.root.digest = store.root
         # A stack: the block freed last is reused first, while its pages are still warm.
         self._free = list(range(num_blocks - 1, -1, -1))
         # Of each sequence that this step prefills, the block it computes first: (parent, key).
@@ -79,12 +96,11 @@ class KVCache:
     def lookup(self, sequence: Sequence) -> list[CachedBlock]:
         """The cached blocks that a waiting sequence can begin with; changes nothing.
 
-        The last token is never among them: its logits are wanted, so it must be computed. Neither
-        is anything for a request that wants the logits of its prompt.
+        There are none for a request that wants the logits of its prompt.
         """
         if not self.prefix_caching or sequence.params.prompt_logprobs is not None:
             return []
-        most = (len(sequence.tokens) - 1) // self.block_size
+        most = self._most_cached(sequence)
         self._make_keys(sequence, most)
         return self._prefixes.match(sequence.block_keys, most)
 
@@ -96,6 +112,10 @@ class KVCache:
     def attach(self, sequence: Sequence, prefix: list[CachedBlock]) -> None:
         """Let a sequence without blocks begin with `prefix`, as `lookup` just found it."""
         self._prefixes.use(prefix)
+        if self._store is not None:
+            self._store.mark_used([block.digest for block in prefix])
+            for block in prefix:  # those that the disk was too slow for when they were computed
+                self._store.offer(block.digest, block.key, block.block)
         sequence.cached_blocks = prefix
         sequence.block_table = [block.block for block in prefix]
         sequence.num_computed_tokens = len(prefix) * self.block_size
@@ -119,7 +139,9 @@ class KVCache:
             key, own = sequence.block_keys[index], sequence.block_table[index]
             twin = parent.children.get(key)
             if twin is None:
-                twin = self._prefixes.insert(parent, key, own)
+                twin = self._insert(parent, key, own)
+                if self._store is not None:
+                    self._store.offer(twin.digest, key, own)
             else:  # another computed it at the same time, bit for bit: one copy is enough
                 self._prefixes.use([twin])
                 sequence.block_table = list(sequence.block_table)  # readers compare identities
@@ -127,6 +149,52 @@ class KVCache:
                 self._free.append(own)
             cached.append(twin)
         sequence.register_at = (num_full + 1) * size
+
+    def load(self, sequence: Sequence, prefix: list[CachedBlock], *, most_bytes: int) -> bool:
+        """Read blocks that follow `prefix`, of which it becomes a part, from disk.
+
+        Returns whether it stopped after `most_bytes` although there may be more. Blocks that were
+        read are cached like any others, so that a later `lookup` finds them.
+        """
+        if self._store is None or sequence.params.prompt_logprobs is not None:
+            return False
+        wanted = self._wanted_from_disk(sequence, prefix)
+        most = min(max(1, most_bytes // self._store.block_bytes), self.num_free_blocks)
+        if not wanted:
+            return False
+        self._prefixes.use(prefix)
+        for (_, key), payload in zip(wanted, self._store.read(wanted[:most]), strict=False):
+            if self.num_free_blocks == 0:  # the prefix itself was among them
+                break
+            block = self._free.pop() if self._free else self._prefixes.evict()
+            self._store.load(block, payload)
+            prefix.append(self._insert(prefix[-1] if prefix else self._prefixes.root, key, block))
+        self._prefixes.let_go(prefix)
+        return len(wanted) > most
+
+    def _wanted_from_disk(
+        self, sequence: Sequence, prefix: list[CachedBlock]
+    ) -> list[tuple[bytes, bytes]]:
+        """(digest, key) of the blocks after `prefix` that are on disk."""
+        assert self._store is not None
+        digest = prefix[-1].digest if prefix else self._store.root
+        wanted = []
+        for key in sequence.block_keys[len(prefix) : self._most_cached(sequence)]:
+            digest = chain_digest(digest, key)
+            if digest not in self._store:
+                break
+            wanted.append((digest, key))
+        return wanted
+
+    def _insert(self, parent: CachedBlock, key: bytes, block: int) -> CachedBlock:
+        node = self._prefixes.insert(parent, key, block)
+        if self._store is not None:
+            node.digest = chain_digest(parent.digest, key)
+        return node
+
+    def _most_cached(self, sequence: Sequence) -> int:
+        """Blocks that need not be computed: the last token's logits are wanted, so it must be."""
+        return (len(sequence.tokens) - 1) // self.block_size
 
     # ---- who computes what in this step ----
 
@@ -148,7 +216,7 @@ class KVCache:
         blocks with it has found all that come before.
         """
         index = len(prefix)
-        if not self._underway or index >= (len(sequence.tokens) - 1) // self.block_size:
+        if not self._underway or index >= self._most_cached(sequence):
             return False
         if sequence.params.prompt_logprobs is not None:
             return False

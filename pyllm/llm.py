@@ -25,6 +25,7 @@ from pyllm.special_text import Messages
 if TYPE_CHECKING:
     import os
 
+    from pyllm.prefix_store import PrefixStore
     from pyllm.tokenizer import Tokenizer
 
 
@@ -43,6 +44,8 @@ class LLM:
     kv_cache_dtype          "auto" or "f16"
     kv_cache_bytes          memory for keys and values; None: at most a quarter of what is free
     enable_prefix_caching   keep what was computed of a prompt for others that begin like it
+    prefix_cache_dir        keep it on disk too, for later starts; a directory of your own
+    prefix_cache_bytes      of all files in that directory; None: 8 GiB
     packed_cache            keep packed weights in a file under ~/.cache/pyllm that later starts map
     seed                    seeds requests that bring no seed of their own, by order of arrival
 
@@ -62,6 +65,8 @@ class LLM:
         kv_cache_bytes: int | None = None,
         packed_cache: bool = False,
         enable_prefix_caching: bool = True,
+        prefix_cache_dir: str | os.PathLike[str] | None = None,
+        prefix_cache_bytes: int | None = None,
         seed: int = 0,
     ) -> None:
         if kv_cache_dtype not in ("auto", "f16"):
@@ -85,24 +90,40 @@ class LLM:
                 max_num_batched_tokens=max_num_batched_tokens,
                 kv_cache_bytes=kv_cache_bytes,
                 packed_cache=packed_cache,
+                prefix_cache_dir=prefix_cache_dir if enable_prefix_caching else None,
+                prefix_cache_bytes=prefix_cache_bytes,
                 progress=progress,
             )
-        self._start(loaded, seed, enable_prefix_caching)
+        self._start(loaded, seed, enable_prefix_caching, loaded.prefix_store)
 
     @classmethod
     def from_model(
-        cls, model: EngineModel, *, seed: int = 0, enable_prefix_caching: bool = True
+        cls,
+        model: EngineModel,
+        *,
+        seed: int = 0,
+        enable_prefix_caching: bool = True,
+        prefix_store: PrefixStore | None = None,
     ) -> Self:
         """An LLM over a model that is loaded already; closing the LLM closes the model."""
         llm = cls.__new__(cls)
-        llm._start(model, seed, enable_prefix_caching)
+        llm._start(model, seed, enable_prefix_caching, prefix_store)
         return llm
 
-    def _start(self, model: EngineModel, seed: int, enable_prefix_caching: bool) -> None:
+    def _start(
+        self,
+        model: EngineModel,
+        seed: int,
+        enable_prefix_caching: bool,
+        prefix_store: PrefixStore | None,
+    ) -> None:
         self.model = model
         self._chat = ChatRenderer(model.tokenizer)
         self._engine: Engine | None = Engine(
-            model, seed=seed, enable_prefix_caching=enable_prefix_caching
+            model,
+            seed=seed,
+            enable_prefix_caching=enable_prefix_caching,
+            prefix_store=prefix_store,
         )
         self._thread = EngineThread(self._engine)
 

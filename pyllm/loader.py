@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from pyllm.architectures import builders
 from pyllm.checks import check_integer
@@ -28,7 +29,8 @@ from pyllm.graph.weights import Weight, Weights
 from pyllm.kernels import isa, prepare
 from pyllm.kv_budget import choose_kv_size
 from pyllm.memory import available_memory
-from pyllm.packed_cache import CachedWeight, Progress, use_packed_cache
+from pyllm.packed_cache import CachedWeight, Progress, build_key, model_key, use_packed_cache
+from pyllm.prefix_store import DEFAULT_BYTES, PrefixStore, identity_of
 from pyllm.threads import default_num_threads
 from pyllm.tokenizer import Tokenizer
 
@@ -50,9 +52,12 @@ class Model:
     max_model_len: int  # tokens of one sequence, prompt and answer together
     num_kv_blocks: int
     block_size: int  # tokens of a KV block
+    prefix_store: PrefixStore | None = None  # blocks kept on disk
 
     def close(self) -> None:
         """Give the memory back; a second call does nothing."""
+        if self.prefix_store is not None:
+            self.prefix_store.close()
         self.program.close()
 
 
@@ -67,6 +72,8 @@ def load_model(
     kv_cache_bytes: int | None = None,
     block_size: int = 32,
     packed_cache: bool = False,
+    prefix_cache_dir: str | os.PathLike[str] | None = None,
+    prefix_cache_bytes: int | None = None,
     progress: Progress | None = None,
 ) -> Model:
     """Load a GGUF file (the first part of a split one) for inference.
@@ -79,6 +86,8 @@ def load_model(
     kv_cache_bytes          None: up to a quarter of the memory the weights leave
     block_size              tokens of a KV block, a multiple of 16
     packed_cache            keep packed weights in a file that later starts map (packed_cache.py)
+    prefix_cache_dir        keep computed blocks of keys and values there for later starts
+    prefix_cache_bytes      of all files in it; None: 8 GiB
     progress                called with (bytes done, bytes in all) while that file is written
 
     Raises ModelFileError, UnsupportedModelError, TokenizerError, MemoryBudgetError, RequestError,
@@ -91,7 +100,7 @@ def load_model(
     _check_sizes(
         num_threads=num_threads, num_threads_batch=num_threads_batch, max_model_len=max_model_len,
         max_num_seqs=max_num_seqs, max_num_batched_tokens=max_num_batched_tokens,
-        kv_cache_bytes=kv_cache_bytes, block_size=block_size,
+        kv_cache_bytes=kv_cache_bytes, block_size=block_size, prefix_cache_bytes=prefix_cache_bytes,
     )  # fmt: skip
     isa()  # a wrong PYLLM_ISA is told before the file is read
     if block_size % PANEL_TOKENS:
@@ -115,9 +124,15 @@ def load_model(
             program, operands.__getitem__, pool, limits, threads, threads_batch
         )
         tokenizer = Tokenizer.from_gguf(file)
+        store = None
+        if prefix_cache_dir is not None:
+            directory = Path(prefix_cache_dir).expanduser()
+            identity = identity_of(build_key(), model_key(file))
+            store = PrefixStore(directory, identity, pool, prefix_cache_bytes or DEFAULT_BYTES)
     return Model(
-        os.fspath(path), config, tokenizer, compiled, kv.max_model_len, kv.num_blocks, block_size
-    )
+        os.fspath(path), config, tokenizer, compiled, kv.max_model_len, kv.num_blocks, block_size,
+        store,
+    )  # fmt: skip
 
 
 def record(file: GGUFFile, config: ModelConfig) -> list[Op]:
@@ -177,6 +192,7 @@ def _check_sizes(**values: int | None) -> None:
         "num_threads": MAX_THREADS,
         "num_threads_batch": MAX_THREADS,
         "kv_cache_bytes": 2**62,
+        "prefix_cache_bytes": 2**62,
     }
     for name, value in values.items():
         if value is not None:

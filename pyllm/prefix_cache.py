@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 
-__all__ = ["CachedBlock", "PrefixCache"]
+__all__ = ["CachedBlock", "PrefixCache", "chain_digest"]
 
 
 @dataclass(slots=True, eq=False)
@@ -24,6 +25,7 @@ class CachedBlock:
     parent: CachedBlock | None  # None only for the root
     key: bytes  # its tokens; the first block's begin with the salt
     block: int  # number of the unit in its pool
+    digest: bytes = b""  # names the chain on disk; empty without a persistent tier
     num_users: int = 0  # sequences whose table holds the block
     children: dict[bytes, CachedBlock] = field(default_factory=dict)
 
@@ -82,7 +84,8 @@ class PrefixCache:
     def insert(self, parent: CachedBlock, key: bytes, block: int) -> CachedBlock:
         """Add a block after `parent`, which must not have one with this key; it has one user."""
         assert key not in parent.children
-        node = parent.children[key] = CachedBlock(parent, key, block, num_users=1)
+        node = CachedBlock(parent, key, block, num_users=1)
+        parent.children[key] = node
         return node
 
     def evict(self) -> int:
@@ -116,3 +119,8 @@ class PrefixCache:
                 assert parent.num_users >= node.num_users
                 assert parent not in place or place[node] < place[parent], "leaves go first"
         assert set(place) <= set(self), "an evicted block is idle"
+
+
+def chain_digest(parent: bytes, key: bytes) -> bytes:
+    """32 bytes that name the chain called `parent`, continued by a block with this key."""
+    return blake2b(parent + key, digest_size=32).digest()

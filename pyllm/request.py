@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pyllm.tokenizer import Tokenizer
 
 _MASK64 = 2**64 - 1
+MAX_SALT_CHARS = 256
 
 
 class Request:
@@ -43,8 +44,8 @@ class Request:
         cache_salt: str | None = None,
     ) -> None:
         params.validate(tokenizer.n_vocab)
-        if cache_salt is not None and (not isinstance(cache_salt, str) or not cache_salt):
-            raise RequestError("cache_salt", cache_salt, "must be a non-empty string")
+        if cache_salt is not None:
+            _check_salt(cache_salt)
         num_prompt_tokens = len(prompt_token_ids)
         if num_prompt_tokens == 0:
             raise RequestError("prompt", prompt, "has no tokens; there is nothing to continue")
@@ -140,6 +141,12 @@ class Request:
             metrics=metrics,
             num_cached_tokens=self.continuations[0].sequence.num_cached_tokens or 0,
         )
+
+
+def _check_salt(salt: object) -> None:
+    if not isinstance(salt, str) or not 0 < len(salt) <= MAX_SALT_CHARS:
+        limit = f"must be a text of 1 to {MAX_SALT_CHARS} characters"
+        raise RequestError("cache_salt", salt, limit)
 
 
 def continuation_seed(seed: int, index: int) -> int:

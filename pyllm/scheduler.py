@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import deque
 from itertools import chain
 
 from pyllm.errors import RequestError
-from pyllm.kv_cache import KVCache
+from pyllm.kv_cache import MOST_LOADED_BYTES, KVCache
 from pyllm.sequence import Sequence
 
 
@@ -94,6 +95,10 @@ class Scheduler:
         # admitting without it would soon preempt what was admitted.
         needed = self.kv_cache.num_missing_blocks(sequence, prefix) + len(self.running)
         if needed > self.kv_cache.num_free_blocks:
+            return None
+        # A long prefix is read over several steps when others would wait for it.
+        most_bytes = MOST_LOADED_BYTES if self.running else sys.maxsize
+        if self.kv_cache.load(sequence, prefix, most_bytes=most_bytes) and self.running:
             return None
         self.waiting.popleft()
         self.kv_cache.attach(sequence, prefix)
