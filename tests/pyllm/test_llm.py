@@ -358,7 +358,8 @@ def test_the_constructor_loads_what_it_was_told(monkeypatch):
         return FakeModel()
 
     monkeypatch.setattr(llm_module, "load_model", load_model)
-    with LLM("m.gguf", num_threads=3, max_model_len=99, enable_prefix_caching=False, seed=4) as llm:
+    options = {"num_threads": 3, "max_model_len": 99, "enable_prefix_caching": False}
+    with LLM("m.gguf", prefix_cache_dir="not used then", seed=4, **options) as llm:
         assert llm.engine.seed == 4
         assert not llm.engine.enable_prefix_caching
         assert llm.get_tokenizer().name == "fake"
@@ -372,6 +373,8 @@ def test_the_constructor_loads_what_it_was_told(monkeypatch):
         "max_num_batched_tokens": 512,
         "kv_cache_bytes": None,
         "packed_cache": False,
+        "prefix_cache_dir": None,
+        "prefix_cache_bytes": None,
     }
 
 
