@@ -97,6 +97,8 @@ def load_model(
     """
     if not isinstance(path, str | os.PathLike):
         raise RequestError("model", path, "must be the path of a GGUF file")
+    if prefix_cache_dir is not None and not _is_path(prefix_cache_dir):
+        raise RequestError("prefix_cache_dir", prefix_cache_dir, "must be the path of a directory")
     _check_sizes(
         num_threads=num_threads, num_threads_batch=num_threads_batch, max_model_len=max_model_len,
         max_num_seqs=max_num_seqs, max_num_batched_tokens=max_num_batched_tokens,
@@ -185,6 +187,10 @@ def _multiplied(ops: Sequence[Op], operands: Mapping[Weight, Operand]) -> list[C
         if w is not None and w.whole_tiles and isinstance(operand := operands[w], PackedTensor)
     }
     return [CachedWeight(name, names[name]) for name in sorted(names)]
+
+
+def _is_path(value: object) -> bool:
+    return isinstance(value, str | os.PathLike) and os.fspath(value) != ""
 
 
 def _check_sizes(**values: int | None) -> None:

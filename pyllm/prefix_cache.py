@@ -7,6 +7,7 @@ after them. The cache knows only the number of the unit in its pool and never lo
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -49,7 +50,9 @@ class PrefixCache:
 
     def __init__(self) -> None:
         self.root = CachedBlock(None, b"", -1)
-        self._idle: dict[CachedBlock, None] = {}  # used by nobody, least recently used first
+        # Used by nobody, least recently used first. A plain dict would look through all the places
+        # of what was evicted before to find its first.
+        self._idle: OrderedDict[CachedBlock, None] = OrderedDict()
 
     @property
     def num_idle(self) -> int:
