@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pyllm.cli.arguments import CommandLineError
-from pyllm.cli.terminal import one_line
+from pyllm.cli.terminal import escape_controls
 from pyllm.errors import printable
 from pyllm.gguf import GGUFFile
 from pyllm.tokenizer import Tokenizer
@@ -100,20 +100,21 @@ def _lines(sharing: Sharing) -> list[str]:
     lines = [
         f"prompt A  {sharing.a_tokens} tokens",
         f"prompt B  {sharing.b_tokens} tokens",
-        f"in common {sharing.shared_tokens} tokens, {sharing.shared_blocks} whole blocks of "
-        f"{sharing.block_size}",
+        f"in common {sharing.shared_tokens} tokens (whole blocks of {sharing.block_size}: "
+        f"{sharing.shared_blocks})",
         f"after A, B finds {sharing.cached_tokens} tokens in the cache and computes {computed}",
     ]
     place = sharing.divergence
     if place is None:
         return [*lines, "the prompts are equal; the last token is always computed"]
     lines.append(f"they diverge at token {place.token} (counted from 0), after")
-    lines.append(f"     …{one_line(place.before)}" if place.before else "     the very beginning")
+    before = escape_controls(repr(place.before)) if place.before else "the very beginning"
+    lines.append(f"     {before}")
     for name, token, text in (
         ("A", place.a_token, place.a_text),
         ("B", place.b_token, place.b_text),
     ):
-        goes_on = "ends here" if token is None else f"token {token}: {one_line(text)}"
+        goes_on = "ends here" if token is None else f"token {token}: {escape_controls(repr(text))}"
         lines.append(f"  {name}  {goes_on}")
     return lines
 
