@@ -87,9 +87,7 @@ class KVCache:
         cached = sequence.cached_blocks
         self._free.extend(reversed(sequence.block_table[len(cached) :]))
         self._prefixes.let_go(cached)
-        sequence.cached_blocks = []
-        sequence.block_table = []  # a new list: readers compare tables by identity
-        sequence.num_computed_tokens = 0
+        sequence.forget_blocks()
 
     # ---- prefixes ----
 
@@ -104,10 +102,9 @@ class KVCache:
         self._make_keys(sequence, most)
         return self._prefixes.match(sequence.block_keys, most)
 
-    def num_missing_blocks(self, sequence: Sequence, prefix: list[CachedBlock]) -> int:
-        """Blocks that it takes from the free ones to hold all tokens after `attach(prefix)`."""
-        shared = sum(block.num_users > 0 for block in prefix)
-        return self.blocks_for(len(sequence.tokens)) - shared
+    def num_missing_blocks(self, num_tokens: int, prefix: list[CachedBlock]) -> int:
+        """How many free blocks it takes to hold so many tokens that begin with `prefix`."""
+        return self.blocks_for(num_tokens) - sum(block.num_users > 0 for block in prefix)
 
     def attach(self, sequence: Sequence, prefix: list[CachedBlock]) -> None:
         """Let a sequence without blocks begin with `prefix`, as `lookup` just found it."""

@@ -93,7 +93,7 @@ class Scheduler:
             return None
         # One spare block for each that runs: it will need it within block_size tokens, and
         # admitting without it would soon preempt what was admitted.
-        needed = self.kv_cache.num_missing_blocks(sequence, prefix) + len(self.running)
+        needed = self.kv_cache.num_missing_blocks(len(sequence.tokens), prefix) + len(self.running)
         if needed > self.kv_cache.num_free_blocks:
             return None
         # A long prefix is read over several steps when others would wait for it.

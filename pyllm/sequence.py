@@ -63,3 +63,9 @@ class Sequence:
     def must_not_stop(self) -> bool:
         """Fewer than `min_tokens` tokens so far."""
         return len(self.tokens) - self.num_prompt_tokens < self.params.min_tokens
+
+    def forget_blocks(self) -> None:
+        """Begin again: nothing is computed. Whose the blocks are is for the KV cache to say."""
+        self.cached_blocks = []
+        self.block_table = []  # a new list: readers compare tables by identity
+        self.num_computed_tokens = 0

@@ -264,7 +264,7 @@ def test_a_table_always_leads_to_what_its_tokens_computed(num_blocks, block_size
             cache.release(sequence)
         elif not sequence.block_table:
             found = cache.lookup(sequence)
-            if cache.num_missing_blocks(sequence, found) > cache.num_free_blocks:
+            if cache.num_missing_blocks(len(sequence.tokens), found) > cache.num_free_blocks:
                 continue
             cache.attach(sequence, found)
             assert cache.grow(sequence, len(sequence.tokens))
