@@ -190,6 +190,7 @@ class Session:
                 first_s = now_s
                 timings.prompt_s = now_s - start_s
                 timings.prompt_tokens = len(delta.prompt_token_ids)
+                timings.cached_tokens = delta.num_cached_tokens
             timings.tokens += len(delta.token_ids)
             timings.eval_s = now_s - first_s
             self.finish_reason = delta.finish_reason
