@@ -69,6 +69,9 @@ class NoProgram:
     def step(self, *_: object) -> None:
         pass
 
+    def interrupt(self) -> None:
+        pass
+
 
 class NoModel:
     """A model with room for everything."""
@@ -79,6 +82,7 @@ class NoModel:
         self.block_size = 32
         self.max_model_len = MAX_BLOCKS * self.block_size
         self.num_kv_blocks = MAX_SEQS * MAX_BLOCKS
+        self.kv_cache_bytes = 0
 
     def close(self) -> None:
         pass

@@ -150,7 +150,7 @@ py::typing::Dict<py::str, py::array> columns(const py::object& self) {
 
 // ---- steps ----
 
-void step(Program& program, int64_t n_tokens, int64_t n_seqs, int64_t n_rows,
+bool step(Program& program, int64_t n_tokens, int64_t n_seqs, int64_t n_rows,
           const std::optional<PyHistory>& history, const std::optional<PyBias>& bias,
           bool profile) {
   StepRequest request{{n_tokens, n_seqs, n_rows}, {}, {}, profile};
@@ -169,7 +169,7 @@ void step(Program& program, int64_t n_tokens, int64_t n_seqs, int64_t n_rows,
     request.bias = {offsets.data(), tokens.data(), values.data(), offsets.size(), tokens.size()};
   }
   const py::gil_scoped_release unlocked;
-  program.step(request);
+  return program.step(request);
 }
 
 std::vector<std::tuple<int64_t, std::string, int64_t, int64_t, int64_t>> profile(Program& program) {
@@ -396,7 +396,9 @@ PYBIND11_MODULE(_core, m) {
            py::arg("profile") = false,
            "Run the first entries of the columns; GIL released. ValueError names an impossible "
            "column value;\n"
-           "then nothing has changed.")
+           "then nothing has changed. False: interrupted, the results are worthless.")
+      .def("interrupt", &Program::interrupt,
+           "End the step that runs, or the next one when none does; returns at once.")
       .def("profile", &profile,
            "(op index, name, nanoseconds, bytes, multiply-adds) of the last profiled step.")
       .def("read", &read, py::arg("value"), py::arg("n_rows"),

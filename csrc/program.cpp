@@ -195,9 +195,10 @@ StepContext Program::begin_step(const StepRequest& request) {
           has_maxima_ ? logit_maxima_.as<float>() : nullptr};
 }
 
-void Program::step(const StepRequest& request) {
+bool Program::step(const StepRequest& request) {
   const std::lock_guard lock(running_);
   check(request);
+  stops_.fill(false);
   const StepContext context = begin_step(request);
   if (request.profile) profile_.assign(ops_.size() + 1, {});
   struct Job {
@@ -212,6 +213,9 @@ void Program::step(const StepRequest& request) {
       },
       &job, workers_of(request.shape));
   for (const auto& file : files_) file->check();
+  const bool stopped = stops_[0] || stops_[1];
+  if (stopped) interrupted_.store(false, std::memory_order_relaxed);
+  return !stopped;
 }
 
 // The walk: every worker runs every op, a barrier after each.
@@ -234,12 +238,21 @@ void Program::work(const StepContext& step, const StepRequest& request, int work
   };
   for (size_t i = 0; i < ops_.size(); ++i) {
     ops_[i].op->run(step, worker);
-    step.pool.barrier();
+    if (told_to_stop(step, i, worker)) return;
     record(i, ops_[i].name, request.profile ? ops_[i].op->cost(step) : OpCost{});
   }
   sample_rows(step, request, worker);
   step.pool.barrier();
   record(ops_.size(), "sample", {step.shape.n_rows * limits_.n_vocab * int64_t{sizeof(float)}, 0});
+}
+
+// The barrier after an op, and what worker 0 saw before it: all workers leave after the same op.
+// Two places take turns, because worker 0 may decide about the next op while others still read.
+bool Program::told_to_stop(const StepContext& step, size_t op, int worker) {
+  bool& stop = stops_[op % stops_.size()];
+  if (worker == 0) stop = interrupted_.load(std::memory_order_relaxed);
+  step.pool.barrier();
+  return stop;
 }
 
 void Program::sample_rows(const StepContext& step, const StepRequest& request, int worker) {

@@ -3,6 +3,8 @@
 #define PYLLM_CSRC_PROGRAM_H_
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -49,7 +51,11 @@ class Program {
   // Impossible columns throw std::invalid_argument before anything is changed; std::runtime_error
   // when a weight could not be read from its file: the step's results are then worthless.
   // Thread-safe, one step at a time; allocates nothing once every weight has been used.
-  void step(const StepRequest& request);
+  // False: interrupt() ended it between two ops, and its results are worthless.
+  bool step(const StepRequest& request);
+
+  // Ends the step that runs, or the next one when none does; returns at once. From any thread.
+  void interrupt() { interrupted_.store(true, std::memory_order_relaxed); }
 
   Columns& columns() { return columns_; }
   const Limits& limits() const { return limits_; }
@@ -76,6 +82,7 @@ class Program {
   int workers_of(const StepShape& shape) const;
   StepContext begin_step(const StepRequest& request);
   void work(const StepContext& step, const StepRequest& request, int worker);
+  bool told_to_stop(const StepContext& step, size_t op, int worker);
   void sample_rows(const StepContext& step, const StepRequest& request, int worker);
 
   const Limits limits_;
@@ -96,6 +103,8 @@ class Program {
   std::vector<int32_t> token_seqs_;
   std::vector<int32_t> block_writers_;  // scratch of check_columns
   std::vector<OpProfile> profile_;
+  std::atomic<bool> interrupted_{false};
+  std::array<bool, 2> stops_{};  // what worker 0 decided after even and after odd ops
   std::mutex running_;
 };
 

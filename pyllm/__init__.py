@@ -12,12 +12,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pyllm.async_llm import AsyncLLM
     from pyllm.errors import (
         ContextLengthError,
         DeviceError,
         MemoryBudgetError,
         ModelFileError,
         PyLLMError,
+        QueueFullError,
         RequestError,
         TemplateError,
         TokenizerError,
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [  # noqa: RUF022 - plain order, as sorted() gives it
+    "AsyncLLM",
     "CompletionOutput",
     "ContextLengthError",
     "Delta",
@@ -39,6 +42,7 @@ __all__ = [  # noqa: RUF022 - plain order, as sorted() gives it
     "MemoryBudgetError",
     "ModelFileError",
     "PyLLMError",
+    "QueueFullError",
     "RequestError",
     "RequestMetrics",
     "RequestOutput",
@@ -51,6 +55,7 @@ __all__ = [  # noqa: RUF022 - plain order, as sorted() gives it
 ]
 
 _HOMES = {
+    "AsyncLLM": "pyllm.async_llm",
     "LLM": "pyllm.llm",
     "CompletionOutput": "pyllm.outputs",
     "Delta": "pyllm.outputs",

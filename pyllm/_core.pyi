@@ -172,6 +172,10 @@ class Program:
         """
         Check everything and allocate; ValueError names the op and what does not fit.
         """
+    def interrupt(self) -> None:
+        """
+        End the step that runs, or the next one when none does; returns at once.
+        """
     def profile(self) -> list[tuple[int, str, int, int, int]]:
         """
         (op index, name, nanoseconds, bytes, multiply-adds) of the last profiled step.
@@ -214,10 +218,10 @@ class Program:
         ]
         | None = None,
         profile: bool = False,
-    ) -> None:
+    ) -> bool:
         """
         Run the first entries of the columns; GIL released. ValueError names an impossible column value;
-        then nothing has changed.
+        then nothing has changed. False: interrupted, the results are worthless.
         """
     @property
     def columns(self) -> dict[str, numpy.ndarray]:

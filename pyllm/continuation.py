@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pyllm.outputs import CompletionOutput, FinishReason, Logprob
@@ -68,7 +69,14 @@ class Continuation:
     def fail(self, reason: str) -> None:
         """End alone, keeping what was written so far."""
         self.finish_reason, self.stop_reason = "error", reason
-        self._flush_text()
+        with suppress(Exception):  # it may be the detokenizer that failed
+            self._flush_text()
+
+    def abort(self) -> None:
+        """End because nobody wants more."""
+        self.finish_reason = "abort"
+        with suppress(Exception):
+            self._flush_text()
 
     def _end_by_token(self, token: int) -> None:
         params = self.sequence.params

@@ -2,24 +2,41 @@
 
 from __future__ import annotations
 
+import logging
 import time
+from collections.abc import Callable, Iterable
 from collections.abc import Sequence as SequenceOf
 from itertools import count
 from typing import TYPE_CHECKING, Protocol
 
 from pyllm.batch import Arrays, Batch, Columns, Step
 from pyllm.continuation import Continuation
-from pyllm.errors import RequestError
+from pyllm.errors import PyLLMError, RequestError, printable
+from pyllm.interrupt import StepInterrupted
 from pyllm.kv_cache import KVCache
 from pyllm.outputs import RequestOutput
+from pyllm.quarantine import Quarantine
 from pyllm.request import Request, mixed
 from pyllm.sampling import SamplingParams
 from pyllm.scheduler import Scheduler
 from pyllm.sequence import Sequence
+from pyllm.step_times import StepTimes
 
 if TYPE_CHECKING:
     from pyllm.prefix_store import PrefixStore
     from pyllm.tokenizer import Tokenizer
+
+
+_log = logging.getLogger(__name__)
+
+# After an interrupted step comes one that is not interrupted, or those who cancel could hold up
+# everybody else; it is short, so that the next one to cancel need not wait for it either.
+_TOKENS_AFTER_INTERRUPT = 16
+_NOBODY: frozenset[str] = frozenset()
+
+
+def _no_news() -> bool:
+    return False
 
 
 class Program(Protocol):
@@ -37,6 +54,8 @@ class Program(Protocol):
         bias: Arrays | None = None,
     ) -> None: ...
 
+    def interrupt(self) -> None: ...
+
 
 class EngineModel(Protocol):
     """What the engine needs of a loaded model."""
@@ -51,17 +70,26 @@ class EngineModel(Protocol):
     def num_kv_blocks(self) -> int: ...
     @property
     def block_size(self) -> int: ...
+    @property
+    def kv_cache_bytes(self) -> int: ...
     def close(self) -> None: ...
 
 
 class Engine:
-    """Schedules, steps and reports. Batch limits are those the program's columns were made for."""
+    """Schedules, steps and reports. Batch limits are those the program's columns were made for.
+
+    max_decode_slowdown    a step in which streams wait for a prompt takes at most so many times as
+                           long as one without; None: prompts are read in chunks of full size
+    enable_prefix_caching  keep computed blocks for other requests that begin alike
+    prefix_store           where they are kept on disk too
+    """
 
     def __init__(
         self,
         model: EngineModel,
         *,
         seed: int = 0,
+        max_decode_slowdown: float | None = None,
         enable_prefix_caching: bool = True,
         prefix_store: PrefixStore | None = None,
     ) -> None:
@@ -69,12 +97,19 @@ class Engine:
         self.seed = seed
         self.enable_prefix_caching = enable_prefix_caching
         self.prefix_store = prefix_store
+        self.on_start: Callable[[str], None] | None = None  # told of requests that get going
         self._columns = model.program.columns
         self._counter = count()
+        self._step_times = StepTimes(max_decode_slowdown)
         self.reset()
 
     def reset(self) -> None:
         """Begin with empty hands, whatever state a failed step left behind."""
+        self._requests: dict[str, Request] = {}
+        self._continuations: dict[Sequence, Continuation] = {}
+        self._reset_schedule()
+
+    def _reset_schedule(self) -> None:
         model, columns = self.model, self._columns
         kv_cache = KVCache(
             model.num_kv_blocks,
@@ -93,10 +128,15 @@ class Engine:
             kv_cache,
             max_num_seqs=min(len(columns["seq_starts"]) - 1, len(columns["logit_rows"])),
             max_num_batched_tokens=len(columns["tokens"]),
+            chunk_limit=self._chunk_limit,
+            on_admit=self._admitted,
         )
         self.batch = Batch(columns)
-        self._requests: dict[str, Request] = {}
-        self._continuations: dict[Sequence, Continuation] = {}
+        self._scheduled: list[Sequence] = []  # of the step that runs
+        self._quarantine: Quarantine | None = None
+        self._interruptible = _NOBODY  # requests whose prompts the step that runs reads
+        self._was_interrupted = False
+        self._failed = False  # the last step failed, and nobody knows by whom
 
     def make_request(
         self,
@@ -104,11 +144,13 @@ class Engine:
         prompt_token_ids: SequenceOf[int],
         params: SamplingParams,
         request_id: str | None = None,
+        priority: int = 0,
         cache_salt: str | None = None,
     ) -> Request:
         """A checked request, not yet added. Safe to call from any thread.
 
-        Requests share cached prefixes only with those of the same `cache_salt`.
+        priority    lower goes first and may take the place of higher; equals go by arrival
+        cache_salt  cached prefixes are shared only with requests of the same salt
         Raises RequestError and ContextLengthError.
         """
         number = next(self._counter)
@@ -120,6 +162,7 @@ class Engine:
             tokenizer=self.model.tokenizer,
             max_model_len=self.model.max_model_len,
             default_seed=mixed(self.seed, number + 1),
+            priority=priority,
             cache_salt=cache_salt,
         )
 
@@ -131,25 +174,89 @@ class Engine:
             self._continuations[continuation.sequence] = continuation
             self.scheduler.add(continuation.sequence)
 
-    def abort(self, request_id: str) -> None:
-        """Forget a request and free its blocks; unknown and finished ids are ignored."""
+    def abort(self, request_id: str) -> RequestOutput | None:
+        """Forget a request and free its blocks; unknown and finished ids are ignored.
+
+        Returns its last report, with finish_reason "abort".
+        """
         request = self._requests.pop(request_id, None)
         if request is None:
-            return
-        for continuation in request.continuations:
-            if continuation.finish_reason is None:
-                continuation.finish_reason = "abort"
-                self._retire(continuation)
+            return None
+        unfinished = [c for c in request.continuations if c.finish_reason is None]
+        for continuation in unfinished:
+            continuation.abort()
+            self._retire(continuation)
+        return request.report_abort(unfinished, time.perf_counter())
+
+    def interrupt(self, request_ids: Iterable[str]) -> None:
+        """End the step that reads a prompt of one of these, soon. Safe to call from any thread."""
+        if not self._interruptible.isdisjoint(request_ids):
+            self.model.program.interrupt()
 
     def has_unfinished(self) -> bool:
         return self.scheduler.has_unfinished()
 
-    def step(self) -> list[RequestOutput]:
-        """One token for every sequence that decodes, one chunk for those that prefill."""
-        scheduled = self.scheduler.schedule()
+    def step(self, has_news: Callable[[], bool] = _no_news) -> list[RequestOutput]:
+        """One token for every sequence that decodes, one chunk for those that prefill.
+
+        When `has_news` says so before a prompt is read, or the step is interrupted, nothing
+        happens but scheduling. A defect ends the request that caused it; raises PyLLMError and
+        what cannot be traced to a request.
+        """
+        self._scheduled = []
+        try:
+            return self._step(has_news)
+        except StepInterrupted:
+            self._interruptible = _NOBODY
+            self._was_interrupted = True
+            return []
+        except PyLLMError:  # the machine's fault: it would befall everybody
+            raise
+        except Exception as error:
+            return self._recover(error)
+
+    def _step(self, has_news: Callable[[], bool]) -> list[RequestOutput]:
+        scheduled = self._scheduled = self._schedule()
         step = self.batch.fill(scheduled)
+        reads_prompt = step.n_tokens > step.n_seqs
+        if reads_prompt and not self._was_interrupted:
+            self._interruptible = frozenset(
+                s.request_id for s in scheduled if s.num_scheduled_tokens > 1
+            )
+            # Asked after that was published: whoever cancels either sees it or is seen here.
+            if has_news():
+                self._interruptible = _NOBODY
+                return []
+        start = time.perf_counter()
         self.model.program.step(step.n_tokens, step.n_seqs, len(step.rows), step.history, step.bias)
+        now = time.perf_counter()
+        self._failed = False
+        self._interruptible = _NOBODY
+        self._was_interrupted = False
+        num_decodes = step.n_seqs
+        if reads_prompt:
+            num_decodes = sum(s.num_scheduled_tokens == 1 for s in scheduled)
+        self._step_times.add(now - start, num_decodes, step.n_tokens - num_decodes)
         return self._postprocess(scheduled, step)
+
+    def _schedule(self) -> list[Sequence]:
+        if self._quarantine is not None:
+            scheduled = self._quarantine.next_step(self.scheduler, self._continuations)
+            if scheduled:
+                return scheduled
+            self._quarantine = None
+        return self.scheduler.schedule()
+
+    def _chunk_limit(self, num_decodes: int, watched: bool) -> int:
+        most = self.scheduler.max_num_batched_tokens
+        if self._was_interrupted:
+            most = min(most, _TOKENS_AFTER_INTERRUPT)
+        limit = self._step_times.chunk_limit(num_decodes) if watched else None
+        return most if limit is None else min(most, limit)
+
+    def _admitted(self, sequence: Sequence) -> None:
+        if self.on_start is not None:
+            self.on_start(sequence.request_id)
 
     def _postprocess(self, scheduled: list[Sequence], step: Step) -> list[RequestOutput]:
         now = time.perf_counter()
@@ -166,9 +273,12 @@ class Engine:
             if status[row] != 0:
                 continuation.fail("nonfinite_logits")
             else:
-                if sequence.params.logprobs is not None:
-                    self._add_logprobs(continuation, row, sampled[row])
-                continuation.append(sampled[row])
+                try:
+                    if sequence.params.logprobs is not None:
+                        self._add_logprobs(continuation, row, sampled[row])
+                    continuation.append(sampled[row])
+                except Exception as error:  # in code that runs for this request only
+                    self._fail(continuation, error)
             if continuation.finish_reason is not None:
                 self._retire(continuation)
             changed.setdefault(continuation.request, []).append(continuation)
@@ -177,6 +287,45 @@ class Engine:
             for request, continuations in changed.items()
             if (output := self._report(request, continuations, now)) is not None
         ]
+
+    def _fail(self, continuation: Continuation, error: Exception) -> None:
+        request_id = continuation.request.request_id
+        _log.error("request %s failed", printable(request_id), exc_info=error)
+        continuation.fail(_one_line(error))
+
+    def _recover(self, error: Exception) -> list[RequestOutput]:
+        """Go on after a defect: nothing that was computed is trusted, nobody innocent is lost.
+
+        The sequences of a step that failed run alone next; one that fails then has failed.
+        """
+        suspects = [s for s in self._scheduled if s in self._continuations]
+        if not suspects and self._failed:
+            raise error
+        quarantine = self._quarantine
+        if suspects and quarantine is not None:
+            (culprit,) = suspects
+            self._fail(self._continuations[culprit], error)
+        else:
+            _log.warning("a step failed; its requests are computed again", exc_info=error)
+            quarantine = Quarantine(suspects)
+        self._reset_schedule_for_all()
+        self._quarantine = quarantine
+        self._failed = not suspects
+        ended = [request for request in self._requests.values() if request.finished]
+        outputs = [self._report(r, r.continuations, time.perf_counter()) for r in ended]
+        return [output for output in outputs if output is not None]
+
+    def _reset_schedule_for_all(self) -> None:
+        """A new scheduler and cache, with every sequence that is unfinished, in the old order."""
+        self._reset_schedule()
+        for sequence in sorted(self._continuations, key=lambda sequence: sequence.rank):
+            if self._continuations[sequence].finish_reason is not None:
+                del self._continuations[sequence]
+                continue
+            sequence.forget_blocks()
+            sequence.num_scheduled_tokens = 0
+            sequence.num_preemptions += 1
+            self.scheduler.add(sequence)
 
     def _add_logprobs(self, continuation: Continuation, row: int, token: int) -> None:
         width = continuation.sequence.params.logprobs or 0
@@ -196,3 +345,8 @@ class Engine:
     def _retire(self, continuation: Continuation) -> None:
         self.scheduler.finish(continuation.sequence)
         del self._continuations[continuation.sequence]
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(f"{type(error).__name__}: {error}".split())
+    return text.removesuffix(":")[:200]

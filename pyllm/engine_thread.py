@@ -6,76 +6,94 @@ main thread, can never cut a step in half.
 
 from __future__ import annotations
 
+import logging
 import os
 import queue
 import threading
 import weakref
-from collections.abc import Callable
-from typing import TypeAlias
+from collections.abc import Callable, Iterable
+from typing import Protocol, TypeAlias
 
 from pyllm.engine import Engine
 from pyllm.errors import PyLLMError
 from pyllm.outputs import RequestOutput
+from pyllm.queue_limits import QueueLimits
 from pyllm.request import Request
 
+_log = logging.getLogger(__name__)
+
 # What arrives for a request: reports, or the error that ended it.
-Inbox: TypeAlias = "queue.SimpleQueue[RequestOutput | PyLLMError]"
-_Inboxes: TypeAlias = dict[str, Inbox]
-_Command: TypeAlias = Callable[[Engine, _Inboxes], None]
+Message: TypeAlias = RequestOutput | PyLLMError
+
+
+class Inbox(Protocol):
+    """Where the messages of a request go. `put` runs on the engine's thread and must not wait.
+
+    A failing `put` ends the request: nobody can hear of it any more.
+    """
+
+    def put(self, message: Message) -> None: ...
+
+
+_Command: TypeAlias = Callable[["_Service"], None]
+_Commands: TypeAlias = "queue.SimpleQueue[_Command | None]"
 
 
 class EngineThread:
-    """Runs steps while there is work; idles on its queue otherwise."""
+    """Runs steps while there is work; idles on its queue otherwise.
 
-    def __init__(self, engine: Engine) -> None:
+    `limits` bound the queue of requests submitted with `refusable`; others wait without limit,
+    in the memory of a caller who waits too.
+    """
+
+    def __init__(self, engine: Engine, limits: QueueLimits | None = None) -> None:
+        self._engine: Engine | None = engine
+        self.limits = limits or QueueLimits(None, None)
         # SimpleQueue.put is reentrant: abort may be called by a generator's finalizer, in the
         # middle of anything, even on the engine thread itself.
-        self._commands: queue.SimpleQueue[_Command | None] = queue.SimpleQueue()
+        self._commands: _Commands = queue.SimpleQueue()
         self._process = os.getpid()  # the thread does not follow into a forked child
         self._lock = threading.Lock()  # orders submit before or after close, never across it
         self._closed = False
-        self._thread = threading.Thread(
-            target=_serve, args=(engine, self._commands), name="pyllm-engine", daemon=True
-        )
+        service = _Service(engine, self.limits, self._commands)
+        self._thread = threading.Thread(target=service.run, name="pyllm-engine", daemon=True)
         self._thread.start()
         # Also at interpreter exit: a step must not run while the interpreter is taken down.
-        self._finalizer = weakref.finalize(self, _stop, self._thread, self._commands)
+        interrupt = engine.model.program.interrupt
+        self._finalizer = weakref.finalize(self, _stop, self._thread, self._commands, interrupt)
 
-    def submit(self, requests: list[Request], inbox: Inbox) -> None:
-        """Start requests; their reports go to `inbox`."""
+    def submit(self, requests: list[Request], inbox: Inbox, *, refusable: bool = False) -> None:
+        """Start requests; their reports go to `inbox`.
 
-        def start(engine: Engine, inboxes: _Inboxes) -> None:
-            for request in requests:
-                try:
-                    engine.add(request)
-                except Exception as error:
-                    inbox.put(_as_pyllm_error(error))
-                else:
-                    inboxes[request.request_id] = inbox
-
+        Raises PyLLMError once closed; QueueFullError, when refusable, and then none is started.
+        """
         if self._forked():
             step = "load it in the child process, or start processes with the 'spawn' method"
             raise PyLLMError(f"this LLM was loaded before a fork; {step}")
         with self._lock:
-            if self._closed:
+            if self._engine is None or self._closed:
                 raise PyLLMError("this LLM is closed")
-            self._commands.put(start)
+            if refusable:
+                _enter(self.limits, requests, self._engine)
+            self._commands.put(lambda service: service.start(requests, inbox))
 
-    def abort(self, request_ids: list[str]) -> None:
-        """Free what the requests hold before the next step; returns at once."""
+    def abort(self, request_ids: Iterable[str]) -> None:
+        """Free what the requests hold before the next step; returns at once.
 
-        def stop(engine: Engine, inboxes: _Inboxes) -> None:
-            for request_id in request_ids:
-                inboxes.pop(request_id, None)
-                engine.abort(request_id)
-
-        self._commands.put(stop)
+        A step that reads one of their prompts ends early. Their last report is delivered.
+        """
+        request_ids = list(request_ids)
+        self._commands.put(lambda service: service.abort(request_ids))
+        engine = self._engine
+        if engine is not None:
+            engine.interrupt(request_ids)
 
     def _forked(self) -> bool:
         return os.getpid() != self._process
 
     def close(self) -> None:
-        """Stop after the current step; requests in flight end with an error. May be repeated."""
+        """Stop after the current op; requests in flight end with an error. May be repeated."""
+        self._engine = None
         if self._forked():  # nothing runs here, and the lock may be held by a thread left behind
             self._finalizer.detach()
             return
@@ -84,48 +102,101 @@ class EngineThread:
         self._finalizer()
 
 
-def _stop(thread: threading.Thread, commands: queue.SimpleQueue[_Command | None]) -> None:
+def _enter(limits: QueueLimits, requests: list[Request], engine: Engine) -> None:
+    """All of them or none."""
+    scheduler = engine.scheduler
+    free_places = scheduler.max_num_seqs - len(scheduler.running)
+    for number, request in enumerate(requests):
+        tokens = len(request.prompt_token_ids) * len(request.continuations)
+        try:
+            limits.enter(request.request_id, tokens, free_places)
+        except PyLLMError:
+            for entered in requests[:number]:
+                limits.leave(entered.request_id)
+            raise
+
+
+def _stop(thread: threading.Thread, commands: _Commands, interrupt: Callable[[], None]) -> None:
     commands.put(None)
+    interrupt()
     # The garbage collector may run this on the engine thread, which cannot wait for itself.
     if thread is not threading.current_thread():
         thread.join()
 
 
-def _serve(engine: Engine, commands: queue.SimpleQueue[_Command | None]) -> None:
-    inboxes: _Inboxes = {}
-    while True:
+class _Service:
+    """What the thread does."""
+
+    def __init__(self, engine: Engine, limits: QueueLimits, commands: _Commands) -> None:
+        self._engine = engine
+        self._limits = limits
+        self._commands = commands
+        self._inboxes: dict[str, Inbox] = {}
+        engine.on_start = limits.leave
+
+    def run(self) -> None:
+        while True:
+            try:
+                if not self._obey():
+                    break
+                self._deliver(self._engine.step(self._has_news))
+            except Exception as error:  # a defect of ours: callers hear of it, the engine goes on
+                self._engine.reset()
+                self._fail_all(_as_pyllm_error(error))
+        self._engine.reset()
+        self._fail_all(PyLLMError("the LLM was closed before the request was finished"))
+
+    def start(self, requests: list[Request], inbox: Inbox) -> None:
+        for request in requests:
+            try:
+                self._engine.add(request)
+            except Exception as error:
+                self._limits.leave(request.request_id)
+                self._put(inbox, _as_pyllm_error(error))
+            else:
+                self._inboxes[request.request_id] = inbox
+
+    def abort(self, request_ids: list[str]) -> None:
+        for request_id in request_ids:
+            self._limits.leave(request_id)
+            inbox = self._inboxes.pop(request_id, None)
+            output = self._engine.abort(request_id)
+            if inbox is not None and output is not None:
+                self._put(inbox, output)
+
+    def _has_news(self) -> bool:
+        return not self._commands.empty()
+
+    def _obey(self) -> bool:
+        """Carry out what callers asked; waits when there is nothing to step. False: stop."""
+        while not self._engine.has_unfinished() or not self._commands.empty():
+            command = self._commands.get()
+            if command is None:
+                return False
+            command(self)
+        return True
+
+    def _deliver(self, outputs: list[RequestOutput]) -> None:
+        for output in outputs:
+            heard = self._put(self._inboxes[output.request_id], output)
+            if output.finished or not heard:
+                del self._inboxes[output.request_id]
+            if not output.finished and not heard:
+                self._engine.abort(output.request_id)
+
+    def _put(self, inbox: Inbox, message: Message) -> bool:
         try:
-            if not _obey(engine, commands, inboxes):
-                break
-            _deliver(engine.step(), inboxes)
-        except Exception as error:  # a defect of ours: callers hear of it, the engine goes on
-            engine.reset()
-            _fail_all(inboxes, _as_pyllm_error(error))
-    engine.reset()
-    _fail_all(inboxes, PyLLMError("the LLM was closed before the request was finished"))
-
-
-def _obey(engine: Engine, commands: queue.SimpleQueue[_Command | None], inboxes: _Inboxes) -> bool:
-    """Carry out what callers asked; waits when there is nothing to step. False: stop."""
-    while not engine.has_unfinished() or not commands.empty():
-        command = commands.get()
-        if command is None:
+            inbox.put(message)
+        except Exception:
+            _log.exception("a report could not be delivered")
             return False
-        command(engine, inboxes)
-    return True
+        return True
 
-
-def _deliver(outputs: list[RequestOutput], inboxes: _Inboxes) -> None:
-    for output in outputs:
-        inboxes[output.request_id].put(output)
-        if output.finished:
-            del inboxes[output.request_id]
-
-
-def _fail_all(inboxes: _Inboxes, error: PyLLMError) -> None:
-    for inbox in inboxes.values():
-        inbox.put(error)
-    inboxes.clear()
+    def _fail_all(self, error: PyLLMError) -> None:
+        for request_id, inbox in self._inboxes.items():
+            self._limits.leave(request_id)
+            self._put(inbox, error)
+        self._inboxes.clear()
 
 
 def _as_pyllm_error(error: Exception) -> PyLLMError:

@@ -7,6 +7,7 @@ PyLLMError
  ├─ TemplateError           the chat template is refused or fails
  ├─ RequestError            a request field has an unusable value
  │   └─ ContextLengthError      the prompt is longer than the context
+ ├─ QueueFullError          too many requests wait already; try again later
  ├─ DeviceError             the machine cannot do what was asked (instruction set, threads)
  └─ MemoryBudgetError       more memory is needed than there is
 """
@@ -19,6 +20,7 @@ __all__ = [
     "MemoryBudgetError",
     "ModelFileError",
     "PyLLMError",
+    "QueueFullError",
     "RequestError",
     "TemplateError",
     "TokenizerError",
@@ -169,6 +171,41 @@ class ContextLengthError(RequestError):
 
     def __str__(self) -> str:
         return self.message
+
+
+class QueueFullError(PyLLMError):
+    """Too many requests wait already; this one was not taken.
+
+    queued_requests, queued_tokens          that wait now
+    max_queued_requests, max_queued_tokens  how many may, None: any
+    retry_after                             seconds, estimated from how fast the queue drains
+    """
+
+    def __init__(
+        self,
+        queued_requests: int,
+        queued_tokens: int,
+        max_queued_requests: int | None,
+        max_queued_tokens: int | None,
+        retry_after: int,
+    ) -> None:
+        limits = max_queued_requests, max_queued_tokens
+        super().__init__(queued_requests, queued_tokens, *limits, retry_after)
+        self.queued_requests = queued_requests
+        self.queued_tokens = queued_tokens
+        self.max_queued_requests, self.max_queued_tokens = limits
+        self.retry_after = retry_after
+
+    def __str__(self) -> str:
+        return (
+            f"the queue is full: {_of(self.queued_requests, self.max_queued_requests)} requests, "
+            f"{_of(self.queued_tokens, self.max_queued_tokens)} tokens; "
+            f"try again in {self.retry_after} s"
+        )
+
+
+def _of(number: int, limit: int | None) -> str:
+    return str(number) if limit is None else f"{number} of {limit}"
 
 
 class DeviceError(PyLLMError):

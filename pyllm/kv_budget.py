@@ -20,6 +20,13 @@ class KVSize:
     num_blocks: int
     nbytes: int
 
+    def describe(self, block_size: int) -> str:
+        """One line for people."""
+        return (
+            f"KV cache: {self.nbytes / 2**20:.1f} MiB, {self.num_blocks * block_size} tokens "
+            f"in blocks of {block_size}; up to {self.max_model_len} tokens a request"
+        )
+
 
 def block_bytes(config: ModelConfig, block_size: int) -> int:
     """Bytes of one block: keys and values of `block_size` tokens in every layer, f16."""

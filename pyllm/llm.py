@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import numbers
 import queue
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from pyllm.chat import ChatRenderer, as_conversations, is_conversation
 from pyllm.checks import check_integer
 from pyllm.engine import Engine, EngineModel
-from pyllm.engine_thread import EngineThread, Inbox
+from pyllm.engine_thread import EngineThread, Message
 from pyllm.errors import PyLLMError, RequestError
 from pyllm.loader import load_model
 from pyllm.outputs import Delta, RequestOutput
@@ -27,6 +28,11 @@ if TYPE_CHECKING:
 
     from pyllm.prefix_store import PrefixStore
     from pyllm.tokenizer import Tokenizer
+
+_Inbox: TypeAlias = "queue.SimpleQueue[Message]"
+
+
+DECODE_SLOWDOWN = 2.0  # a reader hardly notices a token that takes twice as long
 
 
 class LLM:
@@ -47,6 +53,8 @@ class LLM:
     prefix_cache_dir        keep it on disk too, for later starts; a directory of your own
     prefix_cache_bytes      of all files in that directory; None: 8 GiB
     packed_cache            keep packed weights in a file under ~/.cache/pyllm that later starts map
+    max_decode_slowdown     how many times longer a step of running streams may take while a prompt
+                            is read beside them; None: any. Results do not depend on it.
     seed                    seeds requests that bring no seed of their own, by order of arrival
 
     Raises ModelFileError, TokenizerError, RequestError, MemoryBudgetError, DeviceError, OSError.
@@ -67,6 +75,7 @@ class LLM:
         enable_prefix_caching: bool = True,
         prefix_cache_dir: str | os.PathLike[str] | None = None,
         prefix_cache_bytes: int | None = None,
+        max_decode_slowdown: float | None = DECODE_SLOWDOWN,
         seed: int = 0,
     ) -> None:
         if kv_cache_dtype not in ("auto", "f16"):
@@ -77,6 +86,7 @@ class LLM:
         check_integer("max_num_seqs", max_num_seqs, 1, 2**31 - 1)
         check_integer("max_num_batched_tokens", max_num_batched_tokens, 1, 2**31 - 1)
         check_integer("seed", seed, -(2**63), 2**64 - 1)
+        _check_slowdown(max_decode_slowdown)
         if max_num_batched_tokens < max_num_seqs:  # before loading: that takes a while
             limit = f"must be at least max_num_seqs ({max_num_seqs})"
             raise RequestError("max_num_batched_tokens", max_num_batched_tokens, limit)
@@ -94,7 +104,7 @@ class LLM:
                 prefix_cache_bytes=prefix_cache_bytes,
                 progress=progress,
             )
-        self._start(loaded, seed, enable_prefix_caching, loaded.prefix_store)
+        self._start(loaded, seed, max_decode_slowdown, enable_prefix_caching, loaded.prefix_store)
 
     @classmethod
     def from_model(
@@ -102,18 +112,21 @@ class LLM:
         model: EngineModel,
         *,
         seed: int = 0,
+        max_decode_slowdown: float | None = DECODE_SLOWDOWN,
         enable_prefix_caching: bool = True,
         prefix_store: PrefixStore | None = None,
     ) -> Self:
         """An LLM over a model that is loaded already; closing the LLM closes the model."""
+        _check_slowdown(max_decode_slowdown)
         llm = cls.__new__(cls)
-        llm._start(model, seed, enable_prefix_caching, prefix_store)
+        llm._start(model, seed, max_decode_slowdown, enable_prefix_caching, prefix_store)
         return llm
 
     def _start(
         self,
         model: EngineModel,
         seed: int,
+        max_decode_slowdown: float | None,
         enable_prefix_caching: bool,
         prefix_store: PrefixStore | None,
     ) -> None:
@@ -122,6 +135,7 @@ class LLM:
         self._engine: Engine | None = Engine(
             model,
             seed=seed,
+            max_decode_slowdown=max_decode_slowdown,
             enable_prefix_caching=enable_prefix_caching,
             prefix_store=prefix_store,
         )
@@ -134,6 +148,16 @@ class LLM:
             raise PyLLMError("this LLM is closed")
         return self._engine
 
+    @property
+    def thread(self) -> EngineThread:
+        """The thread that owns the engine: what else hands it requests goes through here."""
+        return self._thread
+
+    @property
+    def kv_cache_bytes(self) -> int:
+        """Size of the pool of keys and values; chosen at start, it never grows."""
+        return self.model.kv_cache_bytes
+
     def generate(
         self,
         prompts: Prompts,
@@ -141,6 +165,7 @@ class LLM:
         *,
         parse_special: bool = False,
         use_tqdm: bool = True,
+        priority: int | Sequence[int] = 0,
     ) -> list[RequestOutput]:
         """Continue each prompt; results in the order of the prompts.
 
@@ -150,6 +175,7 @@ class LLM:
         `parse_special` reads "<|im_start|>" and its like as tokens, for text that a template
         made; otherwise, as is right for text from users, they are plain text.
         `use_tqdm` shows progress on a terminal's stderr when it takes over a second.
+        `priority`, one for all or one for each, says who goes first: the lower.
         Raises RequestError, ContextLengthError and TokenizerError before any work is done.
         """
         given = as_prompt_list(prompts)
@@ -158,7 +184,9 @@ class LLM:
             for prompt in given
         ]
         params = _params_for(len(encoded), sampling_params, SamplingParams())
-        return self._run(encoded, params, list(map(cache_salt, given)), use_tqdm=use_tqdm)
+        priorities = _priorities_for(len(encoded), priority)
+        salts = list(map(cache_salt, given))
+        return self._run(encoded, params, priorities, salts, use_tqdm=use_tqdm)
 
     def chat(
         self,
@@ -166,6 +194,7 @@ class LLM:
         sampling_params: SamplingParams | Sequence[SamplingParams] | None = None,
         *,
         use_tqdm: bool = True,
+        priority: int | Sequence[int] = 0,
         **template_options: Any,
     ) -> list[RequestOutput]:
         """Answer one conversation or several; max_tokens defaults to the rest of the context.
@@ -176,8 +205,9 @@ class LLM:
         """
         encoded = [self._chat.encode(m, **template_options) for m in as_conversations(messages)]
         params = _params_for(len(encoded), sampling_params, SamplingParams(max_tokens=None))
+        priorities = _priorities_for(len(encoded), priority)
         salts = [None] * len(encoded)
-        return self._run(encoded, [_for_chat(p) for p in params], salts, use_tqdm=use_tqdm)
+        return self._run(encoded, list(map(for_chat, params)), priorities, salts, use_tqdm=use_tqdm)
 
     def stream(
         self,
@@ -185,6 +215,7 @@ class LLM:
         sampling_params: SamplingParams | None = None,
         *,
         parse_special: bool = False,
+        priority: int = 0,
         **template_options: Any,
     ) -> Iterator[Delta]:
         """Continue one prompt, or answer one conversation, yielding text as it is written.
@@ -198,15 +229,17 @@ class LLM:
                 limit = "applies to a plain prompt; what a template writes is parsed anyway"
                 raise RequestError("parse_special", True, limit)
             encoded = self._chat.encode(prompt, **template_options)
-            params = _for_chat(params)
+            params = for_chat(params)
         elif template_options:
             field, value = next(iter(template_options.items()))
             raise RequestError(field, value, "applies to messages, not to a plain prompt")
         else:
             encoded = encode_prompt(prompt, self.model.tokenizer, parse_special=parse_special)
         params = replace(params, output_kind=RequestOutputKind.DELTA)
+        check_priority(priority)
         salt = cache_salt(prompt)
-        return self._deltas(self.engine.make_request(*encoded, params, cache_salt=salt))
+        request = self.engine.make_request(*encoded, params, priority=priority, cache_salt=salt)
+        return self._deltas(request)
 
     def get_tokenizer(self) -> Tokenizer:
         return self.model.tokenizer
@@ -232,17 +265,22 @@ class LLM:
         self,
         encoded: list[Encoded],
         params: list[SamplingParams],
+        priorities: list[int],
         salts: Sequence[str | None],
         *,
         use_tqdm: bool,
     ) -> list[RequestOutput]:
         final = RequestOutputKind.FINAL_ONLY
         requests = [
-            self.engine.make_request(text, ids, replace(p, output_kind=final), cache_salt=salt)
-            for (text, ids), p, salt in zip(encoded, params, salts, strict=True)
+            self.engine.make_request(
+                text, ids, replace(p, output_kind=final), priority=priority, cache_salt=salt
+            )
+            for (text, ids), p, priority, salt in zip(
+                encoded, params, priorities, salts, strict=True
+            )
         ]
         results: dict[str, RequestOutput] = {}
-        inbox: Inbox = queue.SimpleQueue()
+        inbox: _Inbox = queue.SimpleQueue()
         try:
             self._thread.submit(requests, inbox)
             with ProgressBar("generating", shown=use_tqdm) as bar:
@@ -255,7 +293,7 @@ class LLM:
         return [results[request.request_id] for request in requests]
 
     def _deltas(self, request: Request) -> Iterator[Delta]:
-        inbox: Inbox = queue.SimpleQueue()
+        inbox: _Inbox = queue.SimpleQueue()
         finished = False
         try:
             self._thread.submit([request], inbox)
@@ -273,7 +311,7 @@ class LLM:
             self._thread.abort(unfinished)
 
 
-def _received(inbox: Inbox) -> RequestOutput:
+def _received(inbox: _Inbox) -> RequestOutput:
     message = inbox.get()
     if isinstance(message, PyLLMError):
         # A copy: several callers may hear the same error, each with a traceback of its own.
@@ -313,7 +351,28 @@ def _params_for(
     return list(params)
 
 
-def _for_chat(params: SamplingParams) -> SamplingParams:
+def _priorities_for(count: int, given: int | Sequence[int]) -> list[int]:
+    if isinstance(given, numbers.Integral):
+        given = [int(given)] * count
+    if not isinstance(given, Sequence) or len(given) != count:
+        limit = f"must be one integer for all or one for each of the {count} prompts"
+        raise RequestError("priority", given, limit)
+    for priority in given:
+        check_priority(priority)
+    return list(given)
+
+
+def check_priority(priority: int) -> None:
+    check_integer("priority", priority, -(2**31), 2**31 - 1)
+
+
+def _check_slowdown(value: object) -> None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if value is not None and not (is_number and value > 1):  # type: ignore[operator]
+        raise RequestError("max_decode_slowdown", value, "must be a number above 1, or None")
+
+
+def for_chat(params: SamplingParams) -> SamplingParams:
     """An answer of 16 tokens is nobody's wish: unless asked for, chats run to their end."""
     if isinstance(params.max_tokens, DefaultMaxTokens):
         return replace(params, max_tokens=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -36,6 +37,8 @@ from pyllm.tokenizer import Tokenizer
 
 __all__ = ["Model", "load_model"]
 
+_log = logging.getLogger(__name__)
+
 FLOAT_BYTES = 4
 MAX_THREADS = 1024  # more would be a mistake; the core refuses them too
 PANEL_TOKENS = 16  # the cache stores tokens in vectors of 16
@@ -52,6 +55,7 @@ class Model:
     max_model_len: int  # tokens of one sequence, prompt and answer together
     num_kv_blocks: int
     block_size: int  # tokens of a KV block
+    kv_cache_bytes: int  # of all blocks together
     prefix_store: PrefixStore | None = None  # blocks kept on disk
 
     def close(self) -> None:
@@ -131,9 +135,10 @@ def load_model(
             directory = Path(prefix_cache_dir).expanduser()
             identity = identity_of(build_key(), model_key(file))
             store = PrefixStore(directory, identity, pool, prefix_cache_bytes or DEFAULT_BYTES)
+    _log.info("%s", kv.describe(block_size))
     return Model(
         os.fspath(path), config, tokenizer, compiled, kv.max_model_len, kv.num_blocks, block_size,
-        store,
+        kv.nbytes, store,
     )  # fmt: skip
 
 

@@ -42,6 +42,7 @@ class Request:
         max_model_len: int,
         default_seed: int,
         cache_salt: str | None = None,
+        priority: int = 0,
     ) -> None:
         params.validate(tokenizer.n_vocab)
         if cache_salt is not None:
@@ -57,6 +58,7 @@ class Request:
         self.prompt_token_ids = list(prompt_token_ids)
         self.params = replace(params)  # the caller may go on changing theirs
         self.cache_salt = cache_salt
+        self.priority = priority  # lower goes first
         self.eog_ids = tokenizer.eog_ids
         self._tokenizer = tokenizer
         self._metrics = RequestMetrics(arrival_time=time.perf_counter())
@@ -90,6 +92,7 @@ class Request:
             bias=bias,
             tokens=list(self.prompt_token_ids),
             cache_salt=self.cache_salt,
+            priority=self.priority,
         )
         text_stream = None
         if params.detokenize:
@@ -128,7 +131,15 @@ class Request:
         kind = self.params.output_kind
         if kind is RequestOutputKind.FINAL_ONLY and not finished:
             return None
-        if kind is RequestOutputKind.DELTA:
+        return self._output(changed, finished)
+
+    def report_abort(self, changed: list[Continuation], now: float) -> RequestOutput:
+        """The last report of a request that was given up at time `now`."""
+        self._metrics.finished_time = now
+        return self._output(changed, finished=True)
+
+    def _output(self, changed: list[Continuation], finished: bool) -> RequestOutput:
+        if self.params.output_kind is RequestOutputKind.DELTA:
             outputs = [continuation.take_delta() for continuation in changed]
         else:
             outputs = [continuation.snapshot() for continuation in self.continuations]
@@ -138,7 +149,7 @@ class Request:
             prompt_token_ids=self.prompt_token_ids,
             outputs=outputs,
             finished=finished,
-            metrics=metrics,
+            metrics=self._metrics,
             num_cached_tokens=self.continuations[0].sequence.num_cached_tokens or 0,
         )
 

@@ -4,27 +4,46 @@ from __future__ import annotations
 
 import sys
 import time
-from collections import deque
-from itertools import chain
+from bisect import bisect_left, insort
+from collections.abc import Callable
+from itertools import chain, count
 
 from pyllm.errors import RequestError
 from pyllm.kv_cache import MOST_LOADED_BYTES, KVCache
+from pyllm.prefix_cache import CachedBlock
+from pyllm.sampling import RequestOutputKind
 from pyllm.sequence import Sequence
 
 
 class Scheduler:
-    """First come, first served: decodes first, then prompts in chunks, within a token budget.
+    """Decodes first, then prompts in chunks, within a token budget; lower rank goes first.
 
-    A sequence is admitted once blocks for all its known tokens are free (a prefix that is cached
-    needs none, one that another computes in this step is waited for), so only a decode that
-    crosses into a new block can find none; then the youngest sequence gives its blocks back and
-    is computed again later. The oldest is never the victim of a younger one, so all of them end.
+    A rank is (priority, number of arrival). Whoever lacks a block takes it from the last in rank,
+    who is computed again later; the last itself waits, keeping what it has. A prompt starts with
+    room for its first chunk only, in the hope that others end while it is read; one that was
+    preempted has used up that hope, and starts again when all its tokens fit. It starts after what
+    is cached of it, and waits for what another computes in the same step.
 
-    Invariant: every running sequence is older than every waiting one.
+    Invariant, after every `schedule`: all who run rank before all who wait.
+
+    Why everyone ends: the first in rank is never a victim and computes at least a token in every
+    step (every second one, where chunk_limit says 0), because a lone sequence always fits the pool
+    and the budget exceeds the decodes. So it ends, and the next is first. Only an endless stream
+    of better priority can hold one up.
+
+    chunk_limit(decodes, watched)  most prompt tokens of a step in which `decodes` sequences
+                                   decode; watched: somebody reads along. 0 never twice in a row
+    on_admit(sequence)             it gets its first tokens in this step, or does so again
     """
 
     def __init__(
-        self, kv_cache: KVCache, *, max_num_seqs: int, max_num_batched_tokens: int
+        self,
+        kv_cache: KVCache,
+        *,
+        max_num_seqs: int,
+        max_num_batched_tokens: int,
+        chunk_limit: Callable[[int, bool], int] | None = None,
+        on_admit: Callable[[Sequence], None] | None = None,
     ) -> None:
         # Otherwise decodes alone could fill the budget for ever and a prompt would starve.
         if max_num_batched_tokens < max_num_seqs:
@@ -33,90 +52,169 @@ class Scheduler:
         self.kv_cache = kv_cache
         self.max_num_seqs = max_num_seqs
         self.max_num_batched_tokens = max_num_batched_tokens
-        self.running: list[Sequence] = []  # oldest first
-        self.waiting: deque[Sequence] = deque()  # oldest first
+        self.chunk_limit = chunk_limit
+        self.on_admit = on_admit
+        self.running: list[Sequence] = []  # by rank
+        self.waiting: list[Sequence] = []  # by rank
+        self._arrivals = count()
 
     def add(self, sequence: Sequence) -> None:
-        self.waiting.append(sequence)
+        sequence.rank = sequence.priority, next(self._arrivals)
+        insort(self.waiting, sequence, key=_rank)
 
     def schedule(self) -> list[Sequence]:
-        """The sequences of the next step, decodes first; sets their `num_scheduled_tokens`."""
+        """The sequences of the next step, decodes first; sets their `num_scheduled_tokens`.
+
+        Some, as long as there are any. Nothing is lost when the step is not run after all.
+        """
         self.kv_cache.begin_step()
-        # decode
-        scheduled = []
-        prefills = []
-        for sequence in self.running:  # preempting removes from its end: none that was visited
-            if sequence.num_pending_tokens > 1:
-                prefills.append(sequence)
+        if self.waiting and self.running:
+            self._admit_urgent()
+        decodes = []
+        chunks = []
+        budget = None  # prompt tokens, counted when a prompt is there to read
+        # Blocks go by rank, so preempting, which removes from the end, never hits one visited.
+        for ahead, sequence in enumerate(self.running):
+            if sequence.num_pending_tokens == 1:
+                if self._grow(sequence):
+                    sequence.num_scheduled_tokens = 1
+                    decodes.append(sequence)
                 continue
-            while not self.kv_cache.grow(sequence, len(sequence.tokens)):
-                if self._preempt_youngest() is sequence:
-                    break
-            else:
-                sequence.num_scheduled_tokens = 1
-                scheduled.append(sequence)
-        # prefill
-        budget = self.max_num_batched_tokens - len(scheduled)
-        for sequence in prefills:
+            if budget is None:
+                budget = self._prompt_budget()
             if budget:
-                budget -= self._schedule_chunk(sequence, budget)
-                scheduled.append(sequence)
-        while budget and (admitted := self._admit()):
-            budget -= self._schedule_chunk(admitted, budget)
-            scheduled.append(admitted)
-        return scheduled
+                budget = self._schedule_chunk(sequence, budget, ahead)
+                if sequence.num_scheduled_tokens:
+                    chunks.append(sequence)
+        while self.waiting and budget != 0:
+            prefix = self._prefix_to_start_after(self.waiting[0])
+            if prefix is None:
+                break
+            if budget is None:
+                budget = self._prompt_budget()
+                continue
+            sequence = self._admit(prefix)
+            budget = self._schedule_chunk(sequence, budget, len(self.running) - 1)
+            chunks.append(sequence)
+        if not decodes and not chunks and self.running:  # a limit of 0, and no decode found a block
+            return self.schedule()
+        return decodes + chunks if chunks else decodes
 
     def finish(self, sequence: Sequence) -> None:
         """Forget a sequence, wherever it is, and free its blocks."""
-        if sequence in self.running:
-            self.running.remove(sequence)
-        else:
-            self.waiting.remove(sequence)
+        if not _remove(self.running, sequence):
+            removed = _remove(self.waiting, sequence)
+            assert removed, "it was not here"
         self.kv_cache.release(sequence)
 
     def has_unfinished(self) -> bool:
         return bool(self.running or self.waiting)
 
-    def _schedule_chunk(self, sequence: Sequence, budget: int) -> int:
-        sequence.num_scheduled_tokens = min(sequence.num_pending_tokens, budget)
-        self.kv_cache.announce(sequence)
-        return sequence.num_scheduled_tokens
+    def _grow(self, sequence: Sequence) -> bool:
+        """Blocks for all its tokens; False when the last in rank finds none."""
+        while not self.kv_cache.grow(sequence, len(sequence.tokens)):
+            if self.running[-1] is sequence:
+                return False
+            self._preempt_last()
+        return True
 
-    def _admit(self) -> Sequence | None:
-        """Let the oldest waiting sequence run, from what is cached of it on; None: not yet."""
-        if not self.waiting or len(self.running) >= self.max_num_seqs:
+    def _prompt_budget(self) -> int:
+        decoding = [s for s in self.running if s.num_pending_tokens == 1]
+        budget = self.max_num_batched_tokens - len(decoding)
+        if self.chunk_limit is None:
+            return budget
+        final = RequestOutputKind.FINAL_ONLY
+        watched = any(s.params.output_kind is not final for s in decoding)
+        return min(budget, self.chunk_limit(len(decoding), watched))
+
+    def _schedule_chunk(self, sequence: Sequence, budget: int, ahead: int) -> int:
+        """Give it a chunk; returns what is left of the budget: nothing when blocks ran out.
+
+        Blocks for the `ahead` who rank before it stay free: each will soon need one, and would
+        take it back together with all that was computed.
+        """
+        while (room := self._room(sequence, ahead)) < 1 and self.running[-1] is not sequence:
+            self._preempt_last()
+        wanted = min(sequence.num_pending_tokens, budget)
+        size = sequence.num_scheduled_tokens = max(0, min(wanted, room))
+        if size:
+            self.kv_cache.grow(sequence, sequence.num_computed_tokens + size)
+            self.kv_cache.announce(sequence)
+        return budget - size if size == wanted else 0
+
+    def _room(self, sequence: Sequence, ahead: int) -> int:
+        """Tokens it can compute in its own and in free blocks."""
+        cache = self.kv_cache
+        blocks = len(sequence.block_table) + max(0, cache.num_free_blocks - ahead)
+        return blocks * cache.block_size - sequence.num_computed_tokens
+
+    def _admit_urgent(self) -> None:
+        """Let those in who rank before somebody that runs, at the expense of lower priority."""
+        while self.waiting and self.running and self.waiting[0].rank < self.running[-1].rank:
+            prefix = self._prefix_to_start_after(self.waiting[0], urgent=True)
+            if prefix is None:
+                self._preempt_last()
+            else:
+                self._admit(prefix)
+
+    def _prefix_to_start_after(
+        self, sequence: Sequence, *, urgent: bool = False
+    ) -> list[CachedBlock] | None:
+        """What is cached of a waiting sequence that has room to start; None: not yet."""
+        cache = self.kv_cache
+        if len(self.running) >= self.max_num_seqs:
             return None
-        sequence = self.waiting[0]
-        prefix = self.kv_cache.lookup(sequence)
+        prefix = cache.lookup(sequence)
         # What another computes in this very step is there in the next: no need to do it twice.
-        if self.kv_cache.is_underway(sequence, prefix):
+        if cache.is_underway(sequence, prefix):
             return None
-        # One spare block for each that runs: it will need it within block_size tokens, and
-        # admitting without it would soon preempt what was admitted.
-        needed = self.kv_cache.num_missing_blocks(len(sequence.tokens), prefix) + len(self.running)
-        if needed > self.kv_cache.num_free_blocks:
+        num_cached = len(prefix) * cache.block_size
+        tokens = len(sequence.tokens) - num_cached
+        if sequence.num_preemptions == 0:
+            tokens = min(tokens, self.max_num_batched_tokens)
+        needed = cache.num_missing_blocks(num_cached + tokens, prefix)
+        if needed + len(self.running) > cache.num_free_blocks:
             return None
-        # A long prefix is read over several steps when others would wait for it.
-        most_bytes = MOST_LOADED_BYTES if self.running else sys.maxsize
-        if self.kv_cache.load(sequence, prefix, most_bytes=most_bytes) and self.running:
+        # A long prefix is read from disk over several steps when others would wait for it.
+        patient = bool(self.running) and not urgent
+        most_bytes = MOST_LOADED_BYTES if patient else sys.maxsize
+        if cache.load(sequence, prefix, most_bytes=most_bytes) and patient:
             return None
-        self.waiting.popleft()
+        return prefix
+
+    def _admit(self, prefix: list[CachedBlock]) -> Sequence:
+        sequence = self.waiting.pop(0)
         self.kv_cache.attach(sequence, prefix)
-        self.kv_cache.grow(sequence, len(sequence.tokens))
-        self.running.append(sequence)
+        insort(self.running, sequence, key=_rank)
         if sequence.first_scheduled_time is None:
             sequence.first_scheduled_time = time.perf_counter()
+        if self.on_admit is not None:
+            self.on_admit(sequence)
         return sequence
 
-    def _preempt_youngest(self) -> Sequence:
+    def _preempt_last(self) -> None:
         sequence = self.running.pop()
         self.kv_cache.release(sequence)
+        sequence.num_scheduled_tokens = 0
         sequence.num_preemptions += 1
-        self.waiting.appendleft(sequence)
-        return sequence
+        insort(self.waiting, sequence, key=_rank)
 
     def check(self) -> None:
         """Assert the invariants, for tests."""
         self.kv_cache.check(chain(self.running, self.waiting))
         assert len(self.running) <= self.max_num_seqs
         assert not any(sequence.block_table for sequence in self.waiting)
+        for group in (self.running, self.waiting):
+            assert group == sorted(group, key=_rank)
+
+
+def _rank(sequence: Sequence) -> tuple[int, int]:
+    return sequence.rank
+
+
+def _remove(group: list[Sequence], sequence: Sequence) -> bool:
+    index = bisect_left(group, sequence.rank, key=_rank)
+    if index == len(group) or group[index] is not sequence:
+        return False
+    del group[index]
+    return True

@@ -34,7 +34,10 @@ class Sequence:
     # filled by the engine
     tokens: list[int]  # prompt, then output
 
+    priority: int = 0  # lower goes first
+
     # filled by the scheduler
+    rank: tuple[int, int] = (0, 0)  # priority, number of arrival: unique, lower goes first
     num_computed_tokens: int = 0  # tokens whose K and V are in the cache
     num_scheduled_tokens: int = 0  # tokens of this step, 0 when it is not in the step
     num_preemptions: int = 0

@@ -35,6 +35,8 @@ def run(
     question = _question(prompt_words, prompt, file)  # before loading: that takes a while
     session = Session(model, engine, sampling, system=system_prompt, raw=raw, loader=loader)
     try:
+        if verbose:
+            note(f"keys and values take up to {session.llm.kv_cache_bytes / 2**20:.1f} MiB")
         _explain_completion(session, raw)
         if question is not None:
             print_answer(session, question, verbose=verbose)

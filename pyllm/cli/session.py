@@ -23,6 +23,9 @@ __all__ = ["LanguageModel", "Loader", "Session", "load_model"]
 class LanguageModel(Protocol):
     """The part of `pyllm.LLM` a session uses."""
 
+    @property
+    def kv_cache_bytes(self) -> int: ...
+
     def get_tokenizer(self) -> Any: ...
 
     def stream(self, prompt: Any, sampling_params: Any = None) -> Iterator[Delta]: ...

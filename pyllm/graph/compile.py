@@ -17,6 +17,7 @@ from pyllm.errors import DeviceError
 from pyllm.graph.graph import Op, Value
 from pyllm.graph.plan import Plan
 from pyllm.graph.weights import Weight
+from pyllm.interrupt import StepInterrupted
 
 PackedTensor = _core.PackedTensor
 KVPool = _core.KVPool
@@ -63,11 +64,21 @@ class CompiledProgram:
         history  (offsets int32 [n_rows + 1], tokens int32 [n], output_counts int32 [n])
         bias     (offsets int32 [n_rows + 1], tokens int32 [n], values float32 [n])
         Raises ValueError naming the column that holds an impossible value, DeviceError when the
-        model file cannot be read any more.
+        model file cannot be read any more, StepInterrupted after `interrupt`.
         """
         core = self.core
         with _device_errors():
-            core.step(n_tokens, n_seqs, n_rows, history, bias, profile)
+            finished = core.step(n_tokens, n_seqs, n_rows, history, bias, profile)
+        if not finished:
+            raise StepInterrupted
+
+    def interrupt(self) -> None:
+        """End the step that runs, or the next one when none does, after its current op.
+
+        Returns at once; may be called from any thread, and after `close`.
+        """
+        if self._program is not None:
+            self._program.interrupt()
 
     def profile(self) -> list[tuple[int, str, int, int, int]]:
         """Return (op index, name, nanoseconds, bytes, multiply-adds) of the last profiled step."""

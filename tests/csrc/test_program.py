@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
+import time
 from typing import Any
 
 import numpy as np
@@ -358,3 +361,60 @@ def test_profile_counts_what_each_op_does() -> None:
     assert all(nanoseconds > 0 for _, _, nanoseconds, _, _ in profile)
     weight = builder.ops[1]["weights"][1]
     assert profile[1][3:] == (weight.nbytes, 4 * 6 * 8)
+
+
+# ---- interrupts ----
+
+
+def adding_program(threads: int) -> tuple[_core.Program, PyValue]:
+    """Doubles the row of each token ten times: many ops, and a result that shows if one is lost."""
+    builder = ProgramBuilder(max_tokens=64)
+    value = builder.rows(np.ones((64, 32), np.float32))
+    for _ in range(10):
+        (value,) = builder.op("add", [value, value], [32])
+    return builder.build(threads=threads), value
+
+
+def prepare_step(program: _core.Program) -> None:
+    c = program.columns
+    c["tokens"][:64] = c["positions"][:64] = np.arange(64)
+    c["seq_starts"][:2] = 0, 64
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_an_interrupt_ends_one_step_and_the_next_is_whole(threads: int) -> None:
+    program, value = adding_program(threads)
+    prepare_step(program)
+    assert program.step(64, 1, 0)
+    program.interrupt()
+    program.interrupt()
+    assert not program.step(64, 1, 0)
+    assert program.step(64, 1, 0)
+    assert (program.read(value, 64) == 1024).all()
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_interrupts_at_any_moment_leave_all_workers_together(threads: int) -> None:
+    """Workers that disagreed about where to stop would wait for each other for ever."""
+    program, value = adding_program(threads)
+    prepare_step(program)
+    done = threading.Event()
+
+    def interrupt_for_ever() -> None:
+        pauses = np.random.default_rng(threads).uniform(0, 1e-3, 1000)
+        for pause in itertools.cycle(pauses.tolist()):
+            if done.is_set():
+                break
+            program.interrupt()
+            time.sleep(pause)
+
+    interrupter = threading.Thread(target=interrupt_for_ever)
+    interrupter.start()
+    outcomes = {False: 0, True: 0}
+    while min(outcomes.values()) < 200:
+        outcomes[program.step(64, 1, 0)] += 1
+    done.set()
+    interrupter.join()
+    while not program.step(64, 1, 0):
+        pass
+    assert (program.read(value, 64) == 1024).all()

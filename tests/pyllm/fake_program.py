@@ -14,6 +14,8 @@ from itertools import pairwise
 
 import numpy as np
 
+from pyllm.interrupt import StepInterrupted
+
 LogitsOf = Callable[[list[int]], np.ndarray]
 N_VOCAB = 272
 BOS, EOS, EOT, THINK = 256, 257, 258, 259
@@ -91,6 +93,7 @@ class FakeProgram:
         self.num_steps = 0
         self.computed_tokens = 0
         self.closed = False
+        self.interrupted = False
         shapes = {
             "tokens": (np.int32, max_tokens),
             "positions": (np.int32, max_tokens),
@@ -125,6 +128,9 @@ class FakeProgram:
         assert starts[0] == 0
         assert starts[-1] == n_tokens
         assert starts == sorted(set(starts)), "every sequence brings at least one token"
+        if self.interrupted:
+            self.interrupted = False
+            raise StepInterrupted
         self.num_steps += 1
         self.computed_tokens += n_tokens
         self._write(starts)
@@ -134,6 +140,9 @@ class FakeProgram:
             visible = self._read(int(owner[token]), int(c["positions"][token]))
             assert c["rng_position"][row] == len(visible)
             self._sample(row, self.logits_of(visible), history, bias)
+
+    def interrupt(self):
+        self.interrupted = True
 
     def _cell(self, seq, position):
         block = int(self.columns["block_tables"][seq, position // self.block_size])
@@ -215,6 +224,7 @@ class FakeModel:
     max_model_len: int = 256
     block_size: int = 16
     num_kv_blocks: int = 64
+    kv_cache_bytes: int = 0
     max_num_seqs: int = 8
     max_num_batched_tokens: int = 64
     logits_of: LogitsOf = hashed_logits

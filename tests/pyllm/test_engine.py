@@ -8,11 +8,13 @@ from hypothesis import strategies as st
 from pyllm.engine import Engine
 from pyllm.errors import ContextLengthError, RequestError
 from pyllm.sampling import RequestOutputKind, SamplingParams
+from pyllm.scheduler import Scheduler
 from tests.pyllm.fake_program import (
     BOS,
     EOS,
     EOT,
     FakeModel,
+    FakeTokenizer,
     hashed_logits,
     printable_logits,
     scripted,
@@ -366,6 +368,202 @@ def test_abort_frees_everything_and_is_idempotent():
     assert [c.finish_reason for c in request.continuations] == ["abort"] * 3
 
 
+def test_an_aborted_request_reports_what_it_had():
+    for kind in RequestOutputKind:
+        engine = Engine(FakeModel(logits_of=printable_logits))
+        params = SamplingParams(max_tokens=50, temperature=0, output_kind=kind)
+        engine.add(engine.make_request(None, [BOS, 1], params, "r"))
+        reported = [output for _ in range(4) for output in engine.step()]
+        last = engine.abort("r")
+        assert last.finished
+        (part,) = last.outputs
+        assert part.finish_reason == "abort"
+        assert len(part.token_ids) == (0 if kind is RequestOutputKind.DELTA else 4)
+        assert len(reported) == (0 if kind is FINAL else 4)
+        assert engine.abort("r") is None
+
+
+def test_an_abort_before_the_first_step_reports_nothing_but_itself():
+    engine = Engine(FakeModel())
+    engine.add(engine.make_request(None, [1], SamplingParams(n=2), "r"))
+    output = engine.abort("r")
+    assert [part.finish_reason for part in output.outputs] == ["abort"] * 2
+    assert output.metrics.first_token_time is None
+
+
+# ---- interrupts ------------------------------------------------------------------------------
+
+
+def test_an_interrupted_step_changes_nothing_and_the_next_is_short_and_whole():
+    expected = complete(SamplingParams(max_tokens=8, seed=1), prompt=[7] * 100)
+    engine = Engine(FakeModel())
+    params = SamplingParams(max_tokens=8, seed=1, output_kind=FINAL)
+    request = engine.make_request(None, [7] * 100, params)
+    engine.add(request)
+    (sequence,) = (c.sequence for c in request.continuations)
+    outputs = []
+    computed = []
+    while engine.has_unfinished():
+        if sequence.num_computed_tokens < 100:
+            engine.model.program.interrupt()
+            assert engine.step() == []
+            engine.step(has_news=lambda: True)  # not asked: this one is run in any case
+            computed.append(sequence.num_computed_tokens)
+        outputs += engine.step()
+    assert computed == [16, 16 + 64 + 16]
+    assert outputs[0].outputs == expected.outputs
+
+
+def test_only_whoever_reads_a_prompt_is_worth_an_interrupt():
+    engine = Engine(FakeModel())
+    program = engine.model.program
+    engine.add(engine.make_request(None, [1], SamplingParams(max_tokens=50), "decodes"))
+    engine.step()
+    engine.add(engine.make_request(None, [2] * 200, SamplingParams(), "reads"))
+    asked = []
+
+    def step(*arguments):
+        for name in ("decodes", "unknown", "reads"):
+            engine.interrupt([name])
+            asked.append(program.interrupted)
+        program.interrupted = False
+
+    program.step = step
+    engine.step()
+    assert asked == [False, False, True]
+    engine.interrupt(["reads"])
+    assert not program.interrupted, "between steps there is nothing to end"
+
+
+def test_news_before_a_prompt_is_read_puts_the_step_off():
+    engine = Engine(FakeModel())
+    engine.add(engine.make_request(None, [1] * 50, SamplingParams(), "r"))
+    assert engine.step(has_news=lambda: True) == []
+    assert engine.model.program.num_steps == 0
+    engine.abort("r")
+    assert engine.scheduler.kv_cache.num_free_blocks == 64
+
+
+# ---- failures --------------------------------------------------------------------------------
+
+
+class BreakingTokenizer(FakeTokenizer):
+    def piece(self, token, *, at_start, skip_special):
+        if token == ord("!"):
+            raise LookupError("no such piece")
+        return super().piece(token, at_start=at_start, skip_special=skip_special)
+
+
+def test_code_that_fails_for_one_request_ends_that_one_alone():
+    def logits_of(tokens):
+        logits = printable_logits(tokens)
+        if tokens[1] == 99 and len(tokens) == 6:
+            logits[ord("!")] = 100
+        return logits
+
+    model = FakeModel(logits_of=logits_of, tokenizer=BreakingTokenizer())
+    engine = Engine(model)
+    params = SamplingParams(max_tokens=10, output_kind=FINAL, seed=3, logprobs=1)
+    prompts = [[BOS, 1, 2], [BOS, 99, 2], [BOS, 3, 2]]
+    outputs = run(engine, [engine.make_request(None, p, params) for p in prompts])
+    bad = outputs[1].outputs[0]
+    assert (bad.finish_reason, bad.stop_reason) == ("error", "LookupError: no such piece")
+    for prompt, output in zip(prompts[::2], outputs[::2], strict=True):
+        params = SamplingParams(max_tokens=10, seed=3, logprobs=1)
+        alone = complete(params, prompt=prompt, logits_of=logits_of)
+        assert alone.outputs == output.outputs
+    assert engine.scheduler.kv_cache.num_free_blocks == 64
+
+
+def failing_run(fails, prompts=8, **model):
+    """Outputs of requests in an engine whose program raises what `fails(step number)` returns."""
+    engine = Engine(FakeModel(logits_of=printable_logits, **model))
+    program, count = engine.model.program, 0
+    whole_step = program.step
+
+    def step(*arguments):
+        nonlocal count
+        count += 1
+        if (error := fails(count)) is not None:
+            raise error
+        whole_step(*arguments)
+
+    program.step = step
+    params = SamplingParams(max_tokens=20, seed=2, output_kind=FINAL, logprobs=1)
+    requests = [engine.make_request(None, [BOS, n, *[5] * 20], params) for n in range(prompts)]
+    return run_unchecked(engine, requests)
+
+
+def run_unchecked(engine, requests):
+    """As `run`, without `check`: a suspect that runs alone holds blocks while it waits."""
+    for request in requests:
+        engine.add(request)
+    outputs = {}
+    while engine.has_unfinished():
+        outputs |= {output.request_id: output for output in engine.step()}
+    assert engine.scheduler.kv_cache.num_free_blocks == engine.model.num_kv_blocks
+    return [outputs[request.request_id].outputs for request in requests]
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 10, 15])
+@pytest.mark.parametrize("num_kv_blocks", [16, 64])
+def test_a_step_that_fails_once_costs_nobody_anything(number, num_kv_blocks):
+    outputs = failing_run(
+        lambda count: MemoryError() if count == number else None, num_kv_blocks=num_kv_blocks
+    )
+    assert outputs == failing_run(lambda count: None)
+
+
+def test_whoever_fails_alone_has_failed_and_the_others_go_on():
+    def poisoned(tokens):
+        if tokens[1] in (2, 5) and len(tokens) == 26:
+            raise ValueError(f"poisoned by {tokens[1]}")
+        return printable_logits(tokens)
+
+    def outputs_with(logits_of):
+        engine = Engine(FakeModel(logits_of=logits_of))
+        params = SamplingParams(max_tokens=20, seed=2, output_kind=FINAL)
+        prompts = [[BOS, n, *[5] * 20] for n in range(8)]
+        return run_unchecked(engine, [engine.make_request(None, p, params) for p in prompts])
+
+    outputs, expected = outputs_with(poisoned), outputs_with(printable_logits)
+    for number, (output, healthy) in enumerate(zip(outputs, expected, strict=True)):
+        if number in (2, 5):
+            assert output[0].finish_reason == "error"
+            assert output[0].stop_reason == f"ValueError: poisoned by {number}"
+            assert output[0].token_ids == healthy[0].token_ids[:4]
+        else:
+            assert output == healthy
+
+
+def test_a_suspect_may_be_aborted():
+    engine = Engine(FakeModel())
+    whole_step = engine.model.program.step
+    for name in "abc":
+        engine.add(engine.make_request(None, [1] * 40, SamplingParams(), name))
+    engine.model.program.step = lambda *_: 1 / 0
+    assert engine.step() == []
+    engine.model.program.step = whole_step
+    engine.step()
+    for name in "abc":
+        engine.abort(name)
+    assert not engine.has_unfinished()
+    assert engine.scheduler.kv_cache.num_free_blocks == 64
+
+
+def test_a_failure_that_nobody_caused_is_tried_again_once(monkeypatch):
+    engine = Engine(FakeModel())
+    engine.add(engine.make_request(None, [1], SamplingParams()))
+    with monkeypatch.context() as broken:
+        broken.setattr(Scheduler, "schedule", lambda self: 1 / 0)
+        assert engine.step() == []
+        with pytest.raises(ZeroDivisionError):
+            engine.step()
+    engine.reset()
+    engine.add(engine.make_request(None, [1], SamplingParams()))
+    assert engine.step()
+
+
 # ---- the promise -----------------------------------------------------------------------------
 
 requests_of = st.lists(
@@ -383,6 +581,7 @@ requests_of = st.lists(
         ),
         st.integers(0, 30),  # step at which it arrives
         st.one_of(st.none(), st.integers(1, 20)),  # steps after which it is aborted
+        st.integers(-1, 1),  # priority
     ),
     min_size=1,
     max_size=7,
@@ -415,14 +614,15 @@ def test_tokens_do_not_depend_on_company_chunks_or_preemption(
             [index + 1] * length,
             SamplingParams(max_tokens=most, seed=seed, output_kind=FINAL, **params),
             abort,
+            priority,
         )
-        for index, (length, most, seed, params, arrival, abort) in enumerate(requests)
+        for index, (length, most, seed, params, arrival, abort, priority) in enumerate(requests)
     ]
     outputs, deadlines = {}, {}
     for step in range(5000):
-        for arrival, index, prompt, params, abort in todo:
+        for arrival, index, prompt, params, abort, priority in todo:
             if arrival == step:
-                engine.add(engine.make_request(None, prompt, params, str(index)))
+                engine.add(engine.make_request(None, prompt, params, str(index), priority))
                 if abort is not None:
                     deadlines[str(index)] = step + abort
         for request_id, deadline in deadlines.items():
@@ -434,7 +634,7 @@ def test_tokens_do_not_depend_on_company_chunks_or_preemption(
         elif step > 60:
             break
     assert engine.scheduler.kv_cache.num_free_blocks == engine.model.num_kv_blocks
-    for _, index, prompt, params, abort in todo:
+    for _, index, prompt, params, abort, _ in todo:
         if str(index) not in outputs:
             assert abort is not None
             continue
@@ -568,7 +768,7 @@ def test_answers_do_not_depend_on_what_is_cached(requests, budget, block_size, s
     for step in range(5000):
         for name, (tokens, params, salt, arrival, abort) in todo.items():
             if arrival == step:
-                engine.add(engine.make_request(None, tokens, params, name, salt))
+                engine.add(engine.make_request(None, tokens, params, name, cache_salt=salt))
             if abort is not None and arrival + abort == step:
                 engine.abort(name)
         if engine.has_unfinished():

@@ -14,6 +14,7 @@ from pyllm.errors import (
     MemoryBudgetError,
     ModelFileError,
     PyLLMError,
+    QueueFullError,
     RequestError,
     UnsupportedModelError,
     printable,
@@ -91,3 +92,10 @@ def test_path_that_is_not_utf8_is_escaped():
     error = ModelFileError("a\udcff\n.gguf", 0, "magic", 1, "2")
     assert str(error).startswith("a\\xff\\n.gguf:0: ")
     assert len(str(ModelFileError("x" * 5000, 0, "magic", 1, "2"))) < 600
+
+
+def test_a_full_queue_says_how_full_and_when_to_come_back():
+    error = QueueFullError(7, 900, 7, None, 3)
+    assert str(error) == "the queue is full: 7 of 7 requests, 900 tokens; try again in 3 s"
+    copy = pickle.loads(pickle.dumps(error))
+    assert (copy.queued_requests, copy.max_queued_requests, copy.retry_after) == (7, 7, 3)

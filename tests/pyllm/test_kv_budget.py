@@ -114,3 +114,10 @@ def test_one_full_sequence_always_fits(
     assert chosen.nbytes == chosen.num_blocks * block_bytes(model, block) <= memory
     assert 1 <= chosen.max_model_len <= min(context, chosen.num_blocks * block)
     assert wish is None or chosen.max_model_len == wish
+
+
+def test_the_size_is_told_in_one_line() -> None:
+    text = KVSize(max_model_len=4096, num_blocks=1024, nbytes=2**32).describe(32)
+    assert text == (
+        "KV cache: 4096.0 MiB, 32768 tokens in blocks of 32; up to 4096 tokens a request"
+    )

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import pyllm.llm as llm_module
-from pyllm.errors import ContextLengthError, PyLLMError, RequestError
+from pyllm.errors import ContextLengthError, DeviceError, PyLLMError, RequestError
 from pyllm.llm import LLM
 from pyllm.sampling import SamplingParams
 from tests.pyllm.fake_program import EOS, FakeModel, hashed_logits, printable_logits, scripted
@@ -57,6 +57,28 @@ def test_generate_keeps_the_order_of_prompts():
         assert [len(o.outputs[0].token_ids) for o in outputs] == [1 + i % 5 for i in range(20)]
         for prompt, p, output in zip(prompts, params, outputs, strict=True):
             assert llm.generate(prompt, p)[0].outputs == output.outputs
+
+
+def test_thousands_of_prompts_wait_for_their_turn():
+    with llm_of(logits_of=printable_logits) as llm:
+        params = SamplingParams(max_tokens=2, temperature=0)
+        outputs = llm.generate([f"{number}" for number in range(3000)], params)
+        assert [output.prompt for output in outputs] == [f"{number}" for number in range(3000)]
+        assert all(len(output.outputs[0].token_ids) == 2 for output in outputs)
+
+
+def test_priority_says_who_goes_first():
+    with llm_of(max_num_seqs=1, logits_of=printable_logits) as llm:
+        for priority, order in ((0, "abc"), ([3, 1, 2], "bca")):
+            outputs = llm.generate(["a", "b", "c"], GREEDY, priority=priority)
+            outputs.sort(key=lambda output: output.metrics.first_token_time)
+            assert "".join(output.prompt for output in outputs) == order
+
+
+@pytest.mark.parametrize("priority", ["high", [1, 2], [0.5], None])
+def test_a_priority_is_an_integer_for_all_or_for_each(priority):
+    with llm_of() as llm, pytest.raises(RequestError, match="priority"):
+        llm.generate(["a"], GREEDY, priority=priority)
 
 
 def test_generate_defaults_to_sixteen_tokens():
@@ -214,18 +236,35 @@ def test_threads_share_batches_and_get_their_own_answers():
         assert len(set(texts)) == 6
 
 
-def test_a_failing_step_is_reported_to_its_requests_and_the_engine_goes_on():
+def test_a_failing_step_ends_the_request_that_made_it_fail_and_no_other():
     def logits_of(tokens):
-        if len(tokens) > 12:
+        if tokens[1] == ord("b") and len(tokens) > 12:
             raise ZeroDivisionError("boom")
         return hashed_logits(tokens)
 
+    params = SamplingParams(max_tokens=20, ignore_eos=True, seed=1)
     with llm_of(logits_of=logits_of) as llm:
+        expected = [llm.generate(prompt, params)[0].outputs for prompt in "ac"]
         for _ in range(2):
-            with pytest.raises(PyLLMError, match="the engine failed: ZeroDivisionError: boom"):
-                llm.generate("a", SamplingParams(max_tokens=50, ignore_eos=True))
+            first, bad, last = llm.generate(["a", "b", "c"], params)
+            assert bad.outputs[0].finish_reason == "error"
+            assert bad.outputs[0].stop_reason == "ZeroDivisionError: boom"
+            assert [first.outputs, last.outputs] == expected
             assert all_blocks_are_free(llm)
-            assert len(llm.generate("a", GREEDY)[0].outputs[0].token_ids) == 8
+
+
+def test_a_failure_of_the_machine_is_reported_to_all_and_the_engine_goes_on(monkeypatch):
+    with llm_of() as llm:
+
+        def step(*_):
+            raise DeviceError("the model file cannot be read any more")
+
+        monkeypatch.setattr(llm.model.program, "step", step)
+        with pytest.raises(DeviceError, match="cannot be read"):
+            llm.generate(["a", "b"], GREEDY)
+        monkeypatch.undo()
+        assert all_blocks_are_free(llm)
+        assert len(llm.generate("a", GREEDY)[0].outputs[0].token_ids) == 8
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
@@ -342,6 +381,7 @@ print(len(llm.generate("a", GREEDY)))
         ("kv_cache_dtype", "q8_0"), ("enable_prefix_caching", None), ("max_num_seqs", 0),
         ("max_num_batched_tokens", 15), ("max_num_batched_tokens", 0), ("max_num_seqs", 1.5),
         ("seed", "x"), ("num_threads", "2"), ("num_threads", 10**9), ("num_threads_batch", 10**9),
+        ("max_decode_slowdown", 1), ("max_decode_slowdown", "2"), ("max_decode_slowdown", True),
         ("max_model_len", "32k"), ("max_model_len", 32.5), ("kv_cache_bytes", True),
     ],
 )  # fmt: skip

@@ -39,6 +39,7 @@ def test_loads(name: str) -> None:
     model = load(model_path(name))
     assert model.max_model_len == model.config.context_length == 256
     assert model.num_kv_blocks == 16 * 256 // 32
+    assert model.kv_cache_bytes == model.program.kv_pool.nbytes
     assert model.tokenizer.n_vocab == model.config.n_vocab == N_VOCAB
     assert len(model.program.columns["tokens"]) == 512
     assert len(model.program.columns["logit_rows"]) == 16

@@ -1,4 +1,4 @@
-"""Scheduling: decodes first, chunks under a budget, the youngest gives way; nobody starves."""
+"""Scheduling: decodes first, chunks under a budget, the last in rank gives way; all end."""
 
 import pytest
 from hypothesis import settings
@@ -12,13 +12,25 @@ from pyllm.scheduler import Scheduler
 from pyllm.sequence import Sequence
 
 
-def sequence_of(num_tokens):
-    return Sequence("r", SamplingParams(), 0, num_tokens, frozenset(), None, None, [1] * num_tokens)
+def sequence_of(num_tokens, priority=0):
+    tokens = [1] * num_tokens
+    return Sequence("r", SamplingParams(), 0, num_tokens, frozenset(), None, None, tokens, priority)
 
 
-def scheduler_of(num_blocks=64, block_size=4, max_num_seqs=4, budget=16, prefix_caching=False):
-    cache = KVCache(num_blocks, block_size, prefix_caching=prefix_caching)
-    return Scheduler(cache, max_num_seqs=max_num_seqs, max_num_batched_tokens=budget)
+def scheduler_of(
+    num_blocks=64,
+    block_size=4,
+    max_num_seqs=4,
+    budget=16,
+    chunk_limit=None,
+    prefix_caching=False,
+):
+    return Scheduler(
+        KVCache(num_blocks, block_size, prefix_caching=prefix_caching),
+        max_num_seqs=max_num_seqs,
+        max_num_batched_tokens=budget,
+        chunk_limit=chunk_limit,
+    )
 
 
 def step(scheduler):
@@ -63,14 +75,117 @@ def test_first_come_first_served_up_to_max_num_seqs():
     assert [s for s, _ in step(scheduler)] == sequences[1:]
 
 
-def test_a_prompt_waits_until_all_its_blocks_are_free():
-    scheduler = scheduler_of(num_blocks=8)
+def test_a_prompt_waits_until_its_first_chunk_fits_beside_a_block_for_each_that_runs():
+    scheduler = scheduler_of(num_blocks=7)
     first, second = sequence_of(10), sequence_of(20)
     scheduler.add(first)
     scheduler.add(second)
-    assert [s for s, _ in step(scheduler)] == [first]
+    assert step(scheduler) == [
+        (first, 10)
+    ]  # 3 blocks; 4 for a chunk of 16 and 1 spare are not left
     scheduler.finish(first)
-    assert [s for s, _ in step(scheduler)] == [second]
+    assert step(scheduler) == [(second, 16)]
+
+
+def test_a_prompt_starts_before_there_is_room_for_all_of_it():
+    scheduler = scheduler_of(num_blocks=10)
+    first, long = sequence_of(10), sequence_of(36)
+    scheduler.add(first)
+    scheduler.add(long)
+    assert step(scheduler) == [(first, 10), (long, 6)]
+    assert step(scheduler) == [(first, 1), (long, 15)]
+    assert step(scheduler) == [(first, 1), (long, 3)]  # one block stays free for the first
+    assert step(scheduler) == [(first, 1)]
+    assert long in scheduler.running
+    scheduler.finish(first)
+    assert step(scheduler) == [(long, 12)]
+
+
+def test_nobody_overtakes_a_prompt_that_lacks_blocks():
+    scheduler = scheduler_of(num_blocks=10)
+    first, long, short = sequence_of(10), sequence_of(36), sequence_of(1)
+    for sequence in (first, long, short):
+        scheduler.add(sequence)
+    for _ in range(5):
+        step(scheduler)
+    assert scheduler.waiting == [short]
+
+
+def test_a_preempted_prompt_starts_again_when_all_of_it_fits():
+    scheduler = scheduler_of(num_blocks=10)
+    first, long = sequence_of(10), sequence_of(36)
+    scheduler.add(first)
+    scheduler.add(long)
+    for _ in range(12):
+        step(scheduler)
+    assert (long.num_preemptions, scheduler.waiting) == (1, [long])
+    assert scheduler.kv_cache.num_free_blocks >= 4  # enough for a chunk
+    scheduler.finish(first)
+    assert step(scheduler) == [(long, 16)]
+
+
+def test_lower_priority_values_go_first_and_equals_by_arrival():
+    scheduler = scheduler_of(max_num_seqs=1)
+    late, early, urgent = sequence_of(3, 1), sequence_of(3, 1), sequence_of(3, -1)
+    for sequence in (early, late, urgent):
+        scheduler.add(sequence)
+    order = []
+    for _ in range(3):
+        ((sequence, _),) = step(scheduler)
+        order.append(sequence)
+        scheduler.finish(sequence)
+    assert order == [urgent, early, late]
+
+
+def test_an_urgent_request_takes_the_place_of_the_last_in_rank():
+    scheduler = scheduler_of(max_num_seqs=2)
+    first, second, urgent = sequence_of(3), sequence_of(3), sequence_of(3, -1)
+    scheduler.add(first)
+    scheduler.add(second)
+    step(scheduler)
+    scheduler.add(urgent)
+    assert step(scheduler) == [(first, 1), (urgent, 3)]
+    assert scheduler.waiting == [second]
+    scheduler.check()
+
+
+def test_an_urgent_request_takes_blocks_and_its_prompt_is_read_first():
+    scheduler = scheduler_of(num_blocks=8)
+    long, urgent = sequence_of(31), sequence_of(20, -1)
+    scheduler.add(long)
+    step(scheduler)
+    scheduler.add(urgent)
+    assert step(scheduler) == [(urgent, 16)]
+    assert scheduler.waiting == [long]
+
+
+def test_equal_priority_never_takes_a_place():
+    scheduler = scheduler_of(max_num_seqs=1)
+    first, second = sequence_of(3), sequence_of(3)
+    scheduler.add(first)
+    step(scheduler)
+    scheduler.add(second)
+    assert step(scheduler) == [(first, 1)]
+
+
+def test_the_chunk_limit_counts_the_prompt_tokens_beside_decodes():
+    asked = []
+
+    def chunk_limit(num_decodes, watched):
+        asked.append((num_decodes, watched))
+        return 5 if num_decodes else 100
+
+    scheduler = scheduler_of(budget=16, chunk_limit=chunk_limit)
+    old, new, newer = sequence_of(3), sequence_of(12), sequence_of(4)
+    scheduler.add(old)
+    step(scheduler)
+    step(scheduler)
+    scheduler.add(new)
+    scheduler.add(newer)
+    assert step(scheduler) == [(old, 1), (new, 5)]
+    assert step(scheduler) == [(old, 1), (new, 5)]
+    assert step(scheduler) == [(old, 1), (new, 2), (newer, 3)]
+    assert asked == [(0, False), (1, True), (1, True), (1, True)]
 
 
 def test_the_youngest_is_preempted_and_computed_again():
@@ -86,7 +201,7 @@ def test_the_youngest_is_preempted_and_computed_again():
         if young.num_preemptions:
             break
     assert scheduler.running == [old]
-    assert list(scheduler.waiting) == [young]
+    assert scheduler.waiting == [young]
     assert (young.num_computed_tokens, young.block_table) == (0, [])
     written = len(young.tokens)
     scheduler.finish(old)
@@ -96,14 +211,14 @@ def test_the_youngest_is_preempted_and_computed_again():
 
 def test_a_preempted_prefill_is_not_scheduled_in_that_step():
     scheduler = scheduler_of(num_blocks=10, block_size=4, max_num_seqs=2, budget=4)
-    old, young = sequence_of(4), sequence_of(28)
+    old, young = sequence_of(4), sequence_of(36)
     scheduler.add(old)
     scheduler.add(young)
-    history = [step(scheduler) for _ in range(10)]
-    assert history[-2] == [(old, 1), (young, 3)]
-    assert history[-1] == [(old, 1)]
-    assert young.num_preemptions == 1
-    scheduler.check()
+    while not young.num_preemptions:
+        assert young.num_computed_tokens <= 32
+        counts = step(scheduler)
+        scheduler.check()
+    assert counts == [(old, 1)]
 
 
 def test_finish_forgets_waiting_sequences_too():
@@ -153,43 +268,82 @@ def test_a_preempted_sequence_finds_what_is_left_of_its_blocks():
     assert computed < 9
 
 
+def test_a_limit_of_0_gives_a_step_of_decodes_alone():
+    limits = [100, 0, 7]
+    scheduler = scheduler_of(chunk_limit=lambda *_: limits.pop(0))
+    old, new = sequence_of(3), sequence_of(12)
+    scheduler.add(old)
+    step(scheduler)
+    scheduler.add(new)
+    assert [step(scheduler) for _ in range(2)] == [[(old, 1)], [(old, 1), (new, 7)]]
+
+
+def test_a_limit_of_0_gives_way_when_no_decode_finds_a_block():
+    limits = [100, 5, 1, 1, 1, 0, 7]
+    scheduler = scheduler_of(num_blocks=8, chunk_limit=lambda *_: limits.pop(0))
+    late, first = sequence_of(4), sequence_of(28, -1)
+    scheduler.add(late)
+    step(scheduler)
+    scheduler.add(first)
+    step(scheduler)
+    scheduler.kv_cache.grow(sequence_of(1), 4 * scheduler.kv_cache.num_free_blocks)
+    for _ in range(3):
+        assert step(scheduler) == [(late, 1), (first, 1)]
+    assert step(scheduler) == [(first, 7)]
+    assert (limits, scheduler.waiting) == ([], [late])
+
+
 class AnyInterleaving(RuleBasedStateMachine):
-    """Add, abort and step in any order: the invariants hold, and the oldest always advances."""
+    """Add, abort and step in any order: the invariants hold, and the first in rank advances."""
 
     prefix_caching = False
 
     def __init__(self):
         super().__init__()
+        self.limit = 100
         self.scheduler = scheduler_of(
-            num_blocks=12, max_num_seqs=4, budget=6, prefix_caching=self.prefix_caching
+            num_blocks=12,
+            max_num_seqs=4,
+            budget=6,
+            chunk_limit=lambda *_: self.limit,
+            prefix_caching=self.prefix_caching,
         )
         self.targets = {}  # sequence -> length at which it ends
-        self.arrivals = []
 
-    @rule(prompt=st.integers(1, 40), output=st.integers(1, 30))
-    def add(self, prompt, output):
-        sequence = sequence_of(prompt)
+    @property
+    def by_rank(self):
+        return sorted(self.targets, key=lambda sequence: sequence.rank)
+
+    @rule(prompt=st.integers(1, 40), output=st.integers(1, 30), priority=st.integers(-1, 1))
+    def add(self, prompt, output, priority):
+        sequence = sequence_of(prompt, priority)
         self.targets[sequence] = min(prompt + output, self.scheduler.kv_cache.capacity)
-        self.arrivals.append(sequence)
         self.scheduler.add(sequence)
 
-    @precondition(lambda self: self.arrivals)
+    @precondition(lambda self: self.targets)
     @rule(data=st.data())
     def abort(self, data):
-        self._end(data.draw(st.sampled_from(self.arrivals)))
+        self._end(data.draw(st.sampled_from(self.by_rank)))
 
-    @precondition(lambda self: self.arrivals)
+    @precondition(lambda self: self.targets)
     @rule()
-    def step(self):
-        oldest = self.arrivals[0]
-        before = oldest.num_computed_tokens
+    def schedule_a_step_that_is_interrupted(self):
+        self.scheduler.schedule()
+
+    @precondition(lambda self: self.targets)
+    @rule(limit=st.sampled_from([1, 2, 3, 100]))
+    def step(self, limit):
+        self.limit = limit
+        first = self.by_rank[0]
+        before = first.num_computed_tokens
         counts = step(self.scheduler)
         assert sum(count for _, count in counts) <= self.scheduler.max_num_batched_tokens
         assert len(counts) <= self.scheduler.max_num_seqs
         assert all(count >= 1 for _, count in counts)
         assert len({id(sequence) for sequence, _ in counts}) == len(counts)
-        assert oldest.num_computed_tokens > before
-        assert oldest.num_preemptions == 0 or oldest in self.scheduler.running
+        assert first.num_computed_tokens > before
+        in_order = [*self.scheduler.running, *self.scheduler.waiting]
+        assert in_order == self.by_rank, "all who run rank before all who wait"
         for sequence, _ in counts:
             assert sequence.num_computed_tokens <= len(sequence.block_table) * 4
             if len(sequence.tokens) >= self.targets[sequence]:
@@ -197,19 +351,18 @@ class AnyInterleaving(RuleBasedStateMachine):
 
     def _end(self, sequence):
         self.scheduler.finish(sequence)
-        self.arrivals.remove(sequence)
+        del self.targets[sequence]
 
     @invariant()
     def nothing_is_lost(self):
         self.scheduler.check()
-        in_order = [*self.scheduler.running, *self.scheduler.waiting]
-        assert in_order == self.arrivals, "the running are older than the waiting, all in order"
+        assert {*self.scheduler.running, *self.scheduler.waiting} == set(self.targets)
 
     def teardown(self):
         for _ in range(10_000):
-            if not self.arrivals:
+            if not self.targets:
                 break
-            self.step()
+            self.step(limit=1)
         assert not self.scheduler.has_unfinished(), "every sequence ends"
         assert self.scheduler.kv_cache.num_free_blocks == 12
 

@@ -33,6 +33,7 @@ class FakeLLM:
         self.loads: list[tuple[Path, dict[str, Any]]] = []
         self.streams_ended = 0
         self.closed = 0
+        self.kv_cache_bytes = 3 * 2**19
 
     def load(self, path: Path, engine: Mapping[str, Any]) -> FakeLLM:
         """The loader to pass to Session and run."""

@@ -44,6 +44,13 @@ def test_one_shot(fake_llm: FakeLLM, capsys: pytest.CaptureFixture[str]) -> None
     assert fake_llm.closed == 1
 
 
+def test_verbose_tells_the_size_of_the_cache(
+    fake_llm: FakeLLM, capsys: pytest.CaptureFixture[str]
+) -> None:
+    started(fake_llm, "--verbose", "hello")
+    assert "note: keys and values take up to 1.5 MiB\n" in capsys.readouterr().err
+
+
 def test_prompt_flags(fake_llm: FakeLLM, tmp_path: Path) -> None:
     (tmp_path / "p.txt").write_bytes(b"\xef\xbb\xbffrom a file\n")
     started(fake_llm, "-f", str(tmp_path / "p.txt"))

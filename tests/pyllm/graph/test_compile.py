@@ -15,6 +15,7 @@ from pyllm.graph.graph import Graph
 from pyllm.graph.plan import plan
 from pyllm.graph.reference import Interpreter
 from pyllm.graph.weights import Weights
+from pyllm.interrupt import StepInterrupted
 from tests.support.blocks import random_blocks
 from tests.support.toy_file import ToyFile
 from tests.support.toy_models import record, toy_arrays, toy_config, toy_experts
@@ -219,8 +220,18 @@ def test_threads_can_change_between_steps() -> None:
     np.testing.assert_array_equal(run(program, STEPS[0]), expected)
 
 
+def test_an_interrupted_step_says_so_and_may_be_repeated() -> None:
+    program = toy_program("llama")
+    expected = run(program, STEPS[0])
+    program.interrupt()
+    with pytest.raises(StepInterrupted):
+        run(program, STEPS[0])
+    np.testing.assert_array_equal(run(program, STEPS[0]), expected)
+
+
 def test_closed_program_refuses_to_run() -> None:
     program = toy_program("llama")
     program.close()
+    program.interrupt()
     with pytest.raises(RuntimeError, match="closed"):
         program.step(1, 1, 1)

@@ -1,0 +1,103 @@
+"""Do running streams wait while a long prompt is read?
+
+    python bench/stream_gaps.py MODEL.gguf [--streams 8] [--prompt 16384] [-t 2] [--slowdown 2]
+
+Streams write alone for a while, then a long prompt arrives. A gap is the time between two tokens
+of one stream. The promise: the 99th percentile of the gaps beside the prompt is at most twice the
+median of those before.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pyllm import AsyncLLM, RequestOutputKind, SamplingParams
+
+STREAM_PROMPT, WARM_TOKENS, ALONE_TOKENS = 128, 4, 40
+
+
+@dataclass
+class Gaps:
+    """Milliseconds between tokens, by what was going on."""
+
+    alone: list[float] = field(default_factory=list)
+    beside: list[float] = field(default_factory=list)
+    reading: bool = False
+
+    def add(self, gap_ms: float) -> None:
+        (self.beside if self.reading else self.alone).append(gap_ms)
+
+
+def random_prompt(seed: int, length: int) -> list[int]:
+    return np.random.default_rng(seed).integers(100, 1000, length).tolist()  # type: ignore[no-any-return]
+
+
+async def write_on(llm: AsyncLLM, seed: int, gaps: Gaps, warm: asyncio.Barrier) -> None:
+    """Stream until cancelled; `warm` opens when every stream has written enough alone."""
+    params = SamplingParams(max_tokens=None, ignore_eos=True, output_kind=RequestOutputKind.DELTA)
+    prompt = {"prompt_token_ids": random_prompt(seed, STREAM_PROMPT)}
+    count, before = 0, 0.0
+    waiting: asyncio.Task[int] | None = None
+    async for output in llm.generate(prompt, params):
+        now = time.perf_counter()
+        count += len(output.outputs[0].token_ids)
+        if count > WARM_TOKENS:
+            gaps.add((now - before) * 1e3)
+        before = now
+        if waiting is None and count >= WARM_TOKENS + ALONE_TOKENS:
+            waiting = asyncio.create_task(warm.wait())
+
+
+async def measure(llm: AsyncLLM, streams: int, prompt_length: int) -> tuple[Gaps, float]:
+    """The gaps, and the seconds that the prompt took."""
+    gaps, warm = Gaps(), asyncio.Barrier(streams + 1)
+    tasks = [asyncio.create_task(write_on(llm, seed, gaps, warm)) for seed in range(streams)]
+    await warm.wait()
+    gaps.reading = True
+    start = time.perf_counter()
+    prompt = {"prompt_token_ids": random_prompt(-1 % 2**32, prompt_length)}
+    async for _ in llm.generate(prompt, SamplingParams(max_tokens=1)):
+        pass
+    seconds = time.perf_counter() - start
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    return gaps, seconds
+
+
+def percentiles(gaps: list[float]) -> str:
+    p50, p90, p99 = np.percentile(gaps, [50, 90, 99])
+    return f"{p50:.0f} | {p90:.0f} | {p99:.0f} | {max(gaps):.0f}"
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser(description="Gaps of streams beside a long prompt")
+    parser.add_argument("model")
+    parser.add_argument("--streams", type=int, default=8)
+    parser.add_argument("--prompt", type=int, default=16384)
+    parser.add_argument("-t", "--threads", type=int, default=None)
+    parser.add_argument("--slowdown", type=float, default=2.0, help="0: chunks of full size")
+    options = parser.parse_args()
+    llm = AsyncLLM(
+        options.model,
+        num_threads=options.threads,
+        max_num_seqs=options.streams + 1,
+        max_decode_slowdown=options.slowdown or None,
+    )
+    async with llm:
+        gaps, seconds = await measure(llm, options.streams, options.prompt)
+    rate = options.prompt / seconds
+    print("| gaps, ms | p50 | p90 | p99 | worst |\n|---|---:|---:|---:|---:|")
+    print(f"| {options.streams} streams alone | {percentiles(gaps.alone)} |")
+    print(f"| beside {options.prompt} prompt tokens at {rate:.0f}/s | {percentiles(gaps.beside)} |")
+    ratio = np.percentile(gaps.beside, 99) / np.median(gaps.alone)
+    print(f"\np99 beside / p50 alone: {ratio:.2f}")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,207 @@
+"""`AsyncLLM`: the model for programs built on asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from functools import partial
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from pyllm.async_inbox import AsyncInbox, LoopMailbox
+from pyllm.chat import ChatRenderer
+from pyllm.checks import check_integer
+from pyllm.engine import EngineModel
+from pyllm.errors import RequestError
+from pyllm.llm import LLM, check_priority, for_chat
+from pyllm.outputs import RequestOutput
+from pyllm.prompts import Encoded, Prompt, cache_salt, encode_prompt
+from pyllm.sampling import SamplingParams
+from pyllm.special_text import Messages
+
+if TYPE_CHECKING:
+    import os
+
+    from pyllm.tokenizer import Tokenizer
+
+# A queue that takes longer than a client waits only wastes work: these hold some minutes of it.
+MAX_QUEUED_REQUESTS = 256
+MAX_QUEUED_TOKENS = 2**20
+
+
+class AsyncLLM:
+    """Loads a GGUF model and continues prompts for tasks of an event loop; vLLM's names.
+
+        async with AsyncLLM("model.gguf") as llm:
+            async for output in llm.generate("Once upon a time", SamplingParams(max_tokens=50)):
+                print(output.outputs[0].text)
+
+    Requests share batches, and none depends on what else runs. A task that is cancelled, or a
+    loop over `generate` that is left, frees the request's memory before the next step; a step
+    that was reading its prompt ends early. A reader that lags gets several reports as one.
+
+    model                    path of a GGUF file (the first part of a sharded one)
+    max_num_queued_requests  that may wait beyond those for whom there is room; None: any
+    max_num_queued_tokens    of all prompts that wait together; None: any
+    options                  all others of `LLM`
+
+    Raises what LLM raises. May be used from several event loops.
+    """
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str],
+        *,
+        max_num_queued_requests: int | None = MAX_QUEUED_REQUESTS,
+        max_num_queued_tokens: int | None = MAX_QUEUED_TOKENS,
+        **options: Any,
+    ) -> None:
+        _check_limits(max_num_queued_requests, max_num_queued_tokens)
+        self._start(LLM(model, **options), max_num_queued_requests, max_num_queued_tokens)
+
+    @classmethod
+    def from_model(
+        cls,
+        model: EngineModel,
+        *,
+        max_num_queued_requests: int | None = MAX_QUEUED_REQUESTS,
+        max_num_queued_tokens: int | None = MAX_QUEUED_TOKENS,
+        **options: Any,
+    ) -> Self:
+        """An AsyncLLM over a loaded model; `options` are those of `LLM.from_model`."""
+        _check_limits(max_num_queued_requests, max_num_queued_tokens)
+        llm = cls.__new__(cls)
+        loaded = LLM.from_model(model, **options)
+        llm._start(loaded, max_num_queued_requests, max_num_queued_tokens)
+        return llm
+
+    def _start(self, llm: LLM, max_requests: int | None, max_tokens: int | None) -> None:
+        self._llm = llm
+        limits = llm.thread.limits
+        limits.max_requests, limits.max_tokens = max_requests, max_tokens
+        self._chat = ChatRenderer(llm.model.tokenizer)
+        self._mailboxes: dict[asyncio.AbstractEventLoop, LoopMailbox] = {}
+
+    @property
+    def model(self) -> EngineModel:
+        return self._llm.model
+
+    @property
+    def num_queued_requests(self) -> int:
+        """Requests that wait for their first step."""
+        return self._llm.thread.limits.num_requests
+
+    @property
+    def kv_cache_bytes(self) -> int:
+        """Size of the pool of keys and values; chosen at start, it never grows."""
+        return self._llm.kv_cache_bytes
+
+    def get_tokenizer(self) -> Tokenizer:
+        return self._llm.get_tokenizer()
+
+    def generate(
+        self,
+        prompt: Prompt,
+        sampling_params: SamplingParams | None = None,
+        request_id: str | None = None,
+        *,
+        parse_special: bool = False,
+        priority: int = 0,
+    ) -> AsyncGenerator[RequestOutput, None]:
+        """Continue one prompt; yields reports as `sampling_params.output_kind` asks for them.
+
+        request_id  names it for `abort`; None: a number
+        priority    lower goes first and may take the place of higher; equals go by arrival
+        The rest as in `LLM.generate`. Raises RequestError, ContextLengthError, TokenizerError,
+        QueueFullError, and PyLLMError when the engine is shut down meanwhile.
+        """
+        params = SamplingParams() if sampling_params is None else sampling_params
+        encode = partial(encode_prompt, prompt, self.get_tokenizer(), parse_special=parse_special)
+        return self._reports(encode, params, request_id, priority, cache_salt(prompt))
+
+    def chat(
+        self,
+        messages: Messages,
+        sampling_params: SamplingParams | None = None,
+        request_id: str | None = None,
+        *,
+        priority: int = 0,
+        **template_options: Any,
+    ) -> AsyncGenerator[RequestOutput, None]:
+        """Answer one conversation; max_tokens defaults to the rest of the context.
+
+        messages, template_options  as in `LLM.chat`; the rest as in `generate`
+        """
+        params = SamplingParams(max_tokens=None) if sampling_params is None else sampling_params
+        encode = partial(self._chat.encode, messages, **template_options)
+        return self._reports(encode, for_chat(_checked(params)), request_id, priority, None)
+
+    async def abort(self, request_id: str) -> None:
+        """End a request: whoever iterates over it gets a last report, finish_reason "abort".
+
+        Unknown and finished requests are ignored.
+        """
+        self._llm.thread.abort([request_id])
+
+    def shutdown(self) -> None:
+        """End requests in flight, stop the engine and free the model. May be repeated."""
+        self._llm.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await asyncio.to_thread(self.shutdown)  # it waits for the engine's thread
+
+    async def _reports(
+        self,
+        encode: Callable[[], Encoded],
+        params: SamplingParams,
+        request_id: str | None,
+        priority: int,
+        salt: str | None,
+    ) -> AsyncGenerator[RequestOutput, None]:
+        check_priority(priority)
+        # Not on the event loop: a long text takes tens of milliseconds, and others wait for it.
+        encoded = await asyncio.to_thread(encode)
+        request = self._llm.engine.make_request(
+            *encoded, _checked(params), request_id, priority, salt
+        )
+        inbox = AsyncInbox(self._mailbox(), request.params.output_kind)
+        self._llm.thread.submit([request], inbox, refusable=True)
+        finished = False
+        try:
+            while not finished:
+                output = await inbox.get()
+                finished = output.finished
+                yield output
+        finally:
+            # After an error the engine has forgotten it, and its id may be another's.
+            if not finished and not inbox.failed:
+                self._llm.thread.abort([request.request_id])
+
+    def _mailbox(self) -> LoopMailbox:
+        loop = asyncio.get_running_loop()
+        if loop not in self._mailboxes:
+            for other in [loop for loop in self._mailboxes if loop.is_closed()]:
+                del self._mailboxes[other]
+            self._mailboxes[loop] = LoopMailbox(loop)
+        return self._mailboxes[loop]
+
+
+def _checked(params: SamplingParams) -> SamplingParams:
+    if not isinstance(params, SamplingParams):
+        raise RequestError("sampling_params", params, "must be SamplingParams")
+    return params
+
+
+def _check_limits(max_requests: int | None, max_tokens: int | None) -> None:
+    if max_requests is not None:
+        check_integer("max_num_queued_requests", max_requests, 0, 2**31 - 1)
+    if max_tokens is not None:
+        check_integer("max_num_queued_tokens", max_tokens, 0, 2**62)

@@ -1,0 +1,80 @@
+"""How many requests may wait, and what to tell the one that may not."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections import deque
+
+from pyllm.errors import QueueFullError
+
+_DEPARTURES = 32  # the rate at which the queue drains is measured over these
+_LONGEST_RETRY_S = 60
+
+
+class QueueLimits:
+    """Counts requests from their arrival to their first step. Thread-safe, and never waits.
+
+    max_requests  that may wait beyond those for whom a place in the batch is free; None: any
+    max_tokens    of all prompts that wait, every continuation counted; None: any. A request that
+                  finds nobody waiting is always let in, or it could never run.
+    """
+
+    def __init__(self, max_requests: int | None, max_tokens: int | None) -> None:
+        self.max_requests = max_requests
+        self.max_tokens = max_tokens
+        self._waiting: dict[str, int] = {}  # request: tokens
+        self._num_tokens = 0
+        self._departures: deque[float] = deque(maxlen=_DEPARTURES)  # seconds, monotonic
+        self._lock = threading.Lock()
+
+    @property
+    def num_requests(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def num_tokens(self) -> int:
+        return self._num_tokens
+
+    def enter(self, request_id: str, num_tokens: int, free_places: int) -> None:
+        """Raises QueueFullError when there is no room."""
+        with self._lock:
+            if request_id in self._waiting:  # the engine will refuse the second one
+                return
+            excess = self._excess(num_tokens, free_places)
+            if excess > 0:
+                raise QueueFullError(
+                    self.num_requests, self.num_tokens, self.max_requests, self.max_tokens,
+                    self._seconds_until(excess),
+                )  # fmt: skip
+            self._waiting[request_id] = num_tokens
+            self._num_tokens += num_tokens
+
+    def leave(self, request_id: str) -> None:
+        """It was started or given up; a second call does nothing."""
+        with self._lock:
+            num_tokens = self._waiting.pop(request_id, None)
+            if num_tokens is not None:
+                self._num_tokens -= num_tokens
+                self._departures.append(time.monotonic())
+
+    def _excess(self, num_tokens: int, free_places: int) -> int:
+        """Requests that would have to leave first."""
+        if not self._waiting:
+            return 0
+        excess = 0
+        if self.max_requests is not None:
+            excess = len(self._waiting) + 1 - free_places - self.max_requests
+        if self.max_tokens is not None:
+            tokens = self._num_tokens + num_tokens - self.max_tokens
+            average = max(1, self._num_tokens // len(self._waiting))
+            excess = max(excess, math.ceil(tokens / average))
+        return excess
+
+    def _seconds_until(self, num_departures: int) -> int:
+        """An estimate in whole seconds, as a Retry-After header wants it."""
+        if not self._departures:
+            return 1
+        interval = (time.monotonic() - self._departures[0]) / len(self._departures)
+        return max(1, min(_LONGEST_RETRY_S, math.ceil(interval * num_departures)))

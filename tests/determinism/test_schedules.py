@@ -1,0 +1,166 @@
+"""The gate: whatever joins, leaves, fails, is preempted or interrupted around a request, and
+however its prompt is cut, it says the same bytes with the same log-probability bits.
+"""
+
+from __future__ import annotations
+
+import functools
+import random
+import threading
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pyllm.engine import Engine
+from pyllm.llm import LLM
+from pyllm.loader import Model, load_model
+from pyllm.outputs import CompletionOutput
+from pyllm.sampling import RequestOutputKind, SamplingParams
+from tests.determinism.random_model import write_random_model
+from tests.determinism.schedules import (
+    BLOCK_SIZE,
+    BLOCKS_OF_ONE,
+    MAX_MODEL_LEN,
+    PROMPT_LENGTHS,
+    SAMPLINGS,
+    Guest,
+    Schedule,
+    Wish,
+    run,
+    solo,
+)
+
+FINAL = RequestOutputKind.FINAL_ONLY
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["dense", "experts"])
+def model(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Model]:
+    path = tmp_path_factory.mktemp("model") / "random.gguf"
+    write_random_model(path, experts=request.param)
+    model = load_model(
+        path, num_threads=1, num_threads_batch=2, max_model_len=MAX_MODEL_LEN, max_num_seqs=8,
+        max_num_batched_tokens=512, block_size=BLOCK_SIZE,
+    )  # fmt: skip
+    yield model
+    model.close()
+
+
+@pytest.fixture(scope="module")
+def alone(model: Model) -> functools._lru_cache_wrapper[list[CompletionOutput]]:
+    return functools.cache(functools.partial(solo, model))
+
+
+def bits(outputs: list[CompletionOutput]) -> str:
+    """All that a caller can see; floats by their shortest exact decimal."""
+    return repr(outputs)
+
+
+wishes = st.builds(
+    Wish,
+    prompt=st.integers(0, len(PROMPT_LENGTHS) - 1),
+    sampling=st.integers(0, len(SAMPLINGS) - 1),
+    n=st.sampled_from([1, 1, 1, 2, 3]),
+    max_tokens=st.sampled_from([3, 12, 25]),
+)
+guests = st.builds(
+    Guest,
+    wish=wishes,
+    arrives=st.integers(0, 40),
+    leaves_after=st.one_of(st.none(), st.none(), st.integers(0, 30)),
+    priority=st.sampled_from([0, 0, 0, -1, 1]),
+    kind=st.sampled_from([FINAL, RequestOutputKind.CUMULATIVE]),
+)
+NO_STEPS = frozenset[int]()
+schedules = st.builds(
+    Schedule,
+    guests=st.lists(guests, min_size=1, max_size=10),
+    num_kv_blocks=st.sampled_from([BLOCKS_OF_ONE, BLOCKS_OF_ONE + 1, 14, 25, 80]),
+    max_num_seqs=st.sampled_from([2, 5, 8]),
+    budgets=st.lists(st.sampled_from([1, 7, 64, 512]), min_size=1, max_size=5),
+    interrupted=st.frozensets(st.integers(0, 60), max_size=4),
+    failing=st.one_of(st.just(NO_STEPS), st.frozensets(st.integers(1, 60), max_size=1)),
+)
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(schedule=schedules)
+def test_a_request_says_in_any_schedule_what_it_says_alone(
+    model: Model,
+    alone: functools._lru_cache_wrapper[list[CompletionOutput]],
+    schedule: Schedule,
+) -> None:
+    outputs = run(model, schedule)
+    for guest, output in zip(schedule.guests, outputs, strict=True):
+        if output is None:
+            assert guest.leaves_after is not None
+        elif all(part.finish_reason != "abort" for part in output):
+            assert bits(output) == bits(alone(guest.wish))
+
+
+def test_a_pool_for_three_of_eight_long_requests_finishes_them_all(
+    model: Model, alone: functools._lru_cache_wrapper[list[CompletionOutput]]
+) -> None:
+    wishes = [Wish(prompt=5, sampling=number % 5, max_tokens=110) for number in range(8)]
+    preempted = 0
+
+    def check(engine: Engine) -> None:
+        nonlocal preempted
+        engine.scheduler.check()
+        preempted = max([preempted, *(s.num_preemptions for s in engine.scheduler.running)])
+
+    schedule = Schedule([Guest(wish) for wish in wishes], num_kv_blocks=3 * BLOCKS_OF_ONE)
+    outputs = run(model, schedule, check)
+    assert [bits(output or []) for output in outputs] == [bits(alone(wish)) for wish in wishes]
+    assert preempted, "the pool was too small for all at once"
+
+
+def test_what_is_alone_says_something(
+    alone: functools._lru_cache_wrapper[list[CompletionOutput]],
+) -> None:
+    """Equal results prove nothing if every request says the same."""
+    texts = {bits(alone(Wish(p, s))) for p in range(len(PROMPT_LENGTHS)) for s in range(5)}
+    assert len(texts) == 5 * len(PROMPT_LENGTHS)
+
+
+def test_hundreds_of_cancels_at_any_moment_leave_neighbours_and_pool_alone(model: Model) -> None:
+    """Aborts come from other threads, in queue, prompt and answer, in the middle of steps."""
+    prompts = [{"prompt_token_ids": Wish(p, 0).prompt_ids()} for p in (3, 5, 6)]
+    params = SamplingParams(max_tokens=25, seed=3, logprobs=2, ignore_eos=True)
+    llm = LLM.from_model(model)
+    expected = [bits(output.outputs) for output in llm.generate(prompts, params)]
+    stopping = threading.Event()
+
+    def come_and_go(seed: int) -> None:
+        rng = random.Random(seed)
+        for _ in range(100):
+            request = llm.engine.make_request(
+                None,
+                [seed + 3] * rng.randint(1, 150),
+                SamplingParams(max_tokens=9, ignore_eos=True),
+            )
+            llm.thread.submit([request], Deaf())
+            stopping.wait(rng.choice([0, 0, 2e-4, 1e-3, 5e-3]))
+            llm.thread.abort([request.request_id])
+
+    threads = [threading.Thread(target=come_and_go, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        outputs = llm.generate(prompts, params)
+        assert [bits(output.outputs) for output in outputs] == expected
+    for thread in threads:
+        thread.join()
+    outputs = llm.generate(prompts, params)
+    assert [bits(output.outputs) for output in outputs] == expected
+    assert not llm.engine.has_unfinished()
+    assert llm.engine.scheduler.kv_cache.num_free_blocks == model.num_kv_blocks
+    llm.thread.close()
+
+
+class Deaf:
+    def put(self, message: object) -> None:
+        pass

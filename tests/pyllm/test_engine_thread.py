@@ -1,0 +1,164 @@
+"""The engine's thread: aborts inside a prompt, inboxes that break, queues that are full."""
+
+import queue
+import threading
+import time
+
+import pytest
+
+from pyllm.engine import Engine
+from pyllm.engine_thread import EngineThread
+from pyllm.errors import PyLLMError, QueueFullError
+from pyllm.interrupt import StepInterrupted
+from pyllm.queue_limits import QueueLimits
+from pyllm.sampling import RequestOutputKind, SamplingParams
+from tests.pyllm.fake_program import FakeModel, printable_logits
+
+LONG = {"max_model_len": 8000, "num_kv_blocks": 510}
+PARAMS = SamplingParams(max_tokens=5, temperature=0, ignore_eos=True)
+PATIENCE_S = 20
+
+
+class StuckModel(FakeModel):
+    """A prompt of 77s takes for ever, until its step is interrupted."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        self.reading = threading.Event()
+        self.told_to_stop = threading.Event()
+        whole_step = self.program.step
+
+        def step(n_tokens, *rest):
+            if (self.program.columns["tokens"][:n_tokens] == 77).sum() > 9:
+                self.reading.set()
+                assert self.told_to_stop.wait(PATIENCE_S), "nobody interrupted"
+                self.told_to_stop.clear()
+                raise StepInterrupted
+            whole_step(n_tokens, *rest)
+
+        self.program.step = step
+        self.program.interrupt = self.told_to_stop.set
+
+
+class Running:
+    """An engine and its thread, until the end of the test."""
+
+    def __init__(self, model, limits=None):
+        self.engine = Engine(model)
+        self.thread = EngineThread(self.engine, limits)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.thread.close()
+
+    def submit(self, prompt, params=PARAMS, name=None, inbox=None, **options):
+        inbox = inbox or queue.SimpleQueue()
+        request = self.engine.make_request(None, prompt, params, name)
+        self.thread.submit([request], inbox, **options)
+        return inbox
+
+    def wait_until_free(self):
+        deadline = time.monotonic() + PATIENCE_S
+        while self.engine.scheduler.kv_cache.num_free_blocks < self.engine.model.num_kv_blocks:
+            assert time.monotonic() < deadline, "blocks are still held"
+            time.sleep(0.001)
+
+
+def last(inbox):
+    """The last report of a request."""
+    while True:
+        message = inbox.get(timeout=PATIENCE_S)
+        if isinstance(message, PyLLMError):
+            raise message
+        if message.finished:
+            return message
+
+
+def test_an_abort_ends_the_step_that_reads_the_prompt():
+    model = StuckModel(**LONG)
+    with Running(model) as running:
+        inbox = running.submit([77] * 5000, name="long")
+        assert model.reading.wait(PATIENCE_S)
+        running.thread.abort(["long"])
+        assert last(inbox).outputs[0].finish_reason == "abort"
+        running.wait_until_free()
+        assert len(last(running.submit([1])).outputs[0].token_ids) == 5
+
+
+def test_a_neighbour_of_the_aborted_prompt_is_unchanged():
+    with Running(FakeModel(**LONG)) as running:
+        expected = last(running.submit([5] * 40)).outputs
+    model = StuckModel(max_num_batched_tokens=64, **LONG)
+    with Running(model) as running:
+        aborted = running.submit([77] * 5000, name="long")
+        assert model.reading.wait(PATIENCE_S)
+        neighbour = running.submit([5] * 40)
+        running.thread.abort(["long"])
+        assert last(neighbour).outputs == expected
+        assert last(aborted).finished
+
+
+def test_closing_ends_the_step_that_reads_a_prompt():
+    model = StuckModel(**LONG)
+    running = Running(model)
+    inbox = running.submit([77] * 5000)
+    assert model.reading.wait(PATIENCE_S)
+    running.thread.close()
+    with pytest.raises(PyLLMError, match="closed before the request was finished"):
+        last(inbox)
+
+
+def test_a_request_in_the_queue_is_aborted_before_it_starts():
+    model = StuckModel(max_num_seqs=1, **LONG)
+    limits = QueueLimits(5, None)
+    with Running(model, limits) as running:
+        running.submit([77] * 5000, name="long")
+        assert model.reading.wait(PATIENCE_S)
+        inbox = running.submit([1], name="waits", refusable=True)
+        assert limits.num_requests == 1
+        running.thread.abort(["waits", "long"])
+        assert last(inbox).outputs[0].token_ids == []
+        assert limits.num_requests == 0
+
+
+def test_a_full_queue_refuses_at_once_and_all_or_none():
+    model = StuckModel(max_num_seqs=1, **LONG)
+    limits = QueueLimits(2, None)
+    with Running(model, limits) as running:
+        running.submit([77] * 5000, name="long", refusable=True)
+        assert model.reading.wait(PATIENCE_S)  # it left the queue
+        first = running.submit([1], refusable=True)
+        requests = [running.engine.make_request(None, [1], PARAMS) for _ in range(2)]
+        with pytest.raises(QueueFullError):
+            running.thread.submit(requests, queue.SimpleQueue(), refusable=True)
+        assert limits.num_requests == 1
+        patient = running.submit([1])
+        running.thread.abort(["long"])
+        assert len(last(first).outputs[0].token_ids) == 5
+        assert len(last(patient).outputs[0].token_ids) == 5
+        assert limits.num_requests == 0
+
+
+class BrokenInbox:
+    def __init__(self, healthy=0):
+        self.healthy = healthy
+
+    def put(self, message):
+        self.healthy -= 1
+        if self.healthy < 0:
+            raise RuntimeError("nobody is at home")
+
+
+@pytest.mark.parametrize("healthy", [0, 2])
+def test_an_inbox_that_breaks_ends_its_request_alone(healthy):
+    params = SamplingParams(
+        max_tokens=None, temperature=0, output_kind=RequestOutputKind.DELTA, ignore_eos=True
+    )
+    with Running(FakeModel(logits_of=printable_logits, **LONG)) as running:
+        expected = last(running.submit([1, 2])).outputs
+        running.submit([1, 2], params, inbox=BrokenInbox(healthy))
+        assert last(running.submit([1, 2])).outputs == expected
+        running.wait_until_free()
+        assert not running.engine.has_unfinished()
