@@ -168,19 +168,24 @@ class Scheduler:
         # What another computes in this very step is there in the next: no need to do it twice.
         if cache.is_underway(sequence, prefix):
             return None
-        num_cached = len(prefix) * cache.block_size
-        tokens = len(sequence.tokens) - num_cached
-        if sequence.num_preemptions == 0:
-            tokens = min(tokens, self.max_num_batched_tokens)
-        needed = cache.num_missing_blocks(num_cached + tokens, prefix)
-        if needed + len(self.running) > cache.num_free_blocks:
+        if not self._has_room(sequence, prefix):
             return None
         # A long prefix is read from disk over several steps when others would wait for it.
         patient = bool(self.running) and not urgent
         most_bytes = MOST_LOADED_BYTES if patient else sys.maxsize
         if cache.load(sequence, prefix, most_bytes=most_bytes) and patient:
             return None
-        return prefix
+        # Asked again: what was read belongs to the prefix now and takes blocks itself.
+        return prefix if self._has_room(sequence, prefix) else None
+
+    def _has_room(self, sequence: Sequence, prefix: list[CachedBlock]) -> bool:
+        cache = self.kv_cache
+        num_cached = len(prefix) * cache.block_size
+        tokens = len(sequence.tokens) - num_cached
+        if sequence.num_preemptions == 0:
+            tokens = min(tokens, self.max_num_batched_tokens)
+        needed = cache.num_missing_blocks(num_cached + tokens, prefix)
+        return needed + len(self.running) <= cache.num_free_blocks
 
     def _admit(self, prefix: list[CachedBlock]) -> Sequence:
         sequence = self.waiting.pop(0)
