@@ -568,7 +568,7 @@ def test_answers_do_not_depend_on_what_is_cached(requests, budget, block_size, s
     for step in range(5000):
         for name, (tokens, params, salt, arrival, abort) in todo.items():
             if arrival == step:
-                engine.add(engine.make_request(None, tokens, params, name, salt))
+                engine.add(engine.make_request(None, tokens, params, name, cache_salt=salt))
             if abort is not None and arrival + abort == step:
                 engine.abort(name)
         if engine.has_unfinished():
