@@ -126,10 +126,11 @@ class KVCache:
     def register(self, sequence: Sequence) -> None:
         """Give blocks whose tokens are all computed to the prefix cache.
 
-        Call it after a step, once num_computed_tokens has reached `register_at`.
+        Call it after a step, once num_computed_tokens has reached `register_at`. What was computed
+        of tokens that the sequence does not have, or not yet, is left out.
         """
         size, cached = self.block_size, sequence.cached_blocks
-        num_full = sequence.num_computed_tokens // size
+        num_full = min(sequence.num_computed_tokens, len(sequence.tokens)) // size
         self._make_keys(sequence, num_full)
         for index in range(len(cached), num_full):
             parent = cached[-1] if cached else self._prefixes.root

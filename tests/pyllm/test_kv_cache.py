@@ -123,6 +123,17 @@ def test_only_what_is_computed_is_cached():
     assert num_cached(cache, range(13)) == 8
 
 
+def test_tokens_that_are_only_guessed_are_not_cached():
+    cache = KVCache(num_blocks=4, block_size=4)
+    sequence = compute(cache, prompt(range(3)))
+    cache.grow(sequence, 8)
+    advance(cache, sequence, 6)  # three of them are guesses
+    assert cache.num_cached_blocks == 0
+    sequence.tokens += [3, 4]
+    advance(cache, sequence, 4)
+    assert num_cached(cache, range(5)) == 4
+
+
 def test_what_a_sequence_wrote_is_cached_too():
     cache = KVCache(num_blocks=4, block_size=4)
     sequence = compute(cache, prompt(range(3)))
