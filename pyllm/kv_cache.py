@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from collections.abc import Iterable
+from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from pyllm.prefix_cache import CachedBlock, PrefixCache, chain_digest
@@ -226,7 +227,7 @@ class KVCache:
         keys, size = sequence.block_keys, self.block_size
         for index in range(len(keys), count):
             key = array("i", sequence.tokens[index * size : (index + 1) * size]).tobytes()
-            keys.append(key if index else _salted(sequence.cache_salt) + key)
+            keys.append(key if index else _salt_digest(sequence.cache_salt) + key)
 
     def check(self, owners: Iterable[Sequence]) -> None:
         """Assert the invariant for `owners`, all the sequences there are."""
@@ -248,7 +249,6 @@ class KVCache:
             assert [node.key for node in prefix] == owner.block_keys[: len(prefix)]
 
 
-def _salted(salt: str | None) -> bytes:
-    """Tagged with its length, so that no salt and tokens read like another salt and tokens."""
-    data = (salt or "").encode("utf-8", "surrogatepass")
-    return len(data).to_bytes(4, "little") + data
+def _salt_digest(salt: str | None) -> bytes:
+    """Always as long, so that no salt and tokens read like others; on disk it tells no secret."""
+    return blake2b((salt or "").encode("utf-8", "surrogatepass"), digest_size=32).digest()

@@ -24,7 +24,7 @@ class CachedBlock:
     """
 
     parent: CachedBlock | None  # None only for the root
-    key: bytes  # its tokens; the first block's begin with the salt
+    key: bytes  # its tokens; the first block's begin with the salt's digest
     block: int  # number of the unit in its pool
     digest: bytes = b""  # names the chain on disk; empty without a persistent tier
     num_users: int = 0  # sequences whose table holds the block

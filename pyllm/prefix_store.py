@@ -15,6 +15,7 @@ import time
 import weakref
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
+from itertools import count
 from pathlib import Path
 from typing import Protocol
 
@@ -140,11 +141,18 @@ class PrefixStore:
         last of all: without it the others are of no use."""
         now = time.monotonic()
         found = (self._index.find(digest) for digest in reversed(digests))
+        # Times of our own: the system's are as coarse as 4 ms, and these must differ.
+        times = count(time.time_ns())
         for segment in dict.fromkeys(entry[0] for entry in found if entry):
             if now - segment.used_s > MARK_SECONDS:
                 segment.used_s = now
-                with contextlib.suppress(OSError):  # removed by another process: a miss, later
-                    os.utime(segment.path)
+                when = next(times)
+                try:
+                    os.utime(segment.path, ns=(when, when))
+                except FileNotFoundError:  # removed to make room: written again when offered
+                    self._index.forget(segment)
+                except OSError:  # the mark is a hint, the blocks are as good without it
+                    pass
 
     def close(self) -> None:
         """Write what is waiting, stop, and let go of the pool. May be repeated."""

@@ -158,11 +158,36 @@ def test_a_file_that_another_process_removed_is_a_miss(tmp_path):
     store = PrefixStore(tmp_path, IDENTITY, FakePool())
     assert len(store) == 3
     only_file(tmp_path).unlink()
-    wanted = chain(store, *KEYS)
-    store.mark_used([digest for digest, _ in wanted])
-    assert list(store.read(wanted)) == []
+    assert list(store.read(chain(store, *KEYS))) == []
     assert len(store) == 0
     store.close()
+
+
+def test_what_another_process_removed_is_written_again_when_it_is_used(tmp_path):
+    write(tmp_path, KEYS)
+    store = PrefixStore(tmp_path, IDENTITY, FakePool())
+    only_file(tmp_path).unlink()
+    wanted = chain(store, *KEYS)
+    store.mark_used([digest for digest, _ in wanted])
+    for digest, key in wanted:
+        store.offer(digest, key, 0)
+    store.close()
+    assert len(read(tmp_path, KEYS)) == 3
+
+
+def test_what_is_used_is_marked_first_block_last(tmp_path, monkeypatch):
+    monkeypatch.setattr(prefix_store, "SEGMENT_BYTES", 1)
+    pool = FakePool(block_bytes=20_000)
+    write(tmp_path, KEYS, pool)
+    for path in tmp_path.glob("*/*.kv"):
+        os.utime(path, (1, 1))
+    store = PrefixStore(tmp_path, IDENTITY, pool)
+    store.mark_used([digest for digest, _ in chain(store, *KEYS)])
+    store.close()
+    times = [path.stat().st_mtime_ns for path in sorted(tmp_path.glob("*/*.kv"))]
+    assert len(times) == 3
+    assert times == sorted(set(times), reverse=True)
+    assert times[-1] > 10**9
 
 
 def test_a_segment_removed_while_it_is_written_is_replaced(tmp_path):
