@@ -26,6 +26,7 @@ class PrefixIndex:
     def __init__(self, payload_bytes: int) -> None:
         self.payload_bytes = payload_bytes
         self.pending_bytes = 0  # records that wait for the writer
+        self.is_stopped = False  # the writer gave up
         self._lock = threading.Lock()
         self._records: dict[bytes, tuple[Segment, Record]] = {}
         self._segments: dict[Path, Segment] = {}

@@ -102,11 +102,12 @@ class PrefixStore:
 
     def offer(self, digest: bytes, key: bytes, block: int) -> None:
         """Write a block some time soon, unless it is there already or the disk lags behind."""
-        if self._index.knows(digest) or self._index.pending_bytes >= QUEUE_BYTES:
+        index = self._index
+        if index.is_stopped or index.knows(digest) or index.pending_bytes >= QUEUE_BYTES:
             return
         record = new_record(key, self.block_bytes)
         self._pool.copy_out(block, payload_of(record, key))
-        self._index.pending(digest, len(record))
+        index.pending(digest, len(record))
         self._jobs.put(Job(record, digest, key))
 
     def read(self, wanted: Wanted) -> Iterator[memoryview]:
@@ -120,7 +121,11 @@ class PrefixStore:
             size = records[-1].end - records[0].offset
             if len(buffer) < size:
                 buffer = memoryview(bytearray(size))
-            complete = self._fill(segment, records[0].offset, buffer[:size])
+            try:
+                complete = self._fill(segment.path, records[0].offset, buffer[:size])
+            except OSError:  # gone, or this process has too many files open: no reason to remove it
+                self._index.forget(segment)
+                return
             at = 0
             for record, (digest, key) in zip(records, wanted, strict=False):
                 length = record.end - record.offset
@@ -187,19 +192,15 @@ class PrefixStore:
             records.append(following[1])
         return segment, records
 
-    def _fill(self, segment: Segment, offset: int, buffer: memoryview) -> bool:
-        try:
-            descriptor = self._directory.open(segment.path)
-        except OSError:
-            return False
+    def _fill(self, path: Path, offset: int, buffer: memoryview) -> bool:
+        """Read from a segment; False when it ends before the buffer is full."""
+        descriptor = self._directory.open(path)
         try:
             while buffer:
-                count = os.preadv(descriptor, [buffer], offset)
-                if count == 0:
+                size = os.preadv(descriptor, [buffer], offset)
+                if size == 0:
                     return False
-                buffer, offset = buffer[count:], offset + count
-        except OSError:
-            return False
+                buffer, offset = buffer[size:], offset + size
         finally:
             os.close(descriptor)
         return True

@@ -30,13 +30,12 @@ def serve(
 ) -> None:
     """Write what arrives until None does. When writing fails, one line on stderr says why."""
     writer = _Writer(directory, index)
-    failed = False
     while (job := jobs.get()) is not None:
         try:
-            if not failed:
+            if not index.is_stopped:
                 writer.append(job)
         except OSError as error:
-            failed = True
+            index.is_stopped = True
             reason = error.strerror or str(error)
             place = printable(str(error.filename or directory.root))
             sys.stderr.write(f"pyllm: prefixes are no longer kept on disk: {place}: {reason}\n")
@@ -90,9 +89,10 @@ class _Writer:
         is cut off."""
         self.close()
         path, self._descriptor = self._directory.open_for_writing()
+        self._segment = self._index.segment(path)
         self._end = 0
         for record in scan(self._descriptor, self._index.payload_bytes):
+            self._index.add(self._segment, record)
             self._end = record.end
         os.ftruncate(self._descriptor, self._end)
-        self._segment = self._index.segment(path)
         return self._segment

@@ -163,6 +163,20 @@ def test_a_file_that_another_process_removed_is_a_miss(tmp_path):
     store.close()
 
 
+def test_a_file_that_cannot_be_opened_just_now_stays(tmp_path, monkeypatch):
+    payloads = write(tmp_path, KEYS)
+    store = PrefixStore(tmp_path, IDENTITY, FakePool())
+
+    def too_many(*_):
+        raise OSError(24, "Too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(prefix_directory.PrefixDirectory, "open", too_many)
+        assert list(store.read(chain(store, *KEYS))) == []
+    store.close()
+    assert read(tmp_path, KEYS) == payloads
+
+
 def test_what_another_process_removed_is_written_again_when_it_is_used(tmp_path):
     write(tmp_path, KEYS)
     store = PrefixStore(tmp_path, IDENTITY, FakePool())
