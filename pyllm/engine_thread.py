@@ -47,14 +47,13 @@ class EngineThread:
     """
 
     def __init__(self, engine: Engine, limits: QueueLimits | None = None) -> None:
-        self._engine: Engine | None = engine
+        self._engine: Engine | None = engine  # None once closed
         self.limits = limits or QueueLimits(None, None)
         # SimpleQueue.put is reentrant: abort may be called by a generator's finalizer, in the
         # middle of anything, even on the engine thread itself.
         self._commands: _Commands = queue.SimpleQueue()
         self._process = os.getpid()  # the thread does not follow into a forked child
         self._lock = threading.Lock()  # orders submit before or after close, never across it
-        self._closed = False
         service = _Service(engine, self.limits, self._commands)
         self._thread = threading.Thread(target=service.run, name="pyllm-engine", daemon=True)
         self._thread.start()
@@ -71,7 +70,7 @@ class EngineThread:
             step = "load it in the child process, or start processes with the 'spawn' method"
             raise PyLLMError(f"this LLM was loaded before a fork; {step}")
         with self._lock:
-            if self._engine is None or self._closed:
+            if self._engine is None:
                 raise PyLLMError("this LLM is closed")
             if refusable:
                 _enter(self.limits, requests, self._engine)
@@ -93,12 +92,11 @@ class EngineThread:
 
     def close(self) -> None:
         """Stop after the current op; requests in flight end with an error. May be repeated."""
-        self._engine = None
         if self._forked():  # nothing runs here, and the lock may be held by a thread left behind
             self._finalizer.detach()
             return
         with self._lock:
-            self._closed = True
+            self._engine = None
         self._finalizer()
 
 
