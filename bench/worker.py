@@ -56,8 +56,9 @@ class PyLLMRunner:
             max_num_seqs=sequences,
             kv_cache_bytes=settings.get("kv_cache_bytes"),
         )
-        self.llm = LLM.from_model(loaded)
-        self.deep = Engine(loaded)
+        # Rounds repeat their prompts, and the two engines use the same blocks.
+        self.llm = LLM.from_model(loaded, enable_prefix_caching=False)
+        self.deep = Engine(loaded, enable_prefix_caching=False)
         self.depth = 0  # of the sequence that self.deep holds
         self.info: dict[str, Any] = {"isa": kernels.isa(), "settings": settings}
 

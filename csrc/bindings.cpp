@@ -219,6 +219,28 @@ py::array values(const KVPool& kv, int64_t layer, int64_t block, int64_t head) {
   });
 }
 
+// ---- KV blocks, for the persistent prefix cache ----
+
+void check_whole_block(const KVPool& kv, int64_t block, const py::buffer_info& bytes) {
+  if (block < 0 || block >= kv.n_blocks) throw std::invalid_argument("no such block");
+  if (bytes.ndim != 1 || bytes.itemsize != 1 || bytes.strides[0] != 1 ||
+      bytes.size != kv.block_bytes()) {
+    throw std::invalid_argument("a block has " + std::to_string(kv.block_bytes()) + " bytes");
+  }
+}
+
+void copy_out(const KVPool& kv, int64_t block, const py::buffer& to) {
+  const py::buffer_info bytes = to.request(/*writable=*/true);
+  check_whole_block(kv, block, bytes);
+  kv.copy_out(block, static_cast<uint8_t*>(bytes.ptr));
+}
+
+void copy_in(KVPool& kv, int64_t block, const py::buffer& from) {
+  const py::buffer_info bytes = from.request();
+  check_whole_block(kv, block, bytes);
+  kv.copy_in(block, static_cast<const uint8_t*>(bytes.ptr));
+}
+
 // ---- weights ----
 
 std::shared_ptr<PackedWeight> pack(int type, int64_t rows, int64_t cols, const py::buffer& raw,
@@ -322,9 +344,11 @@ PYBIND11_MODULE(_core, m) {
       "checksum",
       [](const py::buffer& data, uint64_t seed) {
         const Bytes bytes(data);
+        const py::gil_scoped_release unlocked;
         return checksum(bytes.data(), bytes.size(), seed);
       },
-      py::arg("data"), py::arg("seed"), "64 bits against accidents, not against an adversary.");
+      py::arg("data"), py::arg("seed"),
+      "64 bits against accidents, not against an adversary; GIL released.");
   m.attr("LAYOUT_VERSION") = kLayoutVersion;
 
   py::class_<KVPool, std::shared_ptr<KVPool>>(m, "KVPool",
@@ -341,6 +365,12 @@ PYBIND11_MODULE(_core, m) {
       .def_readonly("block_size", &KVPool::block_size)
       .def_readonly("n_blocks", &KVPool::n_blocks)
       .def_property_readonly("nbytes", &KVPool::nbytes)
+      .def_property_readonly("block_bytes", &KVPool::block_bytes)
+      .def_property_readonly("layout", &KVPool::layout, "Names what the bytes of a block mean.")
+      .def("copy_out", &copy_out, py::arg("block"), py::arg("to"),
+           "Copy a block's bytes into a buffer of block_bytes; ValueError when it does not fit.")
+      .def("copy_in", &copy_in, py::arg("block"), py::arg("source"),
+           "Overwrite a block with bytes that copy_out of a pool with the same layout gave.")
       .def("keys", &keys, py::arg("layer"), py::arg("block"), py::arg("head"),
            "Copy, float16 [block_size, k_dim].")
       .def("values", &values, py::arg("layer"), py::arg("block"), py::arg("head"),

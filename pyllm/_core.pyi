@@ -105,6 +105,18 @@ class KVPool:
         """
         block_size is in tokens, a multiple of 16. Memory becomes resident as blocks are written.
         """
+    def copy_in(
+        self, block: typing.SupportsInt | typing.SupportsIndex, source: typing_extensions.Buffer
+    ) -> None:
+        """
+        Overwrite a block with bytes that copy_out of a pool with the same layout gave.
+        """
+    def copy_out(
+        self, block: typing.SupportsInt | typing.SupportsIndex, to: typing_extensions.Buffer
+    ) -> None:
+        """
+        Copy a block's bytes into a buffer of block_bytes; ValueError when it does not fit.
+        """
     def keys(
         self,
         layer: typing.SupportsInt | typing.SupportsIndex,
@@ -124,9 +136,16 @@ class KVPool:
         Copy, float16 [block_size, v_dim].
         """
     @property
+    def block_bytes(self) -> int: ...
+    @property
     def block_size(self) -> int: ...
     @property
     def k_dim(self) -> int: ...
+    @property
+    def layout(self) -> str:
+        """
+        Names what the bytes of a block mean.
+        """
     @property
     def n_blocks(self) -> int: ...
     @property
@@ -218,7 +237,7 @@ def checksum(
     data: typing_extensions.Buffer, seed: typing.SupportsInt | typing.SupportsIndex
 ) -> int:
     """
-    64 bits against accidents, not against an adversary.
+    64 bits against accidents, not against an adversary; GIL released.
     """
 
 def isa() -> str:

@@ -15,7 +15,7 @@ from pyllm.engine import EngineModel
 from pyllm.errors import RequestError
 from pyllm.llm import LLM, check_priority, for_chat
 from pyllm.outputs import RequestOutput
-from pyllm.prompts import Encoded, Prompt, encode_prompt
+from pyllm.prompts import Encoded, Prompt, cache_salt, encode_prompt
 from pyllm.sampling import SamplingParams
 from pyllm.special_text import Messages
 
@@ -117,7 +117,7 @@ class AsyncLLM:
         """
         params = SamplingParams() if sampling_params is None else sampling_params
         encode = partial(encode_prompt, prompt, self.get_tokenizer(), parse_special=parse_special)
-        return self._reports(encode, params, request_id, priority)
+        return self._reports(encode, params, request_id, priority, cache_salt(prompt))
 
     def chat(
         self,
@@ -134,7 +134,7 @@ class AsyncLLM:
         """
         params = SamplingParams(max_tokens=None) if sampling_params is None else sampling_params
         encode = partial(self._chat.encode, messages, **template_options)
-        return self._reports(encode, for_chat(_checked(params)), request_id, priority)
+        return self._reports(encode, for_chat(_checked(params)), request_id, priority, None)
 
     async def abort(self, request_id: str) -> None:
         """End a request: whoever iterates over it gets a last report, finish_reason "abort".
@@ -164,11 +164,14 @@ class AsyncLLM:
         params: SamplingParams,
         request_id: str | None,
         priority: int,
+        salt: str | None,
     ) -> AsyncGenerator[RequestOutput, None]:
         check_priority(priority)
         # Not on the event loop: a long text takes tens of milliseconds, and others wait for it.
         encoded = await asyncio.to_thread(encode)
-        request = self._llm.engine.make_request(*encoded, _checked(params), request_id, priority)
+        request = self._llm.engine.make_request(
+            *encoded, _checked(params), request_id, priority, salt
+        )
         inbox = AsyncInbox(self._mailbox(), request.params.output_kind)
         self._llm.thread.submit([request], inbox, refusable=True)
         finished = False

@@ -23,6 +23,7 @@ from pyllm.sequence import Sequence
 from pyllm.step_times import StepTimes
 
 if TYPE_CHECKING:
+    from pyllm.prefix_store import PrefixStore
     from pyllm.tokenizer import Tokenizer
 
 
@@ -77,15 +78,25 @@ class EngineModel(Protocol):
 class Engine:
     """Schedules, steps and reports. Batch limits are those the program's columns were made for.
 
-    max_decode_slowdown  a step in which streams wait for a prompt takes at most so many times as
-                         long as one without; None: prompts are read in chunks of full size
+    max_decode_slowdown    a step in which streams wait for a prompt takes at most so many times as
+                           long as one without; None: prompts are read in chunks of full size
+    enable_prefix_caching  keep computed blocks for other requests that begin alike
+    prefix_store           where they are kept on disk too
     """
 
     def __init__(
-        self, model: EngineModel, *, seed: int = 0, max_decode_slowdown: float | None = None
+        self,
+        model: EngineModel,
+        *,
+        seed: int = 0,
+        max_decode_slowdown: float | None = None,
+        enable_prefix_caching: bool = True,
+        prefix_store: PrefixStore | None = None,
     ) -> None:
         self.model = model
         self.seed = seed
+        self.enable_prefix_caching = enable_prefix_caching
+        self.prefix_store = prefix_store
         self.on_start: Callable[[str], None] | None = None  # told of requests that get going
         self._columns = model.program.columns
         self._counter = count()
@@ -100,7 +111,12 @@ class Engine:
 
     def _reset_schedule(self) -> None:
         model, columns = self.model, self._columns
-        kv_cache = KVCache(model.num_kv_blocks, model.block_size)
+        kv_cache = KVCache(
+            model.num_kv_blocks,
+            model.block_size,
+            prefix_caching=self.enable_prefix_caching,
+            store=self.prefix_store,
+        )
         # A lone sequence must always fit, or preemption could not make room for it.
         if kv_cache.capacity < model.max_model_len:
             limit = (
@@ -129,10 +145,12 @@ class Engine:
         params: SamplingParams,
         request_id: str | None = None,
         priority: int = 0,
+        cache_salt: str | None = None,
     ) -> Request:
         """A checked request, not yet added. Safe to call from any thread.
 
-        priority  lower goes first and may take the place of higher; equals go by arrival
+        priority    lower goes first and may take the place of higher; equals go by arrival
+        cache_salt  cached prefixes are shared only with requests of the same salt
         Raises RequestError and ContextLengthError.
         """
         number = next(self._counter)
@@ -145,6 +163,7 @@ class Engine:
             max_model_len=self.model.max_model_len,
             default_seed=mixed(self.seed, number + 1),
             priority=priority,
+            cache_salt=cache_salt,
         )
 
     def add(self, request: Request) -> None:
@@ -243,6 +262,8 @@ class Engine:
         now = time.perf_counter()
         for sequence in scheduled:
             sequence.num_computed_tokens += sequence.num_scheduled_tokens
+            if sequence.num_computed_tokens >= sequence.register_at:
+                self.scheduler.kv_cache.register(sequence)
         count = len(step.rows)
         sampled = self._columns["sampled"][:count].tolist()
         status = self._columns["status"][:count].tolist()
@@ -301,8 +322,8 @@ class Engine:
             if self._continuations[sequence].finish_reason is not None:
                 del self._continuations[sequence]
                 continue
-            sequence.block_table = []
-            sequence.num_computed_tokens = sequence.num_scheduled_tokens = 0
+            sequence.forget_blocks()
+            sequence.num_scheduled_tokens = 0
             sequence.num_preemptions += 1
             self.scheduler.add(sequence)
 

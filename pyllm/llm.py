@@ -18,7 +18,7 @@ from pyllm.errors import PyLLMError, RequestError
 from pyllm.loader import load_model
 from pyllm.outputs import Delta, RequestOutput
 from pyllm.progress import ProgressBar
-from pyllm.prompts import Encoded, Prompt, Prompts, as_prompt_list, encode_prompt
+from pyllm.prompts import Encoded, Prompt, Prompts, as_prompt_list, cache_salt, encode_prompt
 from pyllm.request import Request
 from pyllm.sampling import DefaultMaxTokens, RequestOutputKind, SamplingParams
 from pyllm.special_text import Messages
@@ -26,6 +26,7 @@ from pyllm.special_text import Messages
 if TYPE_CHECKING:
     import os
 
+    from pyllm.prefix_store import PrefixStore
     from pyllm.tokenizer import Tokenizer
 
 _Inbox: TypeAlias = "queue.SimpleQueue[Message]"
@@ -48,6 +49,9 @@ class LLM:
     max_num_batched_tokens  tokens per step, the size of a prefill chunk
     kv_cache_dtype          "auto" or "f16"
     kv_cache_bytes          memory for keys and values; None: at most a quarter of what is free
+    enable_prefix_caching   keep what was computed of a prompt for others that begin like it
+    prefix_cache_dir        keep it on disk too, for later starts; a directory of your own
+    prefix_cache_bytes      of all files in that directory; None: 8 GiB
     packed_cache            keep packed weights in a file under ~/.cache/pyllm that later starts map
     max_decode_slowdown     how many times longer a step of running streams may take while a prompt
                             is read beside them; None: any. Results do not depend on it.
@@ -68,14 +72,16 @@ class LLM:
         kv_cache_dtype: str = "auto",
         kv_cache_bytes: int | None = None,
         packed_cache: bool = False,
-        enable_prefix_caching: bool | None = None,
+        enable_prefix_caching: bool = True,
+        prefix_cache_dir: str | os.PathLike[str] | None = None,
+        prefix_cache_bytes: int | None = None,
         max_decode_slowdown: float | None = DECODE_SLOWDOWN,
         seed: int = 0,
     ) -> None:
         if kv_cache_dtype not in ("auto", "f16"):
             raise RequestError("kv_cache_dtype", kv_cache_dtype, 'must be "auto" or "f16"')
-        if enable_prefix_caching:
-            limit = "is not supported by this version; leave it out"
+        if enable_prefix_caching not in (True, False):
+            limit = "must be True or False"
             raise RequestError("enable_prefix_caching", enable_prefix_caching, limit)
         check_integer("max_num_seqs", max_num_seqs, 1, 2**31 - 1)
         check_integer("max_num_batched_tokens", max_num_batched_tokens, 1, 2**31 - 1)
@@ -94,9 +100,11 @@ class LLM:
                 max_num_batched_tokens=max_num_batched_tokens,
                 kv_cache_bytes=kv_cache_bytes,
                 packed_cache=packed_cache,
+                prefix_cache_dir=prefix_cache_dir if enable_prefix_caching else None,
+                prefix_cache_bytes=prefix_cache_bytes,
                 progress=progress,
             )
-        self._start(loaded, seed, max_decode_slowdown)
+        self._start(loaded, seed, max_decode_slowdown, enable_prefix_caching, loaded.prefix_store)
 
     @classmethod
     def from_model(
@@ -105,18 +113,31 @@ class LLM:
         *,
         seed: int = 0,
         max_decode_slowdown: float | None = DECODE_SLOWDOWN,
+        enable_prefix_caching: bool = True,
+        prefix_store: PrefixStore | None = None,
     ) -> Self:
         """An LLM over a model that is loaded already; closing the LLM closes the model."""
         _check_slowdown(max_decode_slowdown)
         llm = cls.__new__(cls)
-        llm._start(model, seed, max_decode_slowdown)
+        llm._start(model, seed, max_decode_slowdown, enable_prefix_caching, prefix_store)
         return llm
 
-    def _start(self, model: EngineModel, seed: int, max_decode_slowdown: float | None) -> None:
+    def _start(
+        self,
+        model: EngineModel,
+        seed: int,
+        max_decode_slowdown: float | None,
+        enable_prefix_caching: bool,
+        prefix_store: PrefixStore | None,
+    ) -> None:
         self.model = model
         self._chat = ChatRenderer(model.tokenizer)
         self._engine: Engine | None = Engine(
-            model, seed=seed, max_decode_slowdown=max_decode_slowdown
+            model,
+            seed=seed,
+            max_decode_slowdown=max_decode_slowdown,
+            enable_prefix_caching=enable_prefix_caching,
+            prefix_store=prefix_store,
         )
         self._thread = EngineThread(self._engine)
 
@@ -149,19 +170,23 @@ class LLM:
         """Continue each prompt; results in the order of the prompts.
 
         A prompt is text, a list of token ids, {"prompt": text} or {"prompt_token_ids": ids}.
+        A dictionary may have a "cache_salt" too: what is cached of a prompt, and the time it saves,
+        is seen only by prompts with the same salt.
         `parse_special` reads "<|im_start|>" and its like as tokens, for text that a template
         made; otherwise, as is right for text from users, they are plain text.
         `use_tqdm` shows progress on a terminal's stderr when it takes over a second.
         `priority`, one for all or one for each, says who goes first: the lower.
         Raises RequestError, ContextLengthError and TokenizerError before any work is done.
         """
+        given = as_prompt_list(prompts)
         encoded = [
             encode_prompt(prompt, self.model.tokenizer, parse_special=parse_special)
-            for prompt in as_prompt_list(prompts)
+            for prompt in given
         ]
         params = _params_for(len(encoded), sampling_params, SamplingParams())
         priorities = _priorities_for(len(encoded), priority)
-        return self._run(encoded, params, priorities, use_tqdm=use_tqdm)
+        salts = list(map(cache_salt, given))
+        return self._run(encoded, params, priorities, salts, use_tqdm=use_tqdm)
 
     def chat(
         self,
@@ -181,7 +206,8 @@ class LLM:
         encoded = [self._chat.encode(m, **template_options) for m in as_conversations(messages)]
         params = _params_for(len(encoded), sampling_params, SamplingParams(max_tokens=None))
         priorities = _priorities_for(len(encoded), priority)
-        return self._run(encoded, list(map(for_chat, params)), priorities, use_tqdm=use_tqdm)
+        salts = [None] * len(encoded)
+        return self._run(encoded, list(map(for_chat, params)), priorities, salts, use_tqdm=use_tqdm)
 
     def stream(
         self,
@@ -211,7 +237,9 @@ class LLM:
             encoded = encode_prompt(prompt, self.model.tokenizer, parse_special=parse_special)
         params = replace(params, output_kind=RequestOutputKind.DELTA)
         check_priority(priority)
-        return self._deltas(self.engine.make_request(*encoded, params, priority=priority))
+        salt = cache_salt(prompt)
+        request = self.engine.make_request(*encoded, params, priority=priority, cache_salt=salt)
+        return self._deltas(request)
 
     def get_tokenizer(self) -> Tokenizer:
         return self.model.tokenizer
@@ -238,13 +266,18 @@ class LLM:
         encoded: list[Encoded],
         params: list[SamplingParams],
         priorities: list[int],
+        salts: Sequence[str | None],
         *,
         use_tqdm: bool,
     ) -> list[RequestOutput]:
         final = RequestOutputKind.FINAL_ONLY
         requests = [
-            self.engine.make_request(text, ids, replace(p, output_kind=final), priority=priority)
-            for (text, ids), p, priority in zip(encoded, params, priorities, strict=True)
+            self.engine.make_request(
+                text, ids, replace(p, output_kind=final), priority=priority, cache_salt=salt
+            )
+            for (text, ids), p, priority, salt in zip(
+                encoded, params, priorities, salts, strict=True
+            )
         ]
         results: dict[str, RequestOutput] = {}
         inbox: _Inbox = queue.SimpleQueue()
@@ -300,6 +333,7 @@ def _as_deltas(output: RequestOutput) -> Iterator[Delta]:
             request_id=output.request_id,
             prompt_token_ids=output.prompt_token_ids,
             metrics=output.metrics,
+            num_cached_tokens=output.num_cached_tokens,
         )
 
 

@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from pyllm.architectures import builders
 from pyllm.checks import check_integer
@@ -29,7 +30,8 @@ from pyllm.graph.weights import Weight, Weights
 from pyllm.kernels import isa, prepare
 from pyllm.kv_budget import choose_kv_size
 from pyllm.memory import available_memory
-from pyllm.packed_cache import CachedWeight, Progress, use_packed_cache
+from pyllm.packed_cache import CachedWeight, Progress, build_key, model_key, use_packed_cache
+from pyllm.prefix_store import DEFAULT_BYTES, PrefixStore, identity_of
 from pyllm.threads import default_num_threads
 from pyllm.tokenizer import Tokenizer
 
@@ -54,9 +56,12 @@ class Model:
     num_kv_blocks: int
     block_size: int  # tokens of a KV block
     kv_cache_bytes: int  # of all blocks together
+    prefix_store: PrefixStore | None = None  # blocks kept on disk
 
     def close(self) -> None:
         """Give the memory back; a second call does nothing."""
+        if self.prefix_store is not None:
+            self.prefix_store.close()
         self.program.close()
 
 
@@ -71,6 +76,8 @@ def load_model(
     kv_cache_bytes: int | None = None,
     block_size: int = 32,
     packed_cache: bool = False,
+    prefix_cache_dir: str | os.PathLike[str] | None = None,
+    prefix_cache_bytes: int | None = None,
     progress: Progress | None = None,
 ) -> Model:
     """Load a GGUF file (the first part of a split one) for inference.
@@ -83,6 +90,8 @@ def load_model(
     kv_cache_bytes          None: up to a quarter of the memory the weights leave
     block_size              tokens of a KV block, a multiple of 16
     packed_cache            keep packed weights in a file that later starts map (packed_cache.py)
+    prefix_cache_dir        keep computed blocks of keys and values there for later starts
+    prefix_cache_bytes      of all files in it; None: 8 GiB
     progress                called with (bytes done, bytes in all) while that file is written
 
     Raises ModelFileError, UnsupportedModelError, TokenizerError, MemoryBudgetError, RequestError,
@@ -92,10 +101,12 @@ def load_model(
     """
     if not isinstance(path, str | os.PathLike):
         raise RequestError("model", path, "must be the path of a GGUF file")
+    if prefix_cache_dir is not None and not _is_path(prefix_cache_dir):
+        raise RequestError("prefix_cache_dir", prefix_cache_dir, "must be the path of a directory")
     _check_sizes(
         num_threads=num_threads, num_threads_batch=num_threads_batch, max_model_len=max_model_len,
         max_num_seqs=max_num_seqs, max_num_batched_tokens=max_num_batched_tokens,
-        kv_cache_bytes=kv_cache_bytes, block_size=block_size,
+        kv_cache_bytes=kv_cache_bytes, block_size=block_size, prefix_cache_bytes=prefix_cache_bytes,
     )  # fmt: skip
     isa()  # a wrong PYLLM_ISA is told before the file is read
     if block_size % PANEL_TOKENS:
@@ -119,10 +130,15 @@ def load_model(
             program, operands.__getitem__, pool, limits, threads, threads_batch
         )
         tokenizer = Tokenizer.from_gguf(file)
+        store = None
+        if prefix_cache_dir is not None:
+            directory = Path(prefix_cache_dir).expanduser()
+            identity = identity_of(build_key(), model_key(file))
+            store = PrefixStore(directory, identity, pool, prefix_cache_bytes or DEFAULT_BYTES)
     _log.info("%s", kv.describe(block_size))
     return Model(
         os.fspath(path), config, tokenizer, compiled, kv.max_model_len, kv.num_blocks, block_size,
-        kv.nbytes,
+        kv.nbytes, store,
     )  # fmt: skip
 
 
@@ -178,11 +194,16 @@ def _multiplied(ops: Sequence[Op], operands: Mapping[Weight, Operand]) -> list[C
     return [CachedWeight(name, names[name]) for name in sorted(names)]
 
 
+def _is_path(value: object) -> bool:
+    return isinstance(value, str | os.PathLike) and os.fspath(value) != ""
+
+
 def _check_sizes(**values: int | None) -> None:
     limits = {
         "num_threads": MAX_THREADS,
         "num_threads_batch": MAX_THREADS,
         "kv_cache_bytes": 2**62,
+        "prefix_cache_bytes": 2**62,
     }
     for name, value in values.items():
         if value is not None:

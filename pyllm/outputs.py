@@ -66,7 +66,7 @@ class RequestOutput:
     finished: bool
     metrics: RequestMetrics | None = None
     prompt_logprobs: None = None
-    num_cached_tokens: int = 0
+    num_cached_tokens: int = 0  # of the prompt, found in the prefix cache
 
 
 @dataclass(slots=True)
@@ -88,6 +88,7 @@ class Delta:
     request_id: str = ""
     prompt_token_ids: list[int] = field(default_factory=list, repr=False)
     metrics: RequestMetrics | None = None
+    num_cached_tokens: int = 0  # of the prompt, found in the prefix cache
 
     def __str__(self) -> str:
         return self.text

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pyllm.tokenizer import Tokenizer
 
 _MASK64 = 2**64 - 1
+MAX_SALT_CHARS = 256
 
 
 class Request:
@@ -40,9 +41,12 @@ class Request:
         tokenizer: Tokenizer,
         max_model_len: int,
         default_seed: int,
+        cache_salt: str | None = None,
         priority: int = 0,
     ) -> None:
         params.validate(tokenizer.n_vocab)
+        if cache_salt is not None:
+            _check_salt(cache_salt)
         num_prompt_tokens = len(prompt_token_ids)
         if num_prompt_tokens == 0:
             raise RequestError("prompt", prompt, "has no tokens; there is nothing to continue")
@@ -53,6 +57,7 @@ class Request:
         self.prompt = prompt
         self.prompt_token_ids = list(prompt_token_ids)
         self.params = replace(params)  # the caller may go on changing theirs
+        self.cache_salt = cache_salt
         self.priority = priority  # lower goes first
         self.eog_ids = tokenizer.eog_ids
         self._tokenizer = tokenizer
@@ -86,6 +91,7 @@ class Request:
             history=TokenHistory(self.prompt_token_ids) if params.has_penalties else None,
             bias=bias,
             tokens=list(self.prompt_token_ids),
+            cache_salt=self.cache_salt,
             priority=self.priority,
         )
         text_stream = None
@@ -144,7 +150,14 @@ class Request:
             outputs=outputs,
             finished=finished,
             metrics=self._metrics,
+            num_cached_tokens=self.continuations[0].sequence.num_cached_tokens or 0,
         )
+
+
+def _check_salt(salt: object) -> None:
+    if not isinstance(salt, str) or not 0 < len(salt) <= MAX_SALT_CHARS:
+        limit = f"must be a text of 1 to {MAX_SALT_CHARS} characters"
+        raise RequestError("cache_salt", salt, limit)
 
 
 def continuation_seed(seed: int, index: int) -> int:

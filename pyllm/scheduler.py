@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from bisect import bisect_left, insort
 from collections.abc import Callable
 from itertools import chain, count
 
 from pyllm.errors import RequestError
-from pyllm.kv_cache import KVCache
+from pyllm.kv_cache import MOST_LOADED_BYTES, KVCache
+from pyllm.prefix_cache import CachedBlock
 from pyllm.sampling import RequestOutputKind
 from pyllm.sequence import Sequence
 
@@ -19,7 +21,8 @@ class Scheduler:
     A rank is (priority, number of arrival). Whoever lacks a block takes it from the last in rank,
     who is computed again later; the last itself waits, keeping what it has. A prompt starts with
     room for its first chunk only, in the hope that others end while it is read; one that was
-    preempted has used up that hope, and starts again when all its tokens fit.
+    preempted has used up that hope, and starts again when all its tokens fit. It starts after what
+    is cached of it, and waits for what another computes in the same step.
 
     Invariant, after every `schedule`: all who run rank before all who wait.
 
@@ -64,6 +67,7 @@ class Scheduler:
 
         Some, as long as there are any. Nothing is lost when the step is not run after all.
         """
+        self.kv_cache.begin_step()
         if self.waiting and self.running:
             self._admit_urgent()
         decodes = []
@@ -82,11 +86,14 @@ class Scheduler:
                 budget = self._schedule_chunk(sequence, budget, ahead)
                 if sequence.num_scheduled_tokens:
                     chunks.append(sequence)
-        while self.waiting and budget != 0 and self._has_room(self.waiting[0]):
+        while self.waiting and budget != 0:
+            prefix = self._prefix_to_start_after(self.waiting[0])
+            if prefix is None:
+                break
             if budget is None:
                 budget = self._prompt_budget()
                 continue
-            sequence = self._admit()
+            sequence = self._admit(prefix)
             budget = self._schedule_chunk(sequence, budget, len(self.running) - 1)
             chunks.append(sequence)
         if not decodes and not chunks and self.running:  # a limit of 0, and no decode found a block
@@ -132,6 +139,7 @@ class Scheduler:
         size = sequence.num_scheduled_tokens = max(0, min(wanted, room))
         if size:
             self.kv_cache.grow(sequence, sequence.num_computed_tokens + size)
+            self.kv_cache.announce(sequence)
         return budget - size if size == wanted else 0
 
     def _room(self, sequence: Sequence, ahead: int) -> int:
@@ -143,23 +151,45 @@ class Scheduler:
     def _admit_urgent(self) -> None:
         """Let those in who rank before somebody that runs, at the expense of lower priority."""
         while self.waiting and self.running and self.waiting[0].rank < self.running[-1].rank:
-            if self._has_room(self.waiting[0]):
-                self._admit()
-            else:
+            prefix = self._prefix_to_start_after(self.waiting[0], urgent=True)
+            if prefix is None:
                 self._preempt_last()
+            else:
+                self._admit(prefix)
 
-    def _has_room(self, sequence: Sequence) -> bool:
+    def _prefix_to_start_after(
+        self, sequence: Sequence, *, urgent: bool = False
+    ) -> list[CachedBlock] | None:
+        """What is cached of a waiting sequence that has room to start; None: not yet."""
+        cache = self.kv_cache
         if len(self.running) >= self.max_num_seqs:
-            return False
-        tokens = sequence.num_pending_tokens
+            return None
+        prefix = cache.lookup(sequence)
+        # What another computes in this very step is there in the next: no need to do it twice.
+        if cache.is_underway(sequence, prefix):
+            return None
+        if not self._has_room(sequence, prefix):
+            return None
+        # A long prefix is read from disk over several steps when others would wait for it.
+        patient = bool(self.running) and not urgent
+        most_bytes = MOST_LOADED_BYTES if patient else sys.maxsize
+        if cache.load(sequence, prefix, most_bytes=most_bytes) and patient:
+            return None
+        # Asked again: what was read belongs to the prefix now and takes blocks itself.
+        return prefix if self._has_room(sequence, prefix) else None
+
+    def _has_room(self, sequence: Sequence, prefix: list[CachedBlock]) -> bool:
+        cache = self.kv_cache
+        num_cached = len(prefix) * cache.block_size
+        tokens = len(sequence.tokens) - num_cached
         if sequence.num_preemptions == 0:
             tokens = min(tokens, self.max_num_batched_tokens)
-        needed = self.kv_cache.blocks_for(sequence.num_computed_tokens + tokens)
-        needed -= len(sequence.block_table)
-        return needed + len(self.running) <= self.kv_cache.num_free_blocks
+        needed = cache.num_missing_blocks(num_cached + tokens, prefix)
+        return needed + len(self.running) <= cache.num_free_blocks
 
-    def _admit(self) -> Sequence:
+    def _admit(self, prefix: list[CachedBlock]) -> Sequence:
         sequence = self.waiting.pop(0)
+        self.kv_cache.attach(sequence, prefix)
         insort(self.running, sequence, key=_rank)
         if sequence.first_scheduled_time is None:
             sequence.first_scheduled_time = time.perf_counter()

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from pyllm.history import TokenHistory
 from pyllm.sampling import SamplingParams
 from pyllm.token_bias import TokenBias
+
+if TYPE_CHECKING:
+    from pyllm.prefix_cache import CachedBlock
 
 
 @dataclass(slots=True, eq=False)
@@ -40,6 +45,13 @@ class Sequence:
 
     # filled by the KV cache
     block_table: list[int] = field(default_factory=list)  # block of positions [i * size, ...)
+    cached_blocks: list[CachedBlock] = field(default_factory=list)  # the first of them, shared
+    block_keys: list[bytes] = field(default_factory=list)  # tokens of full blocks, to find them by
+    register_at: int = sys.maxsize  # computed tokens at which the next block is full
+    num_cached_tokens: int | None = None  # found when first admitted; None before
+
+    # filled by the request, constant
+    cache_salt: str | None = None  # only sequences with the same salt share blocks
 
     @property
     def num_pending_tokens(self) -> int:
@@ -54,3 +66,9 @@ class Sequence:
     def must_not_stop(self) -> bool:
         """Fewer than `min_tokens` tokens so far."""
         return len(self.tokens) - self.num_prompt_tokens < self.params.min_tokens
+
+    def forget_blocks(self) -> None:
+        """Begin again: nothing is computed. Whose the blocks are is for the KV cache to say."""
+        self.cached_blocks = []
+        self.block_table = []  # a new list: readers compare tables by identity
+        self.num_computed_tokens = 0

@@ -1,5 +1,6 @@
 #include "runtime/kv_pool.h"
 
+#include <cstring>
 #include <initializer_list>
 #include <stdexcept>
 #include <string>
@@ -9,6 +10,7 @@ namespace {
 
 constexpr int64_t kMaxBytes = int64_t{1} << 46;  // half of the 47-bit user address space
 constexpr int64_t kMaxSize = int64_t{1} << 31;   // of any single dimension
+constexpr int64_t kLayoutVersion = 1;            // counts changes of the order within a block
 
 int64_t positive(const char* name, int64_t value) {
   if (value < 1 || value > kMaxSize) {
@@ -45,6 +47,30 @@ KVPool::KVPool(int64_t n_layers_, int64_t n_kv_heads_, int64_t k_dim_, int64_t v
   const auto bytes_per_value = static_cast<int64_t>(sizeof(uint16_t));
   memory_ = Buffer(
       total_bytes({n_layers, n_blocks, n_kv_heads, block_size, k_dim + v_stride, bytes_per_value}));
+}
+
+void KVPool::copy_out(int64_t block, uint8_t* to) const {
+  const int64_t bytes = block_bytes() / n_layers;
+  for (int64_t layer = 0; layer < n_layers; ++layer, to += bytes) {
+    std::memcpy(to, memory_.data() + (layer * n_blocks + block) * bytes,
+                static_cast<size_t>(bytes));
+  }
+}
+
+void KVPool::copy_in(int64_t block, const uint8_t* from) {
+  const int64_t bytes = block_bytes() / n_layers;
+  for (int64_t layer = 0; layer < n_layers; ++layer, from += bytes) {
+    std::memcpy(memory_.data() + (layer * n_blocks + block) * bytes, from,
+                static_cast<size_t>(bytes));
+  }
+}
+
+std::string KVPool::layout() const {
+  std::string text = "kv f16";
+  for (const int64_t size : {kLayoutVersion, n_layers, n_kv_heads, k_dim, v_dim, block_size}) {
+    text.append(" ").append(std::to_string(size));
+  }
+  return text;
 }
 
 }  // namespace pyllm

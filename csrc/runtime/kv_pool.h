@@ -3,6 +3,7 @@
 #define PYLLM_CSRC_RUNTIME_KV_POOL_H_
 
 #include <cstdint>
+#include <string>
 
 #include "kernels/table.h"
 #include "runtime/memory.h"
@@ -31,6 +32,14 @@ class KVPool {
   }
 
   int64_t nbytes() const { return static_cast<int64_t>(memory_.size()); }
+  int64_t block_bytes() const { return nbytes() / n_blocks; }
+
+  // Copies the `block_bytes()` of a block, layer after layer.
+  void copy_out(int64_t block, uint8_t* to) const;
+  void copy_in(int64_t block, const uint8_t* from);
+
+  // Names all that the bytes of a block mean; they can move to any pool of the same layout.
+  std::string layout() const;
 
  private:
   uint16_t* head_start(int64_t layer, int64_t block, int64_t head) const {

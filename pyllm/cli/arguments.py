@@ -46,7 +46,9 @@ def parse(command: Command, typed: Sequence[str], environ: Mapping[str, str]) ->
         parsed.model = str(given[MODEL][-1])
     elif words and not (command.demo and len(words) == 1 and _reads_as_prompt(words[0])):
         parsed.model = words.pop(0)
-    if words and not command.takes_text and not parsed.help:
+    if command.takes_words:
+        parsed.values[command.takes_words] = [_valid_text(word, "PROMPT") for word in words]
+    elif words and not command.takes_text and not parsed.help:
         raise CommandLineError(f"unexpected argument {words[0]!r}; usage: {usage(command)}")
     if words and command.takes_text:
         parsed.text = _valid_text(" ".join(words), command.words.split()[-1])

@@ -25,7 +25,8 @@ class Command:
     """One row: `pyllm NAME` parses `flags` and calls `target` ("module:function").
 
     words   usage of the arguments that are not flags; the first is the model, the rest is joined
-            to one text and passed as `takes_text` (nothing may follow the model without it)
+            to one text and passed as `takes_text`, or passed as the list `takes_words` (nothing
+            may follow the model without either)
     demo    the embedded model stands in when no model is named; a lone text is then the prompt
     """
 
@@ -35,6 +36,7 @@ class Command:
     words: str
     flags: tuple[Flag, ...]
     takes_text: str = ""
+    takes_words: str = ""
     model_required: bool = True
     demo: bool = False
     notes: str = ""
@@ -105,6 +107,20 @@ TOKENIZE = Command(
     notes="Without TEXT it is read from standard input.",
 )
 
+EXPLAIN_CACHE = Command(
+    "explain-cache",
+    "pyllm.cli.explain_cache:explain_cache",
+    "at which token two prompts diverge, and what the prefix cache saves",
+    "MODEL PROMPT_A PROMPT_B",
+    (
+        Flag(("--parse-special",), "read special tokens written in the prompts as such"),
+        Flag(("--block-size",), "tokens of a cached block", integer(1, 65536), "N", 32),
+        JSON,
+    ),
+    takes_words="prompts",
+    notes="A prompt is text, or @FILE to read it from a file.",
+)
+
 DOCTOR = Command(
     "doctor",
     "pyllm.cli.doctor:doctor",
@@ -158,7 +174,7 @@ BENCH = Command(
     ),
 )
 
-COMMANDS = (RUN, SHOW, TOKENIZE, BENCH, DOCTOR)
+COMMANDS = (RUN, SHOW, TOKENIZE, EXPLAIN_CACHE, BENCH, DOCTOR)
 
 
 def find_command(name: str) -> Command | None:

@@ -98,6 +98,22 @@ ENGINE = (
         "keep the packed weights in a file (~/.cache/pyllm) that later starts map",
         group="engine",
     ),
+    Flag(
+        ("--prefix-cache-dir",),
+        "keep what was computed of prompts in this directory, for later starts",
+        text,
+        "DIR",
+        None,
+        "engine",
+    ),
+    Flag(
+        ("--prefix-cache-bytes",),
+        "size of that directory at most (default: 8 GiB)",
+        integer(1, 2**62),
+        "N",
+        None,
+        "engine",
+    ),
 )
 
 SAMPLING = (

@@ -50,9 +50,11 @@ def load_model(path: Path, engine: Mapping[str, Any]) -> LanguageModel:
             max_num_seqs=1,  # memory for a second sequence would only shorten the context
             max_num_batched_tokens=engine["max_num_batched_tokens"],
             packed_cache=engine["packed_cache"],
+            prefix_cache_dir=engine["prefix_cache_dir"],
+            prefix_cache_bytes=engine["prefix_cache_bytes"],
             progress=progress,
         )
-    return LLM.from_model(model)
+    return LLM.from_model(model, prefix_store=model.prefix_store)
 
 
 class Session:
@@ -191,6 +193,7 @@ class Session:
                 first_s = now_s
                 timings.prompt_s = now_s - start_s
                 timings.prompt_tokens = len(delta.prompt_token_ids)
+                timings.cached_tokens = delta.num_cached_tokens
             timings.tokens += len(delta.token_ids)
             timings.eval_s = now_s - first_s
             self.finish_reason = delta.finish_reason

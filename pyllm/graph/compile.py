@@ -1,4 +1,4 @@
-"""Turn a plan into a program of the C++ core, which only this and packed_cache.py import."""
+"""Turn a plan into a program of the C++ core, which few files import (test_source_rules.py)."""
 
 from __future__ import annotations
 

@@ -67,3 +67,39 @@ def test_reading_outside_is_refused() -> None:
     for place in ((2, 0, 0), (0, 5, 0), (0, 0, 3), (-1, 0, 0)):
         with pytest.raises(ValueError, match="no such"):
             pool.keys(*place)
+
+
+def test_the_bytes_of_a_block_move_to_another_pool() -> None:
+    pool = _core.KVPool(**GOOD)
+    other = _core.KVPool(**{**GOOD, "n_blocks": 2})
+    assert pool.block_bytes == other.block_bytes == pool.nbytes // 5
+    sent = np.random.default_rng(1).integers(0, 256, pool.block_bytes, dtype=np.uint8)
+    pool.copy_in(3, sent)
+    received = bytearray(pool.block_bytes)
+    pool.copy_out(3, received)
+    assert received == sent.tobytes()
+    other.copy_in(1, received)
+    for layer in range(2):
+        for head in range(3):
+            for name in ("keys", "values"):
+                moved = getattr(other, name)(layer, 1, head)
+                kept = getattr(pool, name)(layer, 3, head)
+                assert moved.any()
+                assert moved.tobytes() == kept.tobytes()
+            assert not pool.keys(layer, 2, head).any()
+            assert not pool.keys(layer, 4, head).any()
+
+
+@pytest.mark.parametrize(("block", "size"), [(-1, 0), (5, 0), (0, 1), (0, -1)])
+def test_only_whole_blocks_move(block: int, size: int) -> None:
+    pool = _core.KVPool(**GOOD)
+    with pytest.raises(ValueError, match="block"):
+        pool.copy_in(block, bytes(pool.block_bytes + size))
+    with pytest.raises(ValueError, match="block"):
+        pool.copy_out(block, bytearray(pool.block_bytes + size))
+
+
+def test_the_layout_names_every_size() -> None:
+    names = {_core.KVPool(**{**GOOD, field: 16 * GOOD[field]}).layout for field in GOOD}
+    assert len(names) == len(GOOD), "all but n_blocks differ"
+    assert _core.KVPool(**GOOD).layout in names

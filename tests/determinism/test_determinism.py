@@ -71,6 +71,26 @@ def test_preemption_changes_nothing(path: Path) -> None:
     assert fingerprints(path, setting) == alone(path)
 
 
+@pytest.mark.isa
+@pytest.mark.parametrize("setting", [Setting(cached=True), Setting(batch=8, chunk=7, cached=True)])
+def test_cached_prefixes_change_nothing(path: Path, setting: Setting) -> None:
+    assert fingerprints(path, setting) == alone(path)
+
+
+@pytest.mark.isa
+def test_prefixes_from_disk_change_nothing(random_model: Path, tmp_path: Path) -> None:
+    params = SamplingParams(max_tokens=20, seed=1, logprobs=3, ignore_eos=True)
+    prompt = {"prompt_token_ids": [5 + number % 90 for number in range(300)]}
+    options = {"num_threads": 1, "max_model_len": 512, "prefix_cache_dir": tmp_path / "cache"}
+    results = []
+    for _ in range(2):
+        with LLM(random_model, **options) as llm:
+            results += llm.generate(prompt, params)
+    cold, warm = results
+    assert (cold.num_cached_tokens, warm.num_cached_tokens) == (0, 288)
+    assert warm.outputs == cold.outputs
+
+
 @pytest.mark.parametrize("isa", kernels.isas())
 def test_instruction_sets_change_nothing(path: Path, isa: str) -> None:
     done = subprocess.run(

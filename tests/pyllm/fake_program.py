@@ -230,6 +230,7 @@ class FakeModel:
     logits_of: LogitsOf = hashed_logits
     tokenizer: FakeTokenizer = field(default_factory=FakeTokenizer)
     program: FakeProgram = field(init=False)
+    prefix_store: None = None
 
     def __post_init__(self):
         self.program = FakeProgram(

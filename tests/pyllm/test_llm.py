@@ -378,7 +378,7 @@ print(len(llm.generate("a", GREEDY)))
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("kv_cache_dtype", "q8_0"), ("enable_prefix_caching", True), ("max_num_seqs", 0),
+        ("kv_cache_dtype", "q8_0"), ("enable_prefix_caching", None), ("max_num_seqs", 0),
         ("max_num_batched_tokens", 15), ("max_num_batched_tokens", 0), ("max_num_seqs", 1.5),
         ("seed", "x"), ("num_threads", "2"), ("num_threads", 10**9), ("num_threads_batch", 10**9),
         ("max_decode_slowdown", 1), ("max_decode_slowdown", "2"), ("max_decode_slowdown", True),
@@ -398,8 +398,10 @@ def test_the_constructor_loads_what_it_was_told(monkeypatch):
         return FakeModel()
 
     monkeypatch.setattr(llm_module, "load_model", load_model)
-    with LLM("m.gguf", num_threads=3, max_model_len=99, enable_prefix_caching=False, seed=4) as llm:
+    options = {"num_threads": 3, "max_model_len": 99, "enable_prefix_caching": False}
+    with LLM("m.gguf", prefix_cache_dir="not used then", seed=4, **options) as llm:
         assert llm.engine.seed == 4
+        assert not llm.engine.enable_prefix_caching
         assert llm.get_tokenizer().name == "fake"
     del calls["progress"]
     assert calls == {
@@ -411,6 +413,8 @@ def test_the_constructor_loads_what_it_was_told(monkeypatch):
         "max_num_batched_tokens": 512,
         "kv_cache_bytes": None,
         "packed_cache": False,
+        "prefix_cache_dir": None,
+        "prefix_cache_bytes": None,
     }
 
 

@@ -272,3 +272,21 @@ def test_peak_memory_stays_near_the_file(kind: gguf.GGMLQuantizationType, tmp_pa
 def test_a_model_must_be_a_path() -> None:
     with pytest.raises(RequestError, match="must be the path of a GGUF file"):
         load_model(None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("directory", ["", 5, b"x"])
+def test_a_prefix_cache_must_have_a_directory(directory: Any) -> None:
+    with pytest.raises(RequestError, match="prefix_cache_dir"):
+        load_model(model_path(NAMES[0]), prefix_cache_dir=directory)
+
+
+def test_blocks_on_disk_belong_to_one_model_and_layout(tmp_path: Path) -> None:
+    roots = set()
+    for name, block_size in [(NAMES[0], 32), (NAMES[0], 32), (NAMES[0], 16), (NAMES[1], 32)]:
+        model = load_model(model_path(name), prefix_cache_dir=tmp_path, block_size=block_size)
+        assert model.prefix_store is not None
+        roots.add(model.prefix_store.root)
+        model.close()
+        model.close()
+    assert len(roots) == 3
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(r.hex() for r in roots)

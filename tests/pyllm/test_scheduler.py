@@ -17,9 +17,16 @@ def sequence_of(num_tokens, priority=0):
     return Sequence("r", SamplingParams(), 0, num_tokens, frozenset(), None, None, tokens, priority)
 
 
-def scheduler_of(num_blocks=64, block_size=4, max_num_seqs=4, budget=16, chunk_limit=None):
+def scheduler_of(
+    num_blocks=64,
+    block_size=4,
+    max_num_seqs=4,
+    budget=16,
+    chunk_limit=None,
+    prefix_caching=False,
+):
     return Scheduler(
-        KVCache(num_blocks, block_size),
+        KVCache(num_blocks, block_size, prefix_caching=prefix_caching),
         max_num_seqs=max_num_seqs,
         max_num_batched_tokens=budget,
         chunk_limit=chunk_limit,
@@ -32,6 +39,8 @@ def step(scheduler):
     counts = [(sequence, sequence.num_scheduled_tokens) for sequence in scheduled]
     for sequence, count in counts:
         sequence.num_computed_tokens += count
+        if sequence.num_computed_tokens >= sequence.register_at:
+            scheduler.kv_cache.register(sequence)
         if sequence.num_computed_tokens == len(sequence.tokens):
             sequence.tokens.append(2)
     return counts
@@ -225,6 +234,40 @@ def test_a_budget_that_decodes_alone_could_fill_is_refused():
         scheduler_of(budget=3, max_num_seqs=4)
 
 
+def test_a_prompt_waits_for_a_prefix_that_is_being_computed():
+    scheduler = scheduler_of(budget=16, prefix_caching=True)
+    first, second, third = sequence_of(30), sequence_of(30), sequence_of(30)
+    for sequence in (first, second, third):
+        scheduler.add(sequence)
+    assert step(scheduler) == [(first, 16)]
+    assert step(scheduler) == [(first, 14)]  # two tokens are left, but not for the next block
+    assert step(scheduler) == [(first, 1), (second, 2), (third, 2)]
+    scheduler.check()
+
+
+def test_a_cached_prefix_needs_no_free_blocks():
+    scheduler = scheduler_of(num_blocks=9, budget=32, prefix_caching=True)
+    first, second = sequence_of(24), sequence_of(25)
+    scheduler.add(first)
+    step(scheduler)
+    scheduler.add(second)
+    assert step(scheduler) == [(first, 1), (second, 1)]
+
+
+def test_a_preempted_sequence_finds_what_is_left_of_its_blocks():
+    scheduler = scheduler_of(num_blocks=6, block_size=4, prefix_caching=True)
+    old, young = sequence_of(8), sequence_of(9)
+    old.tokens[0] = 7
+    scheduler.add(old)
+    scheduler.add(young)
+    while not young.num_preemptions:
+        step(scheduler)
+        scheduler.check()
+    scheduler.finish(old)
+    ((_, computed),) = step(scheduler)
+    assert computed < 9
+
+
 def test_a_limit_of_0_gives_a_step_of_decodes_alone():
     limits = [100, 0, 7]
     scheduler = scheduler_of(chunk_limit=lambda *_: limits.pop(0))
@@ -253,11 +296,17 @@ def test_a_limit_of_0_gives_way_when_no_decode_finds_a_block():
 class AnyInterleaving(RuleBasedStateMachine):
     """Add, abort and step in any order: the invariants hold, and the first in rank advances."""
 
+    prefix_caching = False
+
     def __init__(self):
         super().__init__()
         self.limit = 100
         self.scheduler = scheduler_of(
-            num_blocks=12, block_size=4, max_num_seqs=4, budget=6, chunk_limit=lambda *_: self.limit
+            num_blocks=12,
+            max_num_seqs=4,
+            budget=6,
+            chunk_limit=lambda *_: self.limit,
+            prefix_caching=self.prefix_caching,
         )
         self.targets = {}  # sequence -> length at which it ends
 
@@ -318,5 +367,13 @@ class AnyInterleaving(RuleBasedStateMachine):
         assert self.scheduler.kv_cache.num_free_blocks == 12
 
 
+class AnyInterleavingCached(AnyInterleaving):
+    """All prompts begin alike."""
+
+    prefix_caching = True
+
+
 TestAnyInterleaving = AnyInterleaving.TestCase
 TestAnyInterleaving.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestAnyInterleavingCached = AnyInterleavingCached.TestCase
+TestAnyInterleavingCached.settings = TestAnyInterleaving.settings

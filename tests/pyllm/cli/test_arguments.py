@@ -61,6 +61,8 @@ def test_short_and_long_spellings_are_one_flag() -> None:
             "max_model_len": 4096,
             "max_num_batched_tokens": 512,
             "packed_cache": False,
+            "prefix_cache_dir": None,
+            "prefix_cache_bytes": None,
             "kv_cache_dtype": "auto",
         }
     assert sampling(run("m", "--temperature=0.5"))["temperature"] == 0.5
