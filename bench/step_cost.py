@@ -66,7 +66,7 @@ class NoProgram:
             )
         }  # fmt: skip
 
-    def step(self, *_: object) -> None:
+    def step(self, *_: object, **__: object) -> None:
         pass
 
 

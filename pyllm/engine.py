@@ -34,6 +34,8 @@ class Program(Protocol):
         n_rows: int,
         history: Arrays | None = None,
         bias: Arrays | None = None,
+        *,
+        masks: Arrays | None = None,
     ) -> None: ...
 
 
@@ -51,6 +53,10 @@ class EngineModel(Protocol):
     @property
     def block_size(self) -> int: ...
     def close(self) -> None: ...
+
+
+# What `status` says of a row that has no token: why its continuation ends.
+_FAILURES = {1: "nonfinite_logits", 2: "no_token_allowed"}
 
 
 class Engine:
@@ -130,7 +136,14 @@ class Engine:
         """One token for every sequence that decodes, one chunk for those that prefill."""
         scheduled = self.scheduler.schedule()
         step = self.batch.fill(scheduled)
-        self.model.program.step(step.n_tokens, step.n_seqs, len(step.rows), step.history, step.bias)
+        self.model.program.step(
+            step.n_tokens,
+            step.n_seqs,
+            len(step.rows),
+            step.history,
+            step.bias,
+            masks=step.masks,
+        )
         return self._postprocess(scheduled, step)
 
     def _postprocess(self, scheduled: list[Sequence], step: Step) -> list[RequestOutput]:
@@ -144,7 +157,7 @@ class Engine:
         for row, sequence in enumerate(step.rows):
             continuation = self._continuations[sequence]
             if status[row] != 0:
-                continuation.fail("nonfinite_logits")
+                continuation.fail(_FAILURES[status[row]])
             else:
                 if sequence.params.logprobs is not None:
                     self._add_logprobs(continuation, row, sampled[row])

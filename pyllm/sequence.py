@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pyllm.history import TokenHistory
 from pyllm.sampling import SamplingParams
 from pyllm.token_bias import TokenBias
+from pyllm.token_mask import TokenMask
 
 
 @dataclass(slots=True, eq=False)
@@ -28,6 +29,8 @@ class Sequence:
 
     # filled by the engine
     tokens: list[int]  # prompt, then output
+
+    mask: TokenMask | None = None  # None: every token may follow
 
     # filled by the scheduler
     num_computed_tokens: int = 0  # tokens whose K and V are in the cache

@@ -56,18 +56,20 @@ class CompiledProgram:
 
     def step(
         self, n_tokens: int, n_seqs: int, n_rows: int, history: Any = None, bias: Any = None,
-        profile: bool = False,
+        profile: bool = False, masks: Any = None,
     ) -> None:  # fmt: skip
         """Run the first `n_tokens`, `n_seqs` and `n_rows` entries of the columns; GIL released.
 
         history  (offsets int32 [n_rows + 1], tokens int32 [n], output_counts int32 [n])
         bias     (offsets int32 [n_rows + 1], tokens int32 [n], values float32 [n])
+        masks    (rows int32 [m] ascending, words uint32 [m, ceil(n_vocab / 32)]): the tokens that
+                 these rows may choose, bit t % 32 of word t / 32 allows token t
         Raises ValueError naming the column that holds an impossible value, DeviceError when the
         model file cannot be read any more.
         """
         core = self.core
         with _device_errors():
-            core.step(n_tokens, n_seqs, n_rows, history, bias, profile)
+            core.step(n_tokens, n_seqs, n_rows, history, bias, profile, masks)
 
     def profile(self) -> list[tuple[int, str, int, int, int]]:
         """Return (op index, name, nanoseconds, bytes, multiply-adds) of the last profiled step."""

@@ -116,7 +116,9 @@ class FakeProgram:
         }
         self.columns = {name: np.zeros(shape, kind) for name, (kind, shape) in shapes.items()}
 
-    def step(self, n_tokens, n_seqs, n_rows, history=None, bias=None, profile=False):
+    def step(
+        self, n_tokens, n_seqs, n_rows, history=None, bias=None, profile=False, masks=None
+    ):  # fmt: skip
         c = self.columns
         assert 0 < n_tokens <= len(c["tokens"])
         assert 0 < n_seqs < len(c["seq_starts"])
@@ -133,7 +135,7 @@ class FakeProgram:
             token = int(c["logit_rows"][row])
             visible = self._read(int(owner[token]), int(c["positions"][token]))
             assert c["rng_position"][row] == len(visible)
-            self._sample(row, self.logits_of(visible), history, bias)
+            self._sample(row, self.logits_of(visible), history, bias, masks)
 
     def _cell(self, seq, position):
         block = int(self.columns["block_tables"][seq, position // self.block_size])
@@ -157,7 +159,7 @@ class FakeProgram:
             tokens.append(int(token))
         return tokens
 
-    def _sample(self, row, raw, history, bias):
+    def _sample(self, row, raw, history, bias, masks):
         c = self.columns
         c["logits"][row] = raw
         c["status"][row] = int(not np.isfinite(raw).all())
@@ -170,6 +172,12 @@ class FakeProgram:
             offsets, tokens, values = bias
             for i in range(offsets[row], offsets[row + 1]):
                 logits[tokens[i]] += values[i]
+        if masks is not None and row in masks[0]:
+            words = masks[1][masks[0].tolist().index(row)]
+            logits[np.unpackbits(words.view(np.uint8), bitorder="little")[:N_VOCAB] == 0] = -np.inf
+        if logits.max() == -np.inf:
+            c["status"][row] = 2
+            return
         token = int(np.argmax(logits)) if c["temperature"][row] == 0 else self._draw(row, logits)
         logprobs = raw - np.log(np.exp(raw.astype(np.float64)).sum())
         best = np.argsort(-logprobs, kind="stable")[:20]
