@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pyllm.sequence import Sequence
+from pyllm.step_masks import StepMasks, step_masks
 from pyllm.token_bias import NO_BIAS
-from pyllm.token_mask import Words
 
 Columns = Mapping[str, npt.NDArray[Any]]
 Arrays = tuple[npt.NDArray[Any], ...]
@@ -26,7 +26,7 @@ class Step:
     rows: list[Sequence]
     history: Arrays | None  # offsets int32 [rows + 1], tokens int32 [], counts int32 []
     bias: Arrays | None  # offsets int32 [rows + 1], tokens int32 [], values float32 []
-    masks: Arrays | None  # rows int32 [m], words uint32 [m, ceil(n_vocab / 32)]
+    masks: StepMasks | None
 
 
 class Batch:
@@ -81,7 +81,7 @@ class Batch:
             rows=rows,
             history=_history(rows) if self._has_history else None,
             bias=_bias(rows) if self._has_bias else None,
-            masks=_masks(rows) if self._has_masks else None,
+            masks=step_masks(rows) if self._has_masks else None,
         )
 
     def _fill_block_tables(self, scheduled: list[Sequence]) -> None:
@@ -111,7 +111,7 @@ class Batch:
         self.columns["seed"][:count] = np.array([s.seed for s in rows], dtype=np.uint64)
         self._has_history = any(sequence.history is not None for sequence in rows)
         self._has_bias = any(sequence.bias is not None for sequence in rows)
-        self._has_masks = any(sequence.mask is not None for sequence in rows)
+        self._has_masks = any(sequence.is_masked for sequence in rows)
         self._rows = rows
 
 
@@ -142,16 +142,6 @@ def _bias(rows: list[Sequence]) -> Arrays:
     ]
     tokens = [tokens for tokens, _ in biases]
     return _offsets(tokens), np.concatenate(tokens), np.concatenate([v for _, v in biases])
-
-
-def _masks(rows: list[Sequence]) -> Arrays | None:
-    masked: list[int] = []
-    words: list[Words] = []
-    for row, sequence in enumerate(rows):
-        if sequence.mask is not None and (mask := sequence.mask.next_mask()) is not None:
-            masked.append(row)
-            words.append(mask)
-    return (np.array(masked, np.int32), np.stack(words)) if masked else None
 
 
 _NO_INTS: npt.NDArray[np.int32] = np.empty(0, np.int32)

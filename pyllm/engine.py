@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence as SequenceOf
+from functools import cached_property
 from itertools import count
 from typing import TYPE_CHECKING, Protocol
 
@@ -18,6 +19,8 @@ from pyllm.scheduler import Scheduler
 from pyllm.sequence import Sequence
 
 if TYPE_CHECKING:
+    from pyllm.structured.compiler import GrammarCompiler
+    from pyllm.structured.mask_writer import Gate, MaskWriter
     from pyllm.tokenizer import Tokenizer
 
 
@@ -26,6 +29,8 @@ class Program(Protocol):
 
     @property
     def columns(self) -> Columns: ...
+    @property
+    def mask_gate(self) -> Gate: ...
 
     def step(
         self,
@@ -36,6 +41,7 @@ class Program(Protocol):
         bias: Arrays | None = None,
         *,
         masks: Arrays | None = None,
+        mask_gate: Gate | None = None,
     ) -> None: ...
 
 
@@ -109,6 +115,7 @@ class Engine:
             tokenizer=self.model.tokenizer,
             max_model_len=self.model.max_model_len,
             default_seed=mixed(self.seed, number + 1),
+            grammars=lambda: self._grammars,
         )
 
     def add(self, request: Request) -> None:
@@ -118,6 +125,20 @@ class Engine:
         for continuation in request.continuations:
             self._continuations[continuation.sequence] = continuation
             self.scheduler.add(continuation.sequence)
+
+    # Imported late: llguidance takes 60 ms, and only requests with a grammar need it.
+
+    @cached_property
+    def _grammars(self) -> GrammarCompiler:
+        from pyllm.structured.compiler import GrammarCompiler
+
+        return GrammarCompiler(self.model.tokenizer)
+
+    @cached_property
+    def _mask_writer(self) -> MaskWriter:
+        from pyllm.structured.mask_writer import MaskWriter
+
+        return MaskWriter()
 
     def abort(self, request_id: str) -> None:
         """Forget a request and free its blocks; unknown and finished ids are ignored."""
@@ -136,15 +157,23 @@ class Engine:
         """One token for every sequence that decodes, one chunk for those that prefill."""
         scheduled = self.scheduler.schedule()
         step = self.batch.fill(scheduled)
-        self.model.program.step(
-            step.n_tokens,
-            step.n_seqs,
-            len(step.rows),
-            step.history,
-            step.bias,
-            masks=step.masks,
-        )
+        self._run(step)
         return self._postprocess(scheduled, step)
+
+    def _run(self, step: Step) -> None:
+        program = self.model.program
+        shape = step.n_tokens, step.n_seqs, len(step.rows)
+        masks = step.masks
+        if masks is None:
+            program.step(*shape, step.history, step.bias)
+            return
+        arrays = masks.rows, masks.words
+        if not masks.unwritten:
+            program.step(*shape, step.history, step.bias, masks=arrays)
+            return
+        gate = program.mask_gate
+        with self._mask_writer.writing(masks, gate):
+            program.step(*shape, step.history, step.bias, masks=arrays, mask_gate=gate)
 
     def _postprocess(self, scheduled: list[Sequence], step: Step) -> list[RequestOutput]:
         now = time.perf_counter()
@@ -156,12 +185,17 @@ class Engine:
         changed: dict[Request, list[Continuation]] = {}
         for row, sequence in enumerate(step.rows):
             continuation = self._continuations[sequence]
+            grammar = sequence.grammar
             if status[row] != 0:
                 continuation.fail(_FAILURES[status[row]])
+            elif grammar is not None and not grammar.accept(sampled[row]):
+                continuation.fail(grammar.error)
             else:
                 if sequence.params.logprobs is not None:
                     self._add_logprobs(continuation, row, sampled[row])
                 continuation.append(sampled[row])
+                if grammar is not None:
+                    continuation.append_forced(grammar)
             if continuation.finish_reason is not None:
                 self._retire(continuation)
             changed.setdefault(continuation.request, []).append(continuation)

@@ -43,13 +43,14 @@ class Scheduler:
         scheduled = []
         prefills = []
         for sequence in self.running:  # preempting removes from its end: none that was visited
-            if sequence.num_pending_tokens > 1:
-                prefills.append(sequence)
-                continue
+            # A prompt has its blocks; tokens that a grammar appended may not.
             while not self.kv_cache.grow(sequence, len(sequence.tokens)):
                 if self._preempt_youngest() is sequence:
                     break
             else:
+                if sequence.num_pending_tokens > 1:
+                    prefills.append(sequence)
+                    continue
                 sequence.num_scheduled_tokens = 1
                 scheduled.append(sequence)
         # prefill

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from pyllm.history import TokenHistory
 from pyllm.sampling import SamplingParams
 from pyllm.token_bias import TokenBias
 from pyllm.token_mask import TokenMask
+
+if TYPE_CHECKING:
+    from pyllm.structured.grammar_state import GrammarState
 
 
 @dataclass(slots=True, eq=False)
@@ -31,6 +35,7 @@ class Sequence:
     tokens: list[int]  # prompt, then output
 
     mask: TokenMask | None = None  # None: every token may follow
+    grammar: GrammarState | None = None  # limits the tokens too, by those before
 
     # filled by the scheduler
     num_computed_tokens: int = 0  # tokens whose K and V are in the cache
@@ -49,6 +54,11 @@ class Sequence:
     @property
     def num_output_tokens(self) -> int:
         return len(self.tokens) - self.num_prompt_tokens
+
+    @property
+    def is_masked(self) -> bool:
+        """Some token may be forbidden, so that nobody may guess tokens without asking."""
+        return self.mask is not None or self.grammar is not None
 
     @property
     def must_not_stop(self) -> bool:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from llguidance import LLMatcher
 
 # uint32 [ceil(n_vocab / 32)]; bit t % 32 of word t / 32: token t is allowed
 Words = npt.NDArray[np.uint32]
@@ -17,6 +21,14 @@ class TokenMask(Protocol):
 
     def next_mask(self) -> Words | None:
         """The mask of the next token; None allows everything. Read before the next call."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnwrittenMask:
+    """A mask that `matcher` writes while the step runs that needs it."""
+
+    matcher: LLMatcher
+    num_words: int
 
 
 class AllowedTokens:

@@ -7,6 +7,7 @@ position, or that two sequences write in one step, is an assertion failure.
 
 from __future__ import annotations
 
+import threading
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -80,6 +81,10 @@ def scripted(prompt_length: int, script: list[int]) -> LogitsOf:
     return logits_of
 
 
+class FakeGate(threading.Event):
+    open, close = threading.Event.set, threading.Event.clear
+
+
 class FakeProgram:
     def __init__(
         self, *, max_tokens, max_seqs, max_blocks, num_blocks, block_size, logits_of=hashed_logits
@@ -88,6 +93,7 @@ class FakeProgram:
         self.block_size = block_size
         self.logits_of = logits_of
         self.cells = np.full((num_blocks, block_size, 2), -1, np.int64)  # token, position
+        self.mask_gate = FakeGate()
         self.num_steps = 0
         self.computed_tokens = 0
         self.closed = False
@@ -117,7 +123,8 @@ class FakeProgram:
         self.columns = {name: np.zeros(shape, kind) for name, (kind, shape) in shapes.items()}
 
     def step(
-        self, n_tokens, n_seqs, n_rows, history=None, bias=None, profile=False, masks=None
+        self, n_tokens, n_seqs, n_rows, history=None, bias=None, profile=False, masks=None,
+        mask_gate=None,
     ):  # fmt: skip
         c = self.columns
         assert 0 < n_tokens <= len(c["tokens"])
@@ -130,6 +137,9 @@ class FakeProgram:
         self.num_steps += 1
         self.computed_tokens += n_tokens
         self._write(starts)
+        if mask_gate is not None:
+            assert mask_gate is self.mask_gate
+            assert mask_gate.wait(10), "nobody opened the gate"
         owner = np.repeat(np.arange(n_seqs), np.diff(starts))
         for row in range(n_rows):
             token = int(c["logit_rows"][row])
