@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pyllm.llm import LLM
     from pyllm.outputs import CompletionOutput, Delta, Logprob, RequestMetrics, RequestOutput
     from pyllm.sampling import RequestOutputKind, SamplingParams
+    from pyllm.structured import StructuredOutputsParams
 
     __version__: str
 
@@ -44,6 +45,7 @@ __all__ = [  # noqa: RUF022 - plain order, as sorted() gives it
     "RequestOutput",
     "RequestOutputKind",
     "SamplingParams",
+    "StructuredOutputsParams",
     "TemplateError",
     "TokenizerError",
     "UnsupportedModelError",
@@ -59,6 +61,7 @@ _HOMES = {
     "RequestOutput": "pyllm.outputs",
     "RequestOutputKind": "pyllm.sampling",
     "SamplingParams": "pyllm.sampling",
+    "StructuredOutputsParams": "pyllm.structured",
 }
 
 

@@ -45,7 +45,7 @@ class GrammarCompiler:
         grammar = grammar_of(params, self._special_tokens)
         matcher = self._within_budget(params, vocabulary.tokenizer, grammar)
         if matcher.is_error():
-            raise _refusal(params, f"is not possible: {_first_line(matcher.get_error())}")
+            raise _refusal(params, f"is not possible: {_reason(matcher.get_error())}")
         return GrammarState(vocabulary, matcher, after=params.after, jump=jump)
 
     def _get_vocabulary(self, params: StructuredOutputsParams) -> Vocabulary:
@@ -115,5 +115,8 @@ def _refusal(params: StructuredOutputsParams, limit: str) -> RequestError:
     return RequestError(f"structured_outputs.{kind}", getattr(params, kind), limit)
 
 
-def _first_line(message: str) -> str:
-    return message.partition("\n")[0][:300]
+def _reason(message: str) -> str:
+    """llguidance draws pictures with its messages; the reason is their first or last line."""
+    lines = message.splitlines()
+    of_regex = [line for line in lines if line.startswith("error: ")]
+    return (of_regex or lines)[0].removeprefix("error: ")[:300]

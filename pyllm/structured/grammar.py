@@ -6,6 +6,8 @@ import json
 import re
 from collections.abc import Sequence
 
+from llguidance import regex_to_lark
+
 from pyllm.errors import RequestError
 from pyllm.structured.gbnf import is_gbnf, lark_of_gbnf
 from pyllm.structured.params import StructuredOutputsParams
@@ -62,13 +64,8 @@ def _lark_grammar(text: str) -> str:
 
 
 def regex_literal(regex: str) -> str:
-    """A regular expression between the slashes of a Lark terminal."""
-    escaped = re.sub(r"\\.|/|\n", _within_slashes, regex, flags=re.DOTALL)
-    return f"/{escaped}/" if regex else '""'
-
-
-def _within_slashes(match: re.Match[str]) -> str:
-    return {"/": r"\/", "\n": r"\n", "\\\n": r"\n"}.get(match[0], match[0])
+    """A regular expression between the slashes of a Lark terminal; its digits are 0 to 9."""
+    return f"/{regex_to_lark(regex, 'd')}/" if regex else '""'
 
 
 def choice_lark(choice: Sequence[str]) -> str:

@@ -20,7 +20,8 @@ class StructuredOutputsParams:
     """Exactly one of the first six fields says what the answer must look like.
 
     json             a JSON schema, as text or as an object
-    regex            a regular expression (Rust's syntax, no look-around) for the whole answer
+    regex            a regular expression for the whole answer: Rust's syntax, which has no
+                     look-around; \\d is 0 to 9
     choice           the answers there are
     grammar          a grammar in Lark's or in GBNF's syntax
     json_object      any JSON object

@@ -34,7 +34,7 @@ class FakeTokenizer:
         "{% if add_generation_prompt %}[assistant]{% endif %}"
     )
 
-    def encode(self, text, *, add_special=True, parse_special=False):
+    def encode(self, text, *, add_special=True, parse_special=False, add_prefix=True):
         return [BOS] * add_special + list(text.encode())
 
     def is_special(self, token):
