@@ -209,7 +209,8 @@ class _Parser:
         return self._text.count("\n", 0, self._at) + 1
 
     def _error(self, fault: str) -> RequestError:
-        return RequestError(_FIELD, self._text[self._at :][:24], f"line {self._line()}: {fault}")
+        rest = self._text[self._at :][:24] or "the end"
+        return RequestError(_FIELD, rest, f"line {self._line()}: {fault}")
 
 
 def _repetition(found: re.Match[str]) -> str:
