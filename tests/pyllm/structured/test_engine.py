@@ -153,13 +153,15 @@ def mixed_requests(engine):
 
 
 def test_neighbours_and_preemption_change_nothing():
-    engine = Engine(FakeModel())
+    size = {"max_model_len": 96, "block_size": 1, "num_kv_blocks": 800}
+    engine = Engine(FakeModel(**size))
     alone = [run(engine, [request])[0].outputs for request in mixed_requests(engine)]
-    tight = {"num_kv_blocks": 16, "max_num_batched_tokens": 9}
+    tight = {"num_kv_blocks": 96, "max_num_batched_tokens": 9}
     for model in ({}, {"max_num_seqs": 3}, tight):
-        engine = Engine(FakeModel(**model))
-        together = [output.outputs for output in run(engine, mixed_requests(engine))]
-        assert together == alone
+        engine = Engine(FakeModel(**{**size, **model}))
+        together = run(engine, mixed_requests(engine))
+        assert [output.outputs for output in together] == alone
+    assert sum(output.metrics.num_preemptions for output in together) > 0
 
 
 def test_a_grammar_that_fails_on_the_way_ends_alone():

@@ -6,10 +6,14 @@ import random
 import numpy as np
 import pytest
 
+from pyllm.detokenizer import Detokenizer
 from pyllm.structured import StructuredOutputsParams
+from pyllm.structured.compiler import GrammarCompiler
 from pyllm.token_mask import UnwrittenMask
+from pyllm.tokenizer import Tokenizer
 from tests.pyllm.fake_program import EOS, EOT
 from tests.pyllm.structured.support import demo_compiler, demo_tokenizer, state_of
+from tests.pyllm.tokenizer.files import spm_file
 
 PERSON = {
     "type": "object",
@@ -167,3 +171,30 @@ def test_what_reaches_beyond_the_marker_counts():
     state = state_of(regex="op[0-9]", after="st")
     assert state.accept(262)  # "stop"
     assert set(allowed_by(state)) == set(b"0123456789")
+
+
+# ---- vocabularies with a leading space ----------------------------------------------------------
+
+
+def spm_compiler():
+    """A token for each byte b at 3 + b, then "▁", "▁a" and "a"."""
+    file = spm_file({"▁": -2.0, "▁a": -1.0, "a": -1.5})
+    return GrammarCompiler(Tokenizer.from_gguf(file))
+
+
+def test_every_token_with_the_same_bytes_is_allowed():
+    state = spm_compiler().compile(StructuredOutputsParams(regex="[ab]"), jump=False)
+    assert allowed_by(state) == [3 + ord("a"), 3 + ord("b"), 261]
+
+
+def test_forced_text_gets_no_space_that_encode_would_add():
+    state = spm_compiler().compile(StructuredOutputsParams(regex="[bc]axa[bc]"), jump=True)
+    assert state.accept(3 + ord("b"))
+    assert state.take_forced() == [261, 3 + ord("x"), 261]
+
+
+def test_a_space_that_the_grammar_has_seen_is_kept():
+    tokenizer = Tokenizer.from_gguf(spm_file({"▁": -2.0, "▁a": -1.0, "a": -1.5}))
+    prompt = [tokenizer.bos_id]
+    assert Detokenizer(tokenizer, after=prompt).add(260) == "a"
+    assert Detokenizer(tokenizer, after=prompt, keep_first_space=True).add(260) == " a"
