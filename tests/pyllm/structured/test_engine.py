@@ -153,10 +153,10 @@ def mixed_requests(engine):
 
 
 def test_neighbours_and_preemption_change_nothing():
-    size = {"max_model_len": 96, "block_size": 1, "num_kv_blocks": 800}
+    size = {"max_model_len": 60, "block_size": 1, "num_kv_blocks": 800}
     engine = Engine(FakeModel(**size))
     alone = [run(engine, [request])[0].outputs for request in mixed_requests(engine)]
-    tight = {"num_kv_blocks": 96, "max_num_batched_tokens": 9}
+    tight = {"num_kv_blocks": 60, "max_num_batched_tokens": 9}
     for model in ({}, {"max_num_seqs": 3}, tight):
         engine = Engine(FakeModel(**{**size, **model}))
         together = run(engine, mixed_requests(engine))
