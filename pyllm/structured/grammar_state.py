@@ -79,8 +79,9 @@ class GrammarState:
         while not self._free and not self._forced and (forced := self._next_forced()):
             if self._jump:
                 written += forced
-                self._matcher.consume_tokens(forced)
                 self.ended = forced[-1] in self._vocabulary.eog_ids
+                if not self.ended:
+                    self._matcher.consume_tokens(forced)
             else:
                 self._forced = forced
         return written

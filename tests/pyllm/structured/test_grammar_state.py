@@ -46,6 +46,16 @@ def test_forced_tokens_are_written_at_once():
     assert state.accept(ord("g"))
     assert state.take_forced() == [EOS]
     assert state.ended
+    assert state.take_forced() == []
+
+
+def test_a_flood_of_forced_tokens_is_an_error_of_its_state():
+    state = state_of(regex="[ab]c{200000}", jump=True)
+    assert state.accept(ord("a"))
+    assert 1000 < len(state.take_forced()) < 200_000
+    assert not state.ended
+    assert not state.accept(ord("c"))
+    assert "too many states" in state.error
 
 
 def test_forced_tokens_can_be_sampled_one_by_one():
