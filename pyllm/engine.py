@@ -223,3 +223,4 @@ class Engine:
     def _retire(self, continuation: Continuation) -> None:
         self.scheduler.finish(continuation.sequence)
         del self._continuations[continuation.sequence]
+        continuation.sequence.grammar = None  # callers keep requests; a lexer takes megabytes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Sequence as SequenceOf
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -25,7 +26,7 @@ class StepMasks:
 
     rows: npt.NDArray[np.int32]  # [m] ascending
     words: npt.NDArray[np.uint32]  # [m, ceil(n_vocab / 32)]
-    unwritten: list[tuple[LLMatcher, int]]  # grammars, and the line that each will limit further
+    unwritten: list[tuple[Callable[[], LLMatcher], int]]  # and the line each will limit further
 
 
 def step_masks(sequences: SequenceOf[Sequence]) -> StepMasks | None:

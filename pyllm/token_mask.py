@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -25,9 +25,9 @@ class TokenMask(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class UnwrittenMask:
-    """A mask that `matcher` writes while the step runs that needs it."""
+    """A mask that is written while the step runs that needs it."""
 
-    matcher: LLMatcher
+    matcher: Callable[[], LLMatcher]  # for the thread that writes: it may have to be compiled
     num_words: int
 
 

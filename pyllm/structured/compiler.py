@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
+from functools import cache
 from typing import TYPE_CHECKING
 
 from llguidance import LLMatcher, LLParserLimits, LLTokenizer
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 BUDGET_S = 2.0  # the slowest of a thousand schemas in use takes 0.1 s
 _MOST_AT_ONCE = 4  # compilations, those that outlive their budget included
+_QUICK_S = 0.02  # less than a step takes that reads a prompt
+_MOST_KNOWN = 1024  # quick grammars, by hash
 
 
 class GrammarCompiler:
@@ -26,6 +30,8 @@ class GrammarCompiler:
 
     Nothing is shared between requests but the vocabulary, which is made with the first grammar:
     a lexer that many requests share would fill up over time, and fail one for another's states.
+    A grammar that is known to compile quickly is compiled again by who writes the first mask, so
+    that a thousand requests in a queue hold a thousand times nothing.
     """
 
     def __init__(self, tokenizer: Tokenizer) -> None:
@@ -34,6 +40,7 @@ class GrammarCompiler:
         self._vocabulary: Vocabulary | None = None
         self._special_tokens: dict[str, int] = {}
         self._slots = threading.BoundedSemaphore(_MOST_AT_ONCE)
+        self._quick: dict[int, None] = {}  # hashes, oldest first
 
     def compile(self, params: StructuredOutputsParams, *, jump: bool) -> GrammarState:
         """The state of a sequence that has no tokens yet.
@@ -43,10 +50,22 @@ class GrammarCompiler:
         """
         vocabulary = self._get_vocabulary(params)
         grammar = grammar_of(params, self._special_tokens)
+        if hash(grammar) in self._quick and params.after is None:
+            pristine = cache(lambda: _compiled(vocabulary.tokenizer, grammar))
+            return GrammarState(vocabulary, pristine, after=None, jump=jump)
+        start = time.perf_counter()
         matcher = self._within_budget(params, vocabulary.tokenizer, grammar)
         if matcher.is_error():
             raise _refusal(params, f"is not possible: {_reason(matcher.get_error())}")
-        return GrammarState(vocabulary, matcher, after=params.after, jump=jump)
+        if time.perf_counter() - start < _QUICK_S:
+            self._remember(hash(grammar))
+        return GrammarState(vocabulary, lambda: matcher, after=params.after, jump=jump)
+
+    def _remember(self, grammar: int) -> None:
+        with self._lock:
+            while len(self._quick) >= _MOST_KNOWN:
+                del self._quick[next(iter(self._quick))]
+            self._quick[grammar] = None
 
     def _get_vocabulary(self, params: StructuredOutputsParams) -> Vocabulary:
         tokenizer = self._tokenizer

@@ -30,10 +30,17 @@ class GrammarState:
     """
 
     def __init__(
-        self, vocabulary: Vocabulary, matcher: LLMatcher, *, after: str | None, jump: bool
+        self,
+        vocabulary: Vocabulary,
+        pristine: Callable[[], LLMatcher],
+        *,
+        after: str | None,
+        jump: bool,
     ) -> None:
+        """`pristine` gives the matcher of all copies, which itself never takes a token."""
         self._vocabulary = vocabulary
-        self._matcher = matcher
+        self._pristine = pristine
+        self._own: LLMatcher | None = None
         self._jump = jump
         self._after = after.encode() if after else b""
         self._tail = b""  # the end of the free text, as long as it could begin `after`
@@ -43,13 +50,18 @@ class GrammarState:
         self.error = ""
 
     def copy(self) -> GrammarState:
-        """The state of another sequence with the same tokens so far."""
-        twin = GrammarState(
-            self._vocabulary, self._matcher.deep_copy(), after=None, jump=self._jump
-        )
-        twin._after, twin._tail, twin._free = self._after, self._tail, self._free
-        twin._forced = list(self._forced)
-        return twin
+        """The state of another sequence that has no tokens yet."""
+        after = self._after.decode() or None
+        return GrammarState(self._vocabulary, self._pristine, after=after, jump=self._jump)
+
+    @property
+    def _matcher(self) -> LLMatcher:
+        return self._get_matcher()
+
+    def _get_matcher(self) -> LLMatcher:
+        if self._own is None:
+            self._own = self._pristine().deep_copy()
+        return self._own
 
     def next_mask(self) -> Words | UnwrittenMask | None:
         """The mask of the next token, or who will write it; None allows everything."""
@@ -57,7 +69,7 @@ class GrammarState:
             return None
         if self._forced:
             return words_of(self._forced[:1], self._vocabulary.n_vocab)
-        return UnwrittenMask(self._matcher, num_words(self._vocabulary.n_vocab))
+        return UnwrittenMask(self._get_matcher, num_words(self._vocabulary.n_vocab))
 
     def accept(self, token: int) -> bool:
         """Take a token that was sampled; False says that `error` ends the sequence.

@@ -46,7 +46,8 @@ class MaskWriter:
         limits = words[lines]
         words[lines] = 0  # should the matchers fail
         try:
-            fill_next_token_bitmask_par(self._executor, masks.unwritten, words.view(np.int32))
+            matchers = [(matcher(), line) for matcher, line in masks.unwritten]
+            fill_next_token_bitmask_par(self._executor, matchers, words.view(np.int32))
             words[lines] &= limits
         finally:
             gate.open()  # whatever happened: a step that waits for ever would hold the engine

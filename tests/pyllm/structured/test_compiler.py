@@ -186,17 +186,49 @@ def test_a_grammar_that_takes_too_long_is_left_behind(monkeypatch):
     assert accepts(grammars.compile(quick, jump=True), "quick")
     with pytest.raises(RequestError, match="takes longer"):
         grammars.compile(slow, jump=True)
+    other = StructuredOutputsParams(choice=["other"])
     with pytest.raises(RequestError, match="takes longer"):  # all four places are taken
-        grammars.compile(quick, jump=True)
+        grammars.compile(other, jump=True)
     release.set()
     for _ in range(100):
         try:
-            assert accepts(grammars.compile(quick, jump=True), "quick")
+            assert accepts(grammars.compile(other, jump=True), "other")
         except RequestError:
             continue
         break
     else:
         pytest.fail("no place became free again")
+
+
+def test_a_grammar_known_to_be_quick_is_compiled_when_its_first_mask_is_written(monkeypatch):
+    compiled = []
+    compile_now = compiler._compiled
+    monkeypatch.setattr(
+        compiler, "_compiled", lambda *args: compiled.append(args) or compile_now(*args)
+    )
+    monkeypatch.setattr(compiler, "_QUICK_S", 60)
+    grammars = GrammarCompiler(FakeTokenizer())
+    params = StructuredOutputsParams(choice=["one", "two"])
+    grammars.compile(params, jump=True)
+    assert len(compiled) == 1
+    states = [grammars.compile(params, jump=True) for _ in range(10)]
+    assert len(compiled) == 1
+    for state in states[:3]:
+        twin = state.copy()
+        assert [accepts(s, "two") for s in (state, twin)] == [True, True]
+    assert len(compiled) == 4
+    free_first = StructuredOutputsParams(choice=["one", "two"], after="x")
+    grammars.compile(free_first, jump=True)  # its first mask may be wanted by the engine itself
+    assert len(compiled) == 5
+
+
+def test_only_so_many_grammars_are_known(monkeypatch):
+    monkeypatch.setattr(compiler, "_MOST_KNOWN", 2)
+    monkeypatch.setattr(compiler, "_QUICK_S", 60)
+    grammars = GrammarCompiler(FakeTokenizer())
+    for text in ("one", "two", "three"):
+        grammars.compile(StructuredOutputsParams(choice=[text]), jump=True)
+    assert len(grammars._quick) == 2
 
 
 def test_a_vocabulary_without_an_end_is_refused():

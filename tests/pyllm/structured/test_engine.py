@@ -216,6 +216,13 @@ def test_nobody_guesses_tokens_of_a_grammar():
     assert structured.continuations[0].sequence.is_masked
 
 
+def test_a_finished_sequence_keeps_no_grammar():
+    engine = Engine(FakeModel())
+    requests = [engine.make_request(None, [BOS], params_of("choice")) for _ in range(20)]
+    run(engine, requests)
+    assert all(request.continuations[0].sequence.grammar is None for request in requests)
+
+
 def test_bad_grammars_are_errors_of_the_request():
     engine = Engine(FakeModel())
     with pytest.raises(RequestError, match=r"structured_outputs\.regex"):

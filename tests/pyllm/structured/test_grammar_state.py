@@ -31,7 +31,7 @@ def allowed_by(state):
     """Token ids that may follow."""
     mask = state.next_mask()
     if isinstance(mask, UnwrittenMask):
-        mask = np.frombuffer(mask.matcher.compute_bitmask(), np.uint32)
+        mask = np.frombuffer(mask.matcher().compute_bitmask(), np.uint32)
     bits = np.unpackbits(mask.view(np.uint8), bitorder="little")
     return np.flatnonzero(bits).tolist()
 
