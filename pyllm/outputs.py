@@ -24,8 +24,8 @@ class CompletionOutput:
     finish_reason  "stop": an end-of-generation token, a stop id or a stop string;
                    "length": max_tokens or the end of the context; "error": see stop_reason;
                    "abort": cancelled; None while it runs
-    stop_reason    the stop string or stop id that matched, "nonfinite_logits" or
-                   "no_token_allowed"
+    stop_reason    the stop string or stop id that matched; of an error "nonfinite_logits",
+                   "no_token_allowed", or "structured_outputs: " and what the grammar ran into
     """
 
     index: int

@@ -36,9 +36,10 @@ class RequestOutputKind(enum.Enum):
 class SamplingParams:
     """How to continue a prompt: vLLM's names and defaults. Raises RequestError naming the field.
 
-    Order of application: repetition penalty, presence and frequency penalties, logit bias,
-    temperature (below 1e-5: argmax, lowest id wins), top_k, top_p, min_p. Log-probabilities are
-    those of the raw logits. `max_tokens=None` means the rest of the context, `top_k` 0 or -1 off.
+    Order of application: structured outputs, repetition penalty, presence and frequency penalties,
+    logit bias, temperature (below 1e-5: argmax, lowest id wins), top_k, top_p, min_p.
+    Log-probabilities are those of the raw logits. `max_tokens=None` means the rest of the context,
+    `top_k` 0 or -1 off; `ignore_eos` has no effect on structured outputs, which end when complete.
     Special tokens are written as they are: `spaces_between_special_tokens` adds none.
     """
 
