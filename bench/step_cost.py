@@ -12,7 +12,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -66,7 +66,11 @@ class NoProgram:
             )
         }  # fmt: skip
 
-    def step(self, *_: object) -> None:
+    @property
+    def mask_gate(self) -> NoReturn:
+        raise NotImplementedError("no request here has a grammar")
+
+    def step(self, *_: object, **__: object) -> None:
         pass
 
     def interrupt(self) -> None:

@@ -20,6 +20,7 @@
 #include "packed_weight.h"
 #include "program.h"
 #include "runtime/kv_pool.h"
+#include "token_mask.h"
 
 namespace py = pybind11;
 
@@ -31,6 +32,7 @@ using Array = py::array_t<T, py::array::c_style | py::array::forcecast>;
 using PyValue = std::tuple<int64_t, int64_t, std::string>;  // offset in floats, width, "T" or "R"
 using PyHistory = std::tuple<Array<int32_t>, Array<int32_t>, Array<int32_t>>;
 using PyBias = std::tuple<Array<int32_t>, Array<int32_t>, Array<float>>;
+using PyMasks = std::tuple<Array<int32_t>, Array<uint32_t>>;
 
 // Any contiguous buffer as bytes, for as long as this lives.
 class Bytes {
@@ -151,9 +153,9 @@ py::typing::Dict<py::str, py::array> columns(const py::object& self) {
 // ---- steps ----
 
 bool step(Program& program, int64_t n_tokens, int64_t n_seqs, int64_t n_rows,
-          const std::optional<PyHistory>& history, const std::optional<PyBias>& bias,
-          bool profile) {
-  StepRequest request{{n_tokens, n_seqs, n_rows}, {}, {}, profile};
+          const std::optional<PyHistory>& history, const std::optional<PyBias>& bias, bool profile,
+          const std::optional<PyMasks>& masks, std::optional<MaskGate*> mask_gate) {
+  StepRequest request{{n_tokens, n_seqs, n_rows}, {}, {}, {}, profile};
   if (history.has_value()) {
     const auto& [offsets, tokens, counts] = *history;
     if (tokens.size() != counts.size()) {
@@ -167,6 +169,14 @@ bool step(Program& program, int64_t n_tokens, int64_t n_seqs, int64_t n_rows,
       throw std::invalid_argument("bias tokens and values differ in length");
     }
     request.bias = {offsets.data(), tokens.data(), values.data(), offsets.size(), tokens.size()};
+  }
+  if (masks.has_value()) {
+    const auto& [rows, words] = *masks;
+    if (words.ndim() != 2 || words.shape(0) != rows.size()) {
+      throw std::invalid_argument("mask words must have a line for each of the mask rows");
+    }
+    request.masks = {rows.data(), words.data(), rows.size(), words.shape(1),
+                     mask_gate.value_or(nullptr)};
   }
   const py::gil_scoped_release unlocked;
   return program.step(request);
@@ -376,6 +386,11 @@ PYBIND11_MODULE(_core, m) {
       .def("values", &values, py::arg("layer"), py::arg("block"), py::arg("head"),
            "Copy, float16 [block_size, v_dim].");
 
+  py::class_<MaskGate>(m, "MaskGate", "Where sampling waits for token masks that are written.")
+      .def(py::init<>(), "Closed.")
+      .def("close", &MaskGate::close)
+      .def("open", &MaskGate::open, "The words of the masks are complete.");
+
   py::class_<Program>(m, "Program",
                       "A compiled model: ops over one arena, run by all threads once per step.")
       .def(py::init([](const py::typing::List<py::typing::Dict<py::str, py::object>>& ops,
@@ -393,7 +408,8 @@ PYBIND11_MODULE(_core, m) {
       .def_property_readonly("columns", &columns, "NumPy views of what a step reads and writes.")
       .def("step", &step, py::arg("n_tokens"), py::arg("n_seqs"), py::arg("n_rows"),
            py::arg("history") = py::none(), py::arg("bias") = py::none(),
-           py::arg("profile") = false,
+           py::arg("profile") = false, py::arg("masks") = py::none(),
+           py::arg("mask_gate") = py::none(),
            "Run the first entries of the columns; GIL released. ValueError names an impossible "
            "column value;\n"
            "then nothing has changed. False: interrupted, the results are worthless.")

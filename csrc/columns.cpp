@@ -99,6 +99,15 @@ void check_offsets(const char* name, const int32_t* offsets, int64_t n_offsets, 
   }
 }
 
+void check_masks(const TokenMasks& masks, int64_t n_rows, int64_t n_vocab) {
+  if (masks.rows == nullptr) return;
+  const int64_t n_words = (n_vocab + 31) / 32;
+  check_count("words per token mask", masks.n_words, n_words, n_words);
+  for (int64_t i = 0; i < masks.n_masks; ++i) {
+    check_range("mask rows", i, masks.rows[i], i == 0 ? 0 : masks.rows[i - 1] + 1, n_rows);
+  }
+}
+
 }  // namespace
 
 Columns::Columns(const Limits& limits) {
@@ -153,7 +162,7 @@ void check_columns(const Columns& c, const Limits& limits, const StepShape& shap
 }
 
 void check_sampling(const Columns& c, const StepShape& shape, const History& history,
-                    const LogitBias& bias, int64_t n_vocab) {
+                    const LogitBias& bias, const TokenMasks& masks, int64_t n_vocab) {
   constexpr float kHuge = std::numeric_limits<float>::max();
   constexpr float kTiny = std::numeric_limits<float>::min();
   for (int64_t row = 0; row < shape.n_rows; ++row) {
@@ -184,6 +193,7 @@ void check_sampling(const Columns& c, const StepShape& shape, const History& his
       }
     }
   }
+  check_masks(masks, shape.n_rows, n_vocab);
 }
 
 }  // namespace pyllm

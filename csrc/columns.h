@@ -5,11 +5,16 @@
 #include <cstdint>
 #include <vector>
 
+#include "token_mask.h"
+
 namespace pyllm {
 
 class KVPool;
 
 constexpr int kMaxLogprobs = 20;
+
+// What became of a row.
+enum Status : int32_t { kSampled = 0, kNotFinite = 1, kNothingAllowed = 2 };
 
 // Capacities of a program, fixed when it is built.
 struct Limits {
@@ -61,7 +66,7 @@ struct Columns {
 
   // Results, one entry per R row. The program fills.
   std::vector<int32_t> sampled,
-      status;                       // status 1: the logits were not finite, nothing was sampled
+      status;                       // one of Status; nothing was sampled unless it is kSampled
   std::vector<float> logprob;       // of the sampled token, from the unmodified logits; NaN when
                                     // n_logprobs is -1
   std::vector<int32_t> top_ids;     // [max_rows][20], -1 past n_logprobs
@@ -73,7 +78,7 @@ struct Columns {
 void check_columns(const Columns& columns, const Limits& limits, const StepShape& shape,
                    int64_t token_limit, const KVPool* kv, std::vector<int32_t>* block_writers);
 void check_sampling(const Columns& columns, const StepShape& shape, const History& history,
-                    const LogitBias& bias, int64_t n_vocab);
+                    const LogitBias& bias, const TokenMasks& masks, int64_t n_vocab);
 
 }  // namespace pyllm
 

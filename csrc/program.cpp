@@ -168,7 +168,8 @@ int Program::workers_of(const StepShape& shape) const {
 void Program::check(const StepRequest& request) {
   check_columns(columns_, limits_, request.shape, build_.token_limit, kv_.get(), &block_writers_);
   if (has_logits_)
-    check_sampling(columns_, request.shape, request.history, request.bias, limits_.n_vocab);
+    check_sampling(columns_, request.shape, request.history, request.bias, request.masks,
+                   limits_.n_vocab);
 }
 
 StepContext Program::begin_step(const StepRequest& request) {
@@ -258,9 +259,9 @@ bool Program::told_to_stop(const StepContext& step, size_t op, int worker) {
 void Program::sample_rows(const StepContext& step, const StepRequest& request, int worker) {
   if (!has_logits_) return;
   for_chunks(step.pool, step.shape.n_rows, 1, [&](int64_t row, int64_t) {
-    samplers_[static_cast<size_t>(worker)].sample(step.row(result_, row),
-                                                  step.tile_maxima(result_, row), row,
-                                                  request.history, request.bias, &columns_);
+    samplers_[static_cast<size_t>(worker)].sample(
+        step.row(result_, row), step.tile_maxima(result_, row), row, request.history, request.bias,
+        request.masks, &columns_);
   });
 }
 

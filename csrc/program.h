@@ -22,6 +22,7 @@ struct StepRequest {
   StepShape shape;
   History history;
   LogitBias bias;
+  TokenMasks masks;
   bool profile = false;
 };
 

@@ -38,11 +38,12 @@ Sampler::Sampler(int64_t n_vocab)
       candidates_(reinterpret_cast<Candidate*>(terms_ + n_vocab)) {}
 
 void Sampler::sample(const float* logits, const float* tile_maxima, int64_t row,
-                     const History& history, const LogitBias& bias, Columns* columns) {
+                     const History& history, const LogitBias& bias, const TokenMasks& masks,
+                     Columns* columns) {
   const auto r = static_cast<size_t>(row);
   columns->sampled[r] = -1;
   columns->logprob[r] = std::numeric_limits<float>::quiet_NaN();
-  columns->status[r] = 1;
+  columns->status[r] = kNotFinite;
   std::fill_n(columns->top_ids.begin() + row * kMaxLogprobs, kMaxLogprobs, -1);
   std::fill_n(columns->top_logprobs.begin() + row * kMaxLogprobs, kMaxLogprobs, -kInf);
   if (tile_maxima == nullptr) {
@@ -53,15 +54,17 @@ void Sampler::sample(const float* logits, const float* tile_maxima, int64_t row,
   const float max = kernels().row_max(tile_maxima, n_tiles(n_vocab_), &finite);
   if (!finite) return;
   const Scores raw{logits, tile_maxima, max};
-  columns->sampled[r] = choose(adjust(raw, row, history, bias, *columns), row, *columns);
-  if (columns->sampled[r] < 0) return;  // the bias forbids every token
-  columns->status[r] = 0;
+  const Scores scores = adjust(raw, row, history, bias, masks.of(row), *columns);
+  columns->sampled[r] = choose(scores, row, *columns);
+  columns->status[r] = columns->sampled[r] < 0 ? kNothingAllowed : kSampled;
+  if (columns->status[r] != kSampled) return;
   if (columns->n_logprobs[r] >= 0) report(raw, row, columns);
 }
 
-// The logits themselves when the row has neither penalties nor bias, else a changed copy.
+// The logits themselves when the row has neither mask nor penalties nor bias, else a changed copy.
 Sampler::Scores Sampler::adjust(const Scores& logits, int64_t row, const History& history,
-                                const LogitBias& bias, const Columns& columns) {
+                                const LogitBias& bias, const TokenMask& mask,
+                                const Columns& columns) {
   const auto r = static_cast<size_t>(row);
   const float repetition = columns.repetition_penalty[r];
   const float frequency = columns.frequency_penalty[r], presence = columns.presence_penalty[r];
@@ -69,29 +72,49 @@ Sampler::Scores Sampler::adjust(const Scores& logits, int64_t row, const History
                          history.offsets[row] < history.offsets[row + 1] &&
                          (repetition != 1.0f || frequency != 0.0f || presence != 0.0f);
   const bool biased = bias.offsets != nullptr && bias.offsets[row] < bias.offsets[row + 1];
-  if (!penalised && !biased) return logits;
-  std::copy(logits.values, logits.values + n_vocab_, adjusted_);
-  std::copy(logits.tile_maxima, logits.tile_maxima + n_tiles(n_vocab_), adjusted_maxima_);
+  if (!penalised && !biased && !mask.exists()) return logits;
+  if (mask.exists()) {
+    copy_allowed(logits, mask);
+  } else {
+    std::copy(logits.values, logits.values + n_vocab_, adjusted_);
+    std::copy(logits.tile_maxima, logits.tile_maxima + n_tiles(n_vocab_), adjusted_maxima_);
+  }
   for (int64_t i = penalised ? history.offsets[row] : 0; penalised && i < history.offsets[row + 1];
        ++i) {
+    if (!mask.allows(history.tokens[i])) continue;
     float& logit = adjusted_[history.tokens[i]];
     const auto count = static_cast<float>(history.output_counts[i]);
     logit = logit > 0.0f ? logit / repetition : logit * repetition;
     if (count > 0.0f) logit -= frequency * count + presence;
   }
   for (int64_t i = biased ? bias.offsets[row] : 0; biased && i < bias.offsets[row + 1]; ++i) {
-    adjusted_[bias.tokens[i]] += bias.values[i];
+    if (mask.allows(bias.tokens[i])) adjusted_[bias.tokens[i]] += bias.values[i];
   }
   for (int64_t i = penalised ? history.offsets[row] : 0; penalised && i < history.offsets[row + 1];
        ++i) {
-    refresh_tile(history.tokens[i]);
+    if (mask.allows(history.tokens[i])) refresh_tile(history.tokens[i]);
   }
   for (int64_t i = biased ? bias.offsets[row] : 0; biased && i < bias.offsets[row + 1]; ++i) {
-    refresh_tile(bias.tokens[i]);
+    if (mask.allows(bias.tokens[i])) refresh_tile(bias.tokens[i]);
   }
   bool ignored = false;  // a bias may be -infinity
   const float max = kernels().row_max(adjusted_maxima_, n_tiles(n_vocab_), &ignored);
   return {adjusted_, adjusted_maxima_, max};
+}
+
+// adjusted_ and its maxima from the tokens that the mask allows.
+void Sampler::copy_allowed(const Scores& logits, const TokenMask& mask) {
+  constexpr uint32_t kWholeTile = 0xFFFF;
+  for (int64_t tile = 0; tile < n_tiles(n_vocab_); ++tile) {
+    const uint32_t bits = mask.tile(tile);
+    adjusted_maxima_[tile] = bits == kWholeTile ? logits.tile_maxima[tile] : -kInf;
+    if (bits == 0) continue;
+    const int64_t begin = tile * kTileRows, end = std::min(begin + kTileRows, n_vocab_);
+    for (int64_t i = begin; i < end; ++i) {
+      adjusted_[i] = (bits >> (i - begin) & 1) != 0 ? logits.values[i] : -kInf;
+    }
+    if (bits != kWholeTile) refresh_tile(begin);
+  }
 }
 
 void Sampler::refresh_tile(int64_t token) {
@@ -131,17 +154,42 @@ int32_t Sampler::best(const Scores& scores) const {
   return static_cast<int32_t>(found - scores.values);
 }
 
+// The first elements at or behind `from`, the start of a tile, whose tiles hold a possible token;
+// empty when there are no more. All of a row's elements, unless a mask or a bias forbids some.
+Sampler::Stretch Sampler::next_stretch(const Scores& scores, int64_t from) const {
+  const int64_t tiles = n_tiles(n_vocab_);
+  int64_t begin = (from + kTileRows - 1) / kTileRows;
+  while (begin < tiles && scores.tile_maxima[begin] == -kInf) ++begin;
+  int64_t end = begin;
+  while (end < tiles && scores.tile_maxima[end] != -kInf) ++end;
+  return {std::min(begin * kTileRows, n_vocab_), std::min(end * kTileRows, n_vocab_)};
+}
+
+// Sum of e^((score - max) * scale); each term of a possible tile also goes to `terms` unless null.
+double Sampler::exp_sum(const Scores& scores, float scale, float* terms) const {
+  double sum = 0.0;
+  for (Stretch s = next_stretch(scores, 0); s.begin < s.end; s = next_stretch(scores, s.end)) {
+    sum += kernels().exp_sum(scores.values + s.begin, s.end - s.begin, scores.max, scale,
+                             terms == nullptr ? nullptr : terms + s.begin);
+  }
+  return sum;
+}
+
 // A draw from the whole vocabulary, cumulated in the order of ids.
 int32_t Sampler::draw_any(const Scores& scores, float scale, double u) {
-  kernels().exp_sum(scores.values, n_vocab_, scores.max, scale, terms_);
+  exp_sum(scores, scale, terms_);
   double total = 0.0, reached = 0.0;
-  for (int64_t i = 0; i < n_vocab_; ++i) total += terms_[i];
+  for (Stretch s = next_stretch(scores, 0); s.begin < s.end; s = next_stretch(scores, s.end)) {
+    for (int64_t i = s.begin; i < s.end; ++i) total += terms_[i];
+  }
   int32_t last = -1;
-  for (int64_t i = 0; i < n_vocab_; ++i) {
-    if (scores.values[i] == -kInf) continue;
-    last = static_cast<int32_t>(i);
-    reached += terms_[i];
-    if (reached > u * total) break;
+  for (Stretch s = next_stretch(scores, 0); s.begin < s.end; s = next_stretch(scores, s.end)) {
+    for (int64_t i = s.begin; i < s.end; ++i) {
+      if (scores.values[i] == -kInf) continue;
+      last = static_cast<int32_t>(i);
+      reached += terms_[i];
+      if (reached > u * total) return last;
+    }
   }
   return last;
 }
@@ -176,7 +224,11 @@ int64_t Sampler::collect_from(const Scores& scores, float least) {
     if (block_maxima_[b] < least) continue;
     const int64_t end = std::min(kBlock * (b + 1), n_vocab_);
     for (int64_t i = kBlock * b; i < end; ++i) {
-      if (logits[i] >= least) candidates_[n++] = {logits[i], static_cast<int32_t>(i)};
+      if (i % kTileRows == 0 && scores.tile_maxima[i / kTileRows] < least) {
+        i += kTileRows - 1;
+      } else if (logits[i] >= least) {
+        candidates_[n++] = {logits[i], static_cast<int32_t>(i)};
+      }
     }
   }
   return n;
@@ -199,10 +251,12 @@ float Sampler::mass_floor(const Scores& scores, float scale, double mass) {
   constexpr int kSteps = 1024;
   constexpr float kStepsPerUnit = 32.0f;
   double weights[kSteps] = {};
-  kernels().exp_sum(scores.values, n_vocab_, scores.max, scale, terms_);
-  for (int64_t i = 0; i < n_vocab_; ++i) {
-    const float below = (scores.max - scores.values[i]) * scale * kStepsPerUnit;
-    weights[below < kSteps - 1 ? static_cast<int>(below) : kSteps - 1] += terms_[i];
+  exp_sum(scores, scale, terms_);
+  for (Stretch s = next_stretch(scores, 0); s.begin < s.end; s = next_stretch(scores, s.end)) {
+    for (int64_t i = s.begin; i < s.end; ++i) {
+      const float below = (scores.max - scores.values[i]) * scale * kStepsPerUnit;
+      weights[below < kSteps - 1 ? static_cast<int>(below) : kSteps - 1] += terms_[i];
+    }
   }
   int step = 0;
   for (double reached = weights[0]; reached < mass && step < kSteps - 1; ++step) {
@@ -225,13 +279,13 @@ int64_t Sampler::truncate(const Scores& scores, float scale, int64_t row, const 
     return count_kept(n, top_p < 1.0 ? top_p * total : kAll, min_p);
   }
   double mass = kAll;
-  if (top_p < 1.0) mass = top_p * kernels().exp_sum(scores.values, n_vocab_, max, scale, nullptr);
+  if (top_p < 1.0) mass = top_p * exp_sum(scores, scale, nullptr);
   for (const int64_t k : {kFewCandidates, kMoreCandidates}) {
     if (k >= n_vocab_) break;
     const int64_t n = collect_top(scores, k);
     weigh_candidates(n, max, scale);
     const int64_t kept = count_kept(n, mass, min_p);
-    if (kept < n) return kept;
+    if (kept < n || n < k) return kept;  // n < k: no other token is possible
   }
   fill_block_maxima(scores);
   float least = top_p < 1.0 ? mass_floor(scores, scale, mass) : kLowest;

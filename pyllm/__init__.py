@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pyllm.llm import LLM
     from pyllm.outputs import CompletionOutput, Delta, Logprob, RequestMetrics, RequestOutput
     from pyllm.sampling import RequestOutputKind, SamplingParams
+    from pyllm.structured import StructuredOutputsParams
 
     __version__: str
 
@@ -48,6 +49,7 @@ __all__ = [  # noqa: RUF022 - plain order, as sorted() gives it
     "RequestOutput",
     "RequestOutputKind",
     "SamplingParams",
+    "StructuredOutputsParams",
     "TemplateError",
     "TokenizerError",
     "UnsupportedModelError",
@@ -64,6 +66,7 @@ _HOMES = {
     "RequestOutput": "pyllm.outputs",
     "RequestOutputKind": "pyllm.sampling",
     "SamplingParams": "pyllm.sampling",
+    "StructuredOutputsParams": "pyllm.structured",
 }
 
 

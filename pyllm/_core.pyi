@@ -12,6 +12,7 @@ import typing_extensions
 __all__: list[str] = [
     "KVPool",
     "LAYOUT_VERSION",
+    "MaskGate",
     "PackedTensor",
     "Program",
     "WeightFile",
@@ -157,6 +158,20 @@ class KVPool:
     @property
     def v_dim(self) -> int: ...
 
+class MaskGate:
+    """
+    Where sampling waits for token masks that are written.
+    """
+    def __init__(self) -> None:
+        """
+        Closed.
+        """
+    def close(self) -> None: ...
+    def open(self) -> None:
+        """
+        The words of the masks are complete.
+        """
+
 class Program:
     """
     A compiled model: ops over one arena, run by all threads once per step.
@@ -218,6 +233,12 @@ class Program:
         ]
         | None = None,
         profile: bool = False,
+        masks: tuple[
+            typing.Annotated[numpy.typing.ArrayLike, numpy.int32],
+            typing.Annotated[numpy.typing.ArrayLike, numpy.uint32],
+        ]
+        | None = None,
+        mask_gate: MaskGate | None = None,
     ) -> bool:
         """
         Run the first entries of the columns; GIL released. ValueError names an impossible column value;

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyllm.sequence import Sequence
+from pyllm.step_masks import StepMasks, step_masks
 from pyllm.token_bias import NO_BIAS
 
 Columns = Mapping[str, npt.NDArray[Any]]
@@ -25,6 +26,7 @@ class Step:
     rows: list[Sequence]
     history: Arrays | None  # offsets int32 [rows + 1], tokens int32 [], counts int32 []
     bias: Arrays | None  # offsets int32 [rows + 1], tokens int32 [], values float32 []
+    masks: StepMasks | None
 
 
 class Batch:
@@ -39,7 +41,7 @@ class Batch:
         self._logit_rows = columns["logit_rows"]  # int32 [max rows]
         self._rng_position = columns["rng_position"]  # int64 [max rows]
         self._rows: list[Sequence] = []  # whose sampling parameters the columns hold
-        self._has_history = self._has_bias = False
+        self._has_history = self._has_bias = self._has_masks = False
         self._tables: list[list[int]] = [[] for _ in self._block_tables]  # what each row holds
         self._table_lengths = [0] * len(self._block_tables)
 
@@ -79,6 +81,7 @@ class Batch:
             rows=rows,
             history=_history(rows) if self._has_history else None,
             bias=_bias(rows) if self._has_bias else None,
+            masks=step_masks(rows) if self._has_masks else None,
         )
 
     def _fill_block_tables(self, scheduled: list[Sequence]) -> None:
@@ -108,6 +111,7 @@ class Batch:
         self.columns["seed"][:count] = np.array([s.seed for s in rows], dtype=np.uint64)
         self._has_history = any(sequence.history is not None for sequence in rows)
         self._has_bias = any(sequence.bias is not None for sequence in rows)
+        self._has_masks = any(sequence.is_masked for sequence in rows)
         self._rows = rows
 
 

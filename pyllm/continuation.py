@@ -11,6 +11,7 @@ from pyllm.text_stream import TextStream
 if TYPE_CHECKING:
     from pyllm.request import Request
     from pyllm.sequence import Sequence
+    from pyllm.structured.grammar_state import GrammarState
 
 
 class Continuation:
@@ -52,6 +53,16 @@ class Continuation:
             self.finish_reason, self.stop_reason = "stop", stop
         elif len(sequence.tokens) >= self._max_length:
             self.finish_reason = "length"
+            self._flush_text()
+
+    def append_forced(self, grammar: GrammarState) -> None:
+        """Take the tokens that `grammar` writes itself behind the last sampled one."""
+        for token in grammar.take_forced():
+            if self.finish_reason is not None:
+                return
+            self.append(token)
+        if grammar.ended and self.finish_reason is None:  # min_tokens cannot lengthen it
+            self.finish_reason = "stop"
             self._flush_text()
 
     def add_logprobs(self, token: int, chosen: float, top: list[tuple[int, float]]) -> None:

@@ -18,15 +18,22 @@ class Detokenizer:
     """The pieces that add() and flush() return, joined, are tokenizer.decode() of all ids."""
 
     def __init__(
-        self, tokenizer: Tokenizer, skip_special: bool = True, *, after: Sequence[int] = ()
+        self,
+        tokenizer: Tokenizer,
+        skip_special: bool = True,
+        *,
+        after: Sequence[int] = (),
+        keep_first_space: bool = False,
     ) -> None:
         """`after` is the prompt that the text continues: behind "Once upon", " a" keeps its space.
 
-        skip_special  leave control tokens out
+        skip_special      leave control tokens out
+        keep_first_space  even where it would be the one that encode() adds to a text
         """
         self._tokenizer = tokenizer
         self._skip_special = skip_special
-        self._at_start = not len(after) or tokenizer.restarts_text(after[-1])
+        starts = not len(after) or tokenizer.restarts_text(after[-1])
+        self._at_start = starts and not keep_first_space
         self._decoder = _Utf8Decoder("replace")
 
     def add(self, token: int) -> str:

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 from collections.abc import Sequence as SequenceOf
+from functools import cached_property
 from itertools import count
 from typing import TYPE_CHECKING, Protocol
 
@@ -24,6 +25,8 @@ from pyllm.step_times import StepTimes
 
 if TYPE_CHECKING:
     from pyllm.prefix_store import PrefixStore
+    from pyllm.structured.compiler import GrammarCompiler
+    from pyllm.structured.mask_writer import Gate, MaskWriter
     from pyllm.tokenizer import Tokenizer
 
 
@@ -44,6 +47,8 @@ class Program(Protocol):
 
     @property
     def columns(self) -> Columns: ...
+    @property
+    def mask_gate(self) -> Gate: ...
 
     def step(
         self,
@@ -52,6 +57,9 @@ class Program(Protocol):
         n_rows: int,
         history: Arrays | None = None,
         bias: Arrays | None = None,
+        *,
+        masks: Arrays | None = None,
+        mask_gate: Gate | None = None,
     ) -> None: ...
 
     def interrupt(self) -> None: ...
@@ -73,6 +81,10 @@ class EngineModel(Protocol):
     @property
     def kv_cache_bytes(self) -> int: ...
     def close(self) -> None: ...
+
+
+# What `status` says of a row that has no token: why its continuation ends.
+_FAILURES = {1: "nonfinite_logits", 2: "no_token_allowed"}
 
 
 class Engine:
@@ -164,6 +176,7 @@ class Engine:
             default_seed=mixed(self.seed, number + 1),
             priority=priority,
             cache_salt=cache_salt,
+            grammars=lambda: self._grammars,
         )
 
     def add(self, request: Request) -> None:
@@ -173,6 +186,20 @@ class Engine:
         for continuation in request.continuations:
             self._continuations[continuation.sequence] = continuation
             self.scheduler.add(continuation.sequence)
+
+    # Imported late: llguidance takes 60 ms, and only requests with a grammar need it.
+
+    @cached_property
+    def _grammars(self) -> GrammarCompiler:
+        from pyllm.structured.compiler import GrammarCompiler
+
+        return GrammarCompiler(self.model.tokenizer)
+
+    @cached_property
+    def _mask_writer(self) -> MaskWriter:
+        from pyllm.structured.mask_writer import MaskWriter
+
+        return MaskWriter()
 
     def abort(self, request_id: str) -> RequestOutput | None:
         """Forget a request and free its blocks; unknown and finished ids are ignored.
@@ -228,7 +255,7 @@ class Engine:
                 self._interruptible = _NOBODY
                 return []
         start = time.perf_counter()
-        self.model.program.step(step.n_tokens, step.n_seqs, len(step.rows), step.history, step.bias)
+        self._run(step)
         now = time.perf_counter()
         self._failed = False
         self._interruptible = _NOBODY
@@ -258,6 +285,21 @@ class Engine:
         if self.on_start is not None:
             self.on_start(sequence.request_id)
 
+    def _run(self, step: Step) -> None:
+        program = self.model.program
+        shape = step.n_tokens, step.n_seqs, len(step.rows)
+        masks = step.masks
+        if masks is None:
+            program.step(*shape, step.history, step.bias)
+            return
+        arrays = masks.rows, masks.words
+        if not masks.unwritten:
+            program.step(*shape, step.history, step.bias, masks=arrays)
+            return
+        gate = program.mask_gate
+        with self._mask_writer.writing(masks, gate):
+            program.step(*shape, step.history, step.bias, masks=arrays, mask_gate=gate)
+
     def _postprocess(self, scheduled: list[Sequence], step: Step) -> list[RequestOutput]:
         now = time.perf_counter()
         for sequence in scheduled:
@@ -270,13 +312,18 @@ class Engine:
         changed: dict[Request, list[Continuation]] = {}
         for row, sequence in enumerate(step.rows):
             continuation = self._continuations[sequence]
+            grammar = sequence.grammar
             if status[row] != 0:
-                continuation.fail("nonfinite_logits")
+                continuation.fail(_FAILURES[status[row]])
+            elif grammar is not None and not grammar.accept(sampled[row]):
+                continuation.fail(grammar.error)
             else:
                 try:
                     if sequence.params.logprobs is not None:
                         self._add_logprobs(continuation, row, sampled[row])
                     continuation.append(sampled[row])
+                    if grammar is not None:
+                        continuation.append_forced(grammar)
                 except Exception as error:  # in code that runs for this request only
                     self._fail(continuation, error)
             if continuation.finish_reason is not None:
@@ -345,6 +392,7 @@ class Engine:
     def _retire(self, continuation: Continuation) -> None:
         self.scheduler.finish(continuation.sequence)
         del self._continuations[continuation.sequence]
+        continuation.sequence.grammar = None  # callers keep requests; a lexer takes megabytes
 
 
 def _one_line(error: Exception) -> str:

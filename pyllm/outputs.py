@@ -24,8 +24,9 @@ class CompletionOutput:
     finish_reason  "stop": an end-of-generation token, a stop id or a stop string;
                    "length": max_tokens or the end of the context; "error": see stop_reason;
                    "abort": cancelled; None while it runs
-    stop_reason    the stop string or stop id that matched, "nonfinite_logits", or the exception
-                   that ended it
+    stop_reason    the stop string or stop id that matched; of an error "nonfinite_logits",
+                   "no_token_allowed", "structured_outputs: " and what the grammar ran into, or
+                   the exception that ended it
     """
 
     index: int

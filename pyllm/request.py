@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from collections.abc import Sequence as SequenceOf
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -14,10 +15,13 @@ from pyllm.outputs import RequestMetrics, RequestOutput
 from pyllm.sampling import RequestOutputKind, SamplingParams
 from pyllm.sequence import Sequence
 from pyllm.stop_strings import StopMatcher
+from pyllm.structured.params import as_structured_outputs
 from pyllm.text_stream import TextStream
 from pyllm.token_bias import TokenBias
 
 if TYPE_CHECKING:
+    from pyllm.structured.compiler import GrammarCompiler
+    from pyllm.structured.grammar_state import GrammarState
     from pyllm.tokenizer import Tokenizer
 
 _MASK64 = 2**64 - 1
@@ -41,6 +45,7 @@ class Request:
         tokenizer: Tokenizer,
         max_model_len: int,
         default_seed: int,
+        grammars: Callable[[], GrammarCompiler],
         cache_salt: str | None = None,
         priority: int = 0,
     ) -> None:
@@ -67,16 +72,27 @@ class Request:
         matcher = StopMatcher(params.stop_strings) if params.stop_strings else None
         seed = default_seed if params.seed in (None, -1) else params.seed
         assert seed is not None
+        grammar = None
+        if (structured := as_structured_outputs(params.structured_outputs)) is not None:
+            # Forced tokens have a log-probability only when they are sampled.
+            grammar = grammars().compile(structured, jump=params.logprobs is None)
         self.continuations = [
-            self._continuation(index, continuation_seed(seed, index), max_length, matcher)
+            self._continuation(index, continuation_seed(seed, index), max_length, matcher, grammar)
             for index in range(params.n)
         ]
 
     def _continuation(
-        self, index: int, seed: int, max_length: int, matcher: StopMatcher | None
+        self,
+        index: int,
+        seed: int,
+        max_length: int,
+        matcher: StopMatcher | None,
+        grammar: GrammarState | None,
     ) -> Continuation:
         params = self.params
-        stop_ids = frozenset[int]() if params.ignore_eos else self.eog_ids
+        # A grammar allows the end only where the answer is complete, and nothing can follow it.
+        ignore_eos = params.ignore_eos and grammar is None
+        stop_ids = frozenset[int]() if ignore_eos else self.eog_ids
         if params.stop_token_ids is not None:
             stop_ids |= frozenset(map(int, params.stop_token_ids))
         bias = None
@@ -93,6 +109,7 @@ class Request:
             tokens=list(self.prompt_token_ids),
             cache_salt=self.cache_salt,
             priority=self.priority,
+            grammar=None if grammar is None else grammar.copy(),
         )
         text_stream = None
         if params.detokenize:
@@ -102,6 +119,7 @@ class Request:
                 skip_special=params.skip_special_tokens,
                 stops=matcher,
                 include_stop=params.include_stop_str_in_output,
+                keep_first_space=grammar is not None,  # the grammar has seen it
             )
         return Continuation(self, index, sequence, max_length, text_stream)
 

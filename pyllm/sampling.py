@@ -11,6 +11,7 @@ from typing import Any
 
 from pyllm.checks import check_integer
 from pyllm.errors import RequestError
+from pyllm.structured.params import StructuredOutputsParams, as_structured_outputs
 
 MAX_N = 128  # sequences of one request; every one of them holds its own KV blocks
 MAX_LOGPROBS = 20  # width of the program's top_ids column
@@ -35,9 +36,10 @@ class RequestOutputKind(enum.Enum):
 class SamplingParams:
     """How to continue a prompt: vLLM's names and defaults. Raises RequestError naming the field.
 
-    Order of application: repetition penalty, presence and frequency penalties, logit bias,
-    temperature (below 1e-5: argmax, lowest id wins), top_k, top_p, min_p. Log-probabilities are
-    those of the raw logits. `max_tokens=None` means the rest of the context, `top_k` 0 or -1 off.
+    Order of application: structured outputs, repetition penalty, presence and frequency penalties,
+    logit bias, temperature (below 1e-5: argmax, lowest id wins), top_k, top_p, min_p.
+    Log-probabilities are those of the raw logits. `max_tokens=None` means the rest of the context,
+    `top_k` 0 or -1 off; `ignore_eos` has no effect on structured outputs, which end when complete.
     Special tokens are written as they are: `spaces_between_special_tokens` adds none.
     """
 
@@ -65,7 +67,7 @@ class SamplingParams:
     include_stop_str_in_output: bool = False
     truncate_prompt_tokens: int | None = None
     output_kind: RequestOutputKind = RequestOutputKind.CUMULATIVE
-    structured_outputs: Any = None
+    structured_outputs: StructuredOutputsParams | Mapping[str, Any] | None = None
     logit_bias: Mapping[int, float] | None = None
     allowed_token_ids: Sequence[int] | None = None
     bad_words: Sequence[str] | None = None
@@ -74,6 +76,7 @@ class SamplingParams:
     extra_args: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
+        self.structured_outputs = as_structured_outputs(self.structured_outputs)
         self.validate()
 
     @property
@@ -113,6 +116,8 @@ class SamplingParams:
         if self.stop_token_ids is not None:
             _check_ids("stop_token_ids", self.stop_token_ids, n_vocab)
         self._validate_logit_bias(n_vocab)
+        if (structured := as_structured_outputs(self.structured_outputs)) is not None:
+            structured.validate()
         if not isinstance(self.output_kind, RequestOutputKind):
             raise RequestError("output_kind", self.output_kind, "must be a RequestOutputKind")
         if self.max_tokens is not None and self.min_tokens > self.max_tokens:
@@ -172,7 +177,6 @@ _NOT_HONOURED = (
     "logprob_token_ids",
     "flat_logprobs",
     "truncate_prompt_tokens",
-    "structured_outputs",
     "allowed_token_ids",
     "bad_words",
     "thinking_token_budget",

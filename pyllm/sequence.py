@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 from pyllm.history import TokenHistory
 from pyllm.sampling import SamplingParams
 from pyllm.token_bias import TokenBias
+from pyllm.token_mask import TokenMask
 
 if TYPE_CHECKING:
     from pyllm.prefix_cache import CachedBlock
+    from pyllm.structured.grammar_state import GrammarState
 
 
 @dataclass(slots=True, eq=False)
@@ -35,6 +37,8 @@ class Sequence:
     tokens: list[int]  # prompt, then output
 
     priority: int = 0  # lower goes first
+    mask: TokenMask | None = None  # None: every token may follow
+    grammar: GrammarState | None = None  # limits the tokens too, by those before
 
     # filled by the scheduler
     rank: tuple[int, int] = (0, 0)  # priority, number of arrival: unique, lower goes first
@@ -61,6 +65,11 @@ class Sequence:
     @property
     def num_output_tokens(self) -> int:
         return len(self.tokens) - self.num_prompt_tokens
+
+    @property
+    def is_masked(self) -> bool:
+        """Some token may be forbidden, so that nobody may guess tokens without asking."""
+        return self.mask is not None or self.grammar is not None
 
     @property
     def must_not_stop(self) -> bool:

@@ -23,8 +23,11 @@ class TextStream:
         skip_special: bool,
         stops: StopMatcher | None,
         include_stop: bool,
+        keep_first_space: bool = False,
     ) -> None:
-        self._detokenizer = Detokenizer(tokenizer, skip_special, after=prompt)
+        self._detokenizer = Detokenizer(
+            tokenizer, skip_special, after=prompt, keep_first_space=keep_first_space
+        )
         self._stops = StopStrings(stops, include_in_output=include_stop) if stops else None
 
     @property

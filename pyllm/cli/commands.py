@@ -13,6 +13,7 @@ from pyllm.cli.flags import (
     KV_CACHE,
     MODEL,
     SAMPLING,
+    STRUCTURE,
     Flag,
 )
 from pyllm.cli.values import choice, integer, integers, text
@@ -60,6 +61,7 @@ RUN = Command(
         Flag(("--raw", "-no-cnv", "--no-conversation"), "complete the prompt, do not chat"),
         Flag(("--verbose",), "print durations and rates after each answer"),
         Flag(("--no-history", "--nohistory"), "do not remember what is typed"),
+        *STRUCTURE,
         *SAMPLING,
         *ENGINE,
         KV_CACHE,

@@ -20,6 +20,7 @@ __all__ = [
     "KV_CACHE",
     "MODEL",
     "SAMPLING",
+    "STRUCTURE",
     "Flag",
 ]
 
@@ -203,6 +204,18 @@ SAMPLING = (
         "go on after the model says it has finished",
         group="sampling",
     ),
+)
+
+STRUCTURE = (
+    Flag(
+        ("-j", "--json-schema", "-jf", "--json-schema-file"),
+        "answer in JSON that follows this schema (text, or a file that holds it)",
+        text,
+        "SCHEMA",
+        None,
+    ),
+    Flag(("--grammar",), "answer as this grammar allows (GBNF or Lark)", text, "GRAMMAR", None),
+    Flag(("--grammar-file",), "read the grammar from a file", text, "FILE", None),
 )
 
 _CPU_ONLY = "pyllm computes on the CPU"

@@ -11,6 +11,7 @@ from pyllm.cli.answer import print_answer
 from pyllm.cli.arguments import CommandLineError
 from pyllm.cli.session import Loader, Session, load_model
 from pyllm.cli.slash import ChatState
+from pyllm.cli.structure import structure_of
 from pyllm.cli.terminal import is_terminal, note
 from pyllm.errors import printable
 
@@ -27,12 +28,17 @@ def run(
     raw: bool,
     verbose: bool,
     no_history: bool,
+    json_schema: str | None,
+    grammar: str | None,
+    grammar_file: str | None,
     engine: Mapping[str, Any],
     sampling: Mapping[str, Any],
     loader: Loader = load_model,
 ) -> int:
     """Runs the command; returns its exit code."""
     question = _question(prompt_words, prompt, file)  # before loading: that takes a while
+    if (structure := structure_of(json_schema, grammar, grammar_file)) is not None:
+        sampling = {**sampling, "structured_outputs": structure}
     session = Session(model, engine, sampling, system=system_prompt, raw=raw, loader=loader)
     try:
         if verbose:

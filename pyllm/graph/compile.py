@@ -39,6 +39,7 @@ class CompiledProgram:
     def __init__(self, program: _core.Program, kv_pool: KVPool | None, plan: Plan) -> None:
         self._program: _core.Program | None = program
         self._columns: dict[str, npt.NDArray[Any]] = program.columns  # made once: a step reads them
+        self.mask_gate = _core.MaskGate()
         self.kv_pool = kv_pool
         self.plan = plan
 
@@ -57,18 +58,21 @@ class CompiledProgram:
 
     def step(
         self, n_tokens: int, n_seqs: int, n_rows: int, history: Any = None, bias: Any = None,
-        profile: bool = False,
+        profile: bool = False, masks: Any = None, mask_gate: Any = None,
     ) -> None:  # fmt: skip
         """Run the first `n_tokens`, `n_seqs` and `n_rows` entries of the columns; GIL released.
 
         history  (offsets int32 [n_rows + 1], tokens int32 [n], output_counts int32 [n])
         bias     (offsets int32 [n_rows + 1], tokens int32 [n], values float32 [n])
+        masks    (rows int32 [m] ascending, words uint32 [m, ceil(n_vocab / 32)]): the tokens that
+                 these rows may choose, bit t % 32 of word t / 32 allows token t
+        mask_gate  `self.mask_gate` when somebody still writes the words and will open it
         Raises ValueError naming the column that holds an impossible value, DeviceError when the
         model file cannot be read any more, StepInterrupted after `interrupt`.
         """
         core = self.core
         with _device_errors():
-            finished = core.step(n_tokens, n_seqs, n_rows, history, bias, profile)
+            finished = core.step(n_tokens, n_seqs, n_rows, history, bias, profile, masks, mask_gate)
         if not finished:
             raise StepInterrupted
 

@@ -101,19 +101,26 @@ class Tokenizer:
         )
 
     def encode(
-        self, text: str, *, add_special: bool = True, parse_special: bool = False
+        self,
+        text: str,
+        *,
+        add_special: bool = True,
+        parse_special: bool = False,
+        add_prefix: bool = True,
     ) -> list[int]:
         """Token ids of `text`.
 
         add_special    put BOS before and EOS behind, as the model wants it
         parse_special  "<|im_end|>" in `text` becomes that token; otherwise, as is right for text
                        from users, it is encoded like any other text
+        add_prefix     let SPM's space precede it; False for text that continues another
 
         Raises TokenizerError for text that cannot be encoded (lone surrogates).
         """
         splitter = self._found_when_asked if parse_special else self._found_in_plain_text
         pieces = splitter.split(text)
-        plain = iter(self._encoder.encode_many(self._plain_texts(pieces)))
+        prefix = " " if add_prefix and self.add_space_prefix else ""
+        plain = iter(self._encoder.encode_many(_plain_texts(pieces, prefix)))
         ids = [self.bos_id] if add_special and self.add_bos and self.bos_id is not None else []
         for piece in pieces:
             if isinstance(piece, int):
@@ -123,11 +130,6 @@ class Tokenizer:
         if add_special and self.add_eos and self.eos_id is not None:
             ids.append(self.eos_id)
         return ids
-
-    def _plain_texts(self, pieces: list[str | int]) -> list[str]:
-        prefix = " " if self.add_space_prefix else ""
-        # Plain pieces are always apart: each is at the start or behind a special token.
-        return [prefix + piece for piece in pieces if isinstance(piece, str)]
 
     def decode(self, ids: Iterable[int], *, skip_special: bool = True) -> str:
         """Text of `ids`; bytes that are no character become U+FFFD.
@@ -174,6 +176,11 @@ class Tokenizer:
     def is_special(self, token: int) -> bool:
         """Whether `token` is a control token, which text from users cannot produce."""
         return token in self._special
+
+
+def _plain_texts(pieces: list[str | int], prefix: str) -> list[str]:
+    # Plain pieces are always apart: each is at the start or behind a special token.
+    return [prefix + piece for piece in pieces if isinstance(piece, str)]
 
 
 def _splitter(vocabulary: Vocabulary, *types: TokenType) -> SpecialTokens:

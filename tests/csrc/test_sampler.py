@@ -30,7 +30,7 @@ class LogitRows:
         self.n_table_rows = len(logits)
 
     def sample(
-        self, history: Any = None, bias: Any = None, **columns: Any
+        self, history: Any = None, bias: Any = None, masks: Any = None, **columns: Any
     ) -> dict[str, np.ndarray]:
         c = self.program.columns
         n = self.n_rows
@@ -40,7 +40,7 @@ class LogitRows:
         c["logit_rows"][:n] = np.arange(n)
         for name, value in {**DEFAULTS, **columns}.items():
             c[name][:n] = value
-        self.program.step(n, 1, n, history, bias)
+        self.program.step(n, 1, n, history, bias, masks=masks)
         return {name: c[name].copy() for name in
                 ("sampled", "status", "logprob", "top_ids", "top_logprobs", "logits")}  # fmt: skip
 
@@ -273,7 +273,7 @@ def test_nothing_left_to_draw_is_a_status() -> None:
     bias = (np.int32([0, 2]), np.int32([0, 1]), np.float32([-np.inf, -np.inf]))
     for columns in ({}, {"top_p": 0.5}, {"temperature": 0.0}):
         result = rows.sample(None, bias, **columns)
-        assert (result["status"][0], result["sampled"][0]) == (1, -1)
+        assert (result["status"][0], result["sampled"][0]) == (2, -1)
 
 
 def test_non_finite_logits_fail_their_row_only(isa: str) -> None:

@@ -7,6 +7,7 @@ position, or that two sequences write in one step, is an assertion failure.
 
 from __future__ import annotations
 
+import threading
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -35,7 +36,7 @@ class FakeTokenizer:
         "{% if add_generation_prompt %}[assistant]{% endif %}"
     )
 
-    def encode(self, text, *, add_special=True, parse_special=False):
+    def encode(self, text, *, add_special=True, parse_special=False, add_prefix=True):
         return [BOS] * add_special + list(text.encode())
 
     def is_special(self, token):
@@ -82,6 +83,10 @@ def scripted(prompt_length: int, script: list[int]) -> LogitsOf:
     return logits_of
 
 
+class FakeGate(threading.Event):
+    open, close = threading.Event.set, threading.Event.clear
+
+
 class FakeProgram:
     def __init__(
         self, *, max_tokens, max_seqs, max_blocks, num_blocks, block_size, logits_of=hashed_logits
@@ -90,6 +95,7 @@ class FakeProgram:
         self.block_size = block_size
         self.logits_of = logits_of
         self.cells = np.full((num_blocks, block_size, 2), -1, np.int64)  # token, position
+        self.mask_gate = FakeGate()
         self.num_steps = 0
         self.computed_tokens = 0
         self.closed = False
@@ -119,7 +125,10 @@ class FakeProgram:
         }
         self.columns = {name: np.zeros(shape, kind) for name, (kind, shape) in shapes.items()}
 
-    def step(self, n_tokens, n_seqs, n_rows, history=None, bias=None, profile=False):
+    def step(
+        self, n_tokens, n_seqs, n_rows, history=None, bias=None, profile=False, masks=None,
+        mask_gate=None,
+    ):  # fmt: skip
         c = self.columns
         assert 0 < n_tokens <= len(c["tokens"])
         assert 0 < n_seqs < len(c["seq_starts"])
@@ -134,12 +143,15 @@ class FakeProgram:
         self.num_steps += 1
         self.computed_tokens += n_tokens
         self._write(starts)
+        if mask_gate is not None:
+            assert mask_gate is self.mask_gate
+            assert mask_gate.wait(10), "nobody opened the gate"
         owner = np.repeat(np.arange(n_seqs), np.diff(starts))
         for row in range(n_rows):
             token = int(c["logit_rows"][row])
             visible = self._read(int(owner[token]), int(c["positions"][token]))
             assert c["rng_position"][row] == len(visible)
-            self._sample(row, self.logits_of(visible), history, bias)
+            self._sample(row, self.logits_of(visible), history, bias, masks)
 
     def interrupt(self):
         self.interrupted = True
@@ -166,7 +178,7 @@ class FakeProgram:
             tokens.append(int(token))
         return tokens
 
-    def _sample(self, row, raw, history, bias):
+    def _sample(self, row, raw, history, bias, masks):
         c = self.columns
         c["logits"][row] = raw
         c["status"][row] = int(not np.isfinite(raw).all())
@@ -179,6 +191,12 @@ class FakeProgram:
             offsets, tokens, values = bias
             for i in range(offsets[row], offsets[row + 1]):
                 logits[tokens[i]] += values[i]
+        if masks is not None and row in masks[0]:
+            words = masks[1][masks[0].tolist().index(row)]
+            logits[np.unpackbits(words.view(np.uint8), bitorder="little")[:N_VOCAB] == 0] = -np.inf
+        if logits.max() == -np.inf:
+            c["status"][row] = 2
+            return
         token = int(np.argmax(logits)) if c["temperature"][row] == 0 else self._draw(row, logits)
         logprobs = raw - np.log(np.exp(raw.astype(np.float64)).sum())
         best = np.argsort(-logprobs, kind="stable")[:20]
