@@ -16,6 +16,8 @@ from pyllm.request import Request, mixed
 from pyllm.sampling import SamplingParams
 from pyllm.scheduler import Scheduler
 from pyllm.sequence import Sequence
+from pyllm.speculation.proposer import Proposer
+from pyllm.speculation.speculator import Speculator
 
 if TYPE_CHECKING:
     from pyllm.tokenizer import Tokenizer
@@ -56,9 +58,12 @@ class EngineModel(Protocol):
 class Engine:
     """Schedules, steps and reports. Batch limits are those the program's columns were made for."""
 
-    def __init__(self, model: EngineModel, *, seed: int = 0) -> None:
+    def __init__(
+        self, model: EngineModel, *, seed: int = 0, proposer: Proposer | None = None
+    ) -> None:
         self.model = model
         self.seed = seed
+        self._proposer = proposer  # guesses tokens; None: every step yields one
         self._columns = model.program.columns
         self._counter = count()
         self.reset()
@@ -74,10 +79,17 @@ class Engine:
                 "lower max_model_len or give it more memory"
             )
             raise RequestError("max_model_len", model.max_model_len, limit)
+        num_rows = len(columns["logit_rows"])
+        max_num_seqs = min(len(columns["seq_starts"]) - 1, num_rows)
+        self.speculator = None
+        if self._proposer is not None:
+            self._proposer.reset()
+            self.speculator = Speculator(self._proposer, kv_cache, max_rows=num_rows - max_num_seqs)
         self.scheduler = Scheduler(
             kv_cache,
-            max_num_seqs=min(len(columns["seq_starts"]) - 1, len(columns["logit_rows"])),
+            max_num_seqs=max_num_seqs,
             max_num_batched_tokens=len(columns["tokens"]),
+            speculator=self.speculator,
         )
         self.batch = Batch(columns)
         self._requests: dict[str, Request] = {}
@@ -130,7 +142,11 @@ class Engine:
         """One token for every sequence that decodes, one chunk for those that prefill."""
         scheduled = self.scheduler.schedule()
         step = self.batch.fill(scheduled)
+        start = time.perf_counter()
         self.model.program.step(step.n_tokens, step.n_seqs, len(step.rows), step.history, step.bias)
+        if self.speculator is not None:
+            seconds = time.perf_counter() - start
+            self.speculator.record_step(step.n_tokens, len(step.rows), seconds)
         return self._postprocess(scheduled, step)
 
     def _postprocess(self, scheduled: list[Sequence], step: Step) -> list[RequestOutput]:
@@ -141,14 +157,15 @@ class Engine:
         sampled = self._columns["sampled"][:count].tolist()
         status = self._columns["status"][:count].tolist()
         changed: dict[Request, list[Continuation]] = {}
-        for row, sequence in enumerate(step.rows):
-            continuation = self._continuations[sequence]
-            if status[row] != 0:
-                continuation.fail("nonfinite_logits")
+        row = 0
+        while row < count:
+            continuation = self._continuations[step.rows[row]]
+            draft = continuation.sequence.draft
+            if draft:
+                self._verify(continuation, row, sampled, status)
             else:
-                if sequence.params.logprobs is not None:
-                    self._add_logprobs(continuation, row, sampled[row])
-                continuation.append(sampled[row])
+                self._take(continuation, row, sampled[row], status[row])
+            row += 1 + len(draft)
             if continuation.finish_reason is not None:
                 self._retire(continuation)
             changed.setdefault(continuation.request, []).append(continuation)
@@ -157,6 +174,36 @@ class Engine:
             for request, continuations in changed.items()
             if (output := self._report(request, continuations, now)) is not None
         ]
+
+    def _take(self, continuation: Continuation, row: int, token: int, status: int) -> None:
+        if status != 0:
+            continuation.fail("nonfinite_logits")
+            return
+        if continuation.sequence.params.logprobs is not None:
+            self._add_logprobs(continuation, row, token)
+        continuation.append(token)
+
+    def _verify(
+        self, continuation: Continuation, row: int, sampled: list[int], status: list[int]
+    ) -> None:
+        """Take tokens as long as the guess before them was what the model said, too."""
+        assert self.speculator is not None
+        sequence = continuation.sequence
+        draft, sequence.draft = sequence.draft, []
+        num_right, failed = 0, False
+        for place in range(len(draft) + 1):
+            token = sampled[row + place]
+            self._take(continuation, row + place, token, status[row + place])
+            if place == len(draft) or status[row + place] != 0:
+                break
+            failed = token != draft[place]
+            if failed:
+                break
+            num_right += 1
+            if continuation.finish_reason is not None:
+                break
+        sequence.num_computed_tokens = len(sequence.tokens) - 1  # a wrong guess is computed anew
+        self.speculator.record_draft(sequence, num_right, failed=failed)
 
     def _add_logprobs(self, continuation: Continuation, row: int, token: int) -> None:
         width = continuation.sequence.params.logprobs or 0
@@ -175,4 +222,6 @@ class Engine:
 
     def _retire(self, continuation: Continuation) -> None:
         self.scheduler.finish(continuation.sequence)
+        if self.speculator is not None:
+            self.speculator.forget(continuation.sequence)
         del self._continuations[continuation.sequence]

@@ -11,7 +11,7 @@ class KVCache:
     """Hands out `num_blocks` blocks of `block_size` tokens.
 
     Invariant: every block is either free or in exactly one block table, and a table is never
-    longer than its sequence needs.
+    longer than its sequence needs, or would need at its full length when it drafts.
     """
 
     def __init__(self, num_blocks: int, block_size: int) -> None:
@@ -56,5 +56,6 @@ class KVCache:
         held = [block for sequence in owners for block in sequence.block_table]
         assert sorted(held + self._free) == list(range(self.num_blocks)), "a block leaked or split"
         for sequence in owners:
-            assert len(sequence.block_table) <= self.blocks_for(len(sequence.tokens))
+            most = sequence.max_length if sequence.num_draft_tokens else len(sequence.tokens)
+            assert len(sequence.block_table) <= self.blocks_for(most)
             assert sequence.num_computed_tokens <= len(sequence.block_table) * self.block_size

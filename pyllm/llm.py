@@ -21,6 +21,9 @@ from pyllm.prompts import Encoded, Prompt, Prompts, as_prompt_list, encode_promp
 from pyllm.request import Request
 from pyllm.sampling import DefaultMaxTokens, RequestOutputKind, SamplingParams
 from pyllm.special_text import Messages
+from pyllm.speculation.config import read_speculative_config
+from pyllm.speculation.make import make_proposer
+from pyllm.speculation.proposer import Proposer
 
 if TYPE_CHECKING:
     import os
@@ -43,6 +46,9 @@ class LLM:
     kv_cache_dtype          "auto" or "f16"
     kv_cache_bytes          memory for keys and values; None: at most a quarter of what is free
     packed_cache            keep packed weights in a file under ~/.cache/pyllm that later starts map
+    speculative_config      how tokens are guessed ahead: the fields of SpeculativeConfig. None: by
+                            prompt lookup; {"model": path}: by a smaller model; False: not at all.
+                            The output is the same bit for bit, and what does not pay is left off
     seed                    seeds requests that bring no seed of their own, by order of arrival
 
     Raises ModelFileError, TokenizerError, RequestError, MemoryBudgetError, DeviceError, OSError.
@@ -61,6 +67,7 @@ class LLM:
         kv_cache_bytes: int | None = None,
         packed_cache: bool = False,
         enable_prefix_caching: bool | None = None,
+        speculative_config: Mapping[str, object] | bool | None = None,
         seed: int = 0,
     ) -> None:
         if kv_cache_dtype not in ("auto", "f16"):
@@ -68,6 +75,7 @@ class LLM:
         if enable_prefix_caching:
             limit = "is not supported by this version; leave it out"
             raise RequestError("enable_prefix_caching", enable_prefix_caching, limit)
+        speculation = read_speculative_config(speculative_config)
         check_integer("max_num_seqs", max_num_seqs, 1, 2**31 - 1)
         check_integer("max_num_batched_tokens", max_num_batched_tokens, 1, 2**31 - 1)
         check_integer("seed", seed, -(2**63), 2**64 - 1)
@@ -84,21 +92,41 @@ class LLM:
                 max_num_batched_tokens=max_num_batched_tokens,
                 kv_cache_bytes=kv_cache_bytes,
                 packed_cache=packed_cache,
+                speculation=speculation,
                 progress=progress,
             )
-        self._start(loaded, seed)
+        try:
+            proposer = make_proposer(
+                speculation,
+                loaded,
+                num_threads=num_threads,
+                num_threads_batch=num_threads_batch,
+                max_num_seqs=max_num_seqs,
+                max_num_batched_tokens=max_num_batched_tokens,
+                packed_cache=packed_cache,
+            )
+        except BaseException:
+            loaded.close()
+            raise
+        self._start(loaded, seed, proposer)
 
     @classmethod
-    def from_model(cls, model: EngineModel, *, seed: int = 0) -> Self:
-        """An LLM over a model that is loaded already; closing the LLM closes the model."""
+    def from_model(
+        cls, model: EngineModel, *, seed: int = 0, proposer: Proposer | None = None
+    ) -> Self:
+        """An LLM over a model that is loaded already; closing the LLM closes the model.
+
+        proposer  guesses tokens, see speculation/; None: no speculation. Closed with the LLM
+        """
         llm = cls.__new__(cls)
-        llm._start(model, seed)
+        llm._start(model, seed, proposer)
         return llm
 
-    def _start(self, model: EngineModel, seed: int) -> None:
+    def _start(self, model: EngineModel, seed: int, proposer: Proposer | None) -> None:
         self.model = model
+        self._proposer = proposer
         self._chat = ChatRenderer(model.tokenizer)
-        self._engine: Engine | None = Engine(model, seed=seed)
+        self._engine: Engine | None = Engine(model, seed=seed, proposer=proposer)
         self._thread = EngineThread(self._engine)
 
     @property
@@ -185,6 +213,8 @@ class LLM:
         self._thread.close()
         self._engine = None  # its views of the columns would keep the program's memory
         self.model.close()
+        if self._proposer is not None:
+            self._proposer.close()
 
     def __enter__(self) -> Self:
         return self

@@ -29,6 +29,7 @@ from pyllm.kernels import isa, prepare
 from pyllm.kv_budget import choose_kv_size
 from pyllm.memory import available_memory
 from pyllm.packed_cache import CachedWeight, Progress, use_packed_cache
+from pyllm.speculation.config import SpeculativeConfig, draft_rows
 from pyllm.threads import default_num_threads
 from pyllm.tokenizer import Tokenizer
 
@@ -67,6 +68,7 @@ def load_model(
     kv_cache_bytes: int | None = None,
     block_size: int = 32,
     packed_cache: bool = False,
+    speculation: SpeculativeConfig | None = None,
     progress: Progress | None = None,
 ) -> Model:
     """Load a GGUF file (the first part of a split one) for inference.
@@ -79,6 +81,7 @@ def load_model(
     kv_cache_bytes          None: up to a quarter of the memory the weights leave
     block_size              tokens of a KV block, a multiple of 16
     packed_cache            keep packed weights in a file that later starts map (packed_cache.py)
+    speculation             makes room for the logits of guesses; None: one row for each sequence
     progress                called with (bytes done, bytes in all) while that file is written
 
     Raises ModelFileError, UnsupportedModelError, TokenizerError, MemoryBudgetError, RequestError,
@@ -100,7 +103,8 @@ def load_model(
     threads_batch = threads if num_threads_batch is None else num_threads_batch
     with GGUFFile.open(path) as file:
         config = read_config(file, builders())
-        program = plan(record(file, config), max_num_batched_tokens, max_num_seqs)
+        max_rows = max_num_seqs + draft_rows(speculation, max_num_seqs, config.n_vocab)
+        program = plan(record(file, config), max_num_batched_tokens, max_rows)
         kv = choose_kv_size(
             config, block_size=block_size, max_num_seqs=max_num_seqs, max_model_len=max_model_len,
             kv_cache_bytes=kv_cache_bytes, available=_left_beside(file, program),

@@ -5,10 +5,14 @@ from __future__ import annotations
 import time
 from collections import deque
 from itertools import chain
+from typing import TYPE_CHECKING
 
 from pyllm.errors import RequestError
 from pyllm.kv_cache import KVCache
 from pyllm.sequence import Sequence
+
+if TYPE_CHECKING:
+    from pyllm.speculation.speculator import Speculator
 
 
 class Scheduler:
@@ -22,7 +26,12 @@ class Scheduler:
     """
 
     def __init__(
-        self, kv_cache: KVCache, *, max_num_seqs: int, max_num_batched_tokens: int
+        self,
+        kv_cache: KVCache,
+        *,
+        max_num_seqs: int,
+        max_num_batched_tokens: int,
+        speculator: Speculator | None = None,
     ) -> None:
         # Otherwise decodes alone could fill the budget for ever and a prompt would starve.
         if max_num_batched_tokens < max_num_seqs:
@@ -31,6 +40,7 @@ class Scheduler:
         self.kv_cache = kv_cache
         self.max_num_seqs = max_num_seqs
         self.max_num_batched_tokens = max_num_batched_tokens
+        self.speculator = speculator
         self.running: list[Sequence] = []  # oldest first
         self.waiting: deque[Sequence] = deque()  # oldest first
 
@@ -54,6 +64,8 @@ class Scheduler:
                 scheduled.append(sequence)
         # prefill
         budget = self.max_num_batched_tokens - len(scheduled)
+        if self.speculator is not None:
+            budget -= self.speculator.draft(scheduled, budget)
         for sequence in prefills:
             if budget:
                 budget -= self._schedule_chunk(sequence, budget)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from pyllm.history import TokenHistory
 from pyllm.sampling import SamplingParams
 from pyllm.token_bias import TokenBias
+
+if TYPE_CHECKING:
+    from pyllm.speculation.outlook import Outlook
 
 
 @dataclass(slots=True, eq=False)
@@ -29,6 +33,9 @@ class Sequence:
     # filled by the engine
     tokens: list[int]  # prompt, then output
 
+    # filled by the request, constant, with a default
+    max_length: int = 2**31 - 1  # tokens, prompt and output together
+
     # filled by the scheduler
     num_computed_tokens: int = 0  # tokens whose K and V are in the cache
     num_scheduled_tokens: int = 0  # tokens of this step, 0 when it is not in the step
@@ -37,6 +44,21 @@ class Sequence:
 
     # filled by the KV cache
     block_table: list[int] = field(default_factory=list)  # block of positions [i * size, ...)
+
+    # filled by speculation
+    draft: list[int] = field(default_factory=list)  # guessed successors of `tokens`, in this step
+    outlook: Outlook | None = None  # what its drafts were worth so far
+    num_draft_tokens: int = 0
+    num_accepted_tokens: int = 0  # drafted tokens that became output
+
+    @property
+    def can_speculate(self) -> bool:
+        """Whether its next tokens may be sampled in one step.
+
+        That takes sampling which reads nothing but the tokens before: no state that a sampler
+        keeps from token to token, and nothing that Python computes between two tokens.
+        """
+        return self.params.structured_outputs is None
 
     @property
     def num_pending_tokens(self) -> int:

@@ -16,6 +16,7 @@ import pyllm.llm as llm_module
 from pyllm.errors import ContextLengthError, PyLLMError, RequestError
 from pyllm.llm import LLM
 from pyllm.sampling import SamplingParams
+from pyllm.speculation.config import SpeculativeConfig
 from tests.pyllm.fake_program import EOS, FakeModel, hashed_logits, printable_logits, scripted
 
 GREEDY = SamplingParams(temperature=0, max_tokens=8, ignore_eos=True)
@@ -371,6 +372,7 @@ def test_the_constructor_loads_what_it_was_told(monkeypatch):
         "max_num_batched_tokens": 512,
         "kv_cache_bytes": None,
         "packed_cache": False,
+        "speculation": SpeculativeConfig(),
     }
 
 
