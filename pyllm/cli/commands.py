@@ -13,6 +13,7 @@ from pyllm.cli.flags import (
     KV_CACHE,
     MODEL,
     SAMPLING,
+    SPECULATION,
     Flag,
 )
 from pyllm.cli.values import choice, integer, integers, text
@@ -60,6 +61,7 @@ RUN = Command(
         Flag(("--no-history", "--nohistory"), "do not remember what is typed"),
         *SAMPLING,
         *ENGINE,
+        *SPECULATION,
         KV_CACHE,
         *IGNORED_HARDWARE,
         *IGNORED_CHAT,

@@ -5,6 +5,7 @@ from __future__ import annotations
 REQUEST_WINDOW = 16  # guesses a request remembers of each kind
 ENGINE_WINDOW = 64  # and what all requests taught the next one
 FIRST_RATE = 0.5  # of a kind never tried
+PRIOR_TRIES = 3  # what others saw weighs as much
 _HIGHEST = 0.99
 
 
@@ -18,9 +19,11 @@ class Acceptance:
         self._prior = prior
 
     def rate(self, kind: int) -> float:
-        """Between 0 and 1; what others saw counts as one try."""
+        """Between 0 and 1."""
         first = FIRST_RATE if self._prior is None else self._prior.rate(kind)
-        return min(_HIGHEST, (self._right[kind] + first) / (self._tried[kind] + 1))
+        return min(
+            _HIGHEST, (self._right[kind] + PRIOR_TRIES * first) / (self._tried[kind] + PRIOR_TRIES)
+        )
 
     def record(self, kind: int, num_right: int, *, failed: bool) -> None:
         """`num_right` guesses in a row, then one that was wrong if `failed`."""

@@ -15,18 +15,12 @@ EARNED = 0.005
 
 @dataclass(slots=True)
 class Outlook:
-    """Losses are paid from a credit, in seconds, that gains and the passing of time fill."""
+    """Guesses are paid from a credit, in seconds, that gains and the passing of time fill."""
 
     acceptance: Acceptance
     credit_s: float
     kind: int = 0  # of the guesses offered for this step
-    loss_s: float = 0.0  # what the guesses of this step cost
 
     def earn(self, step_s: float) -> None:
         """Another step, of which the sequence's share is `step_s`, passes."""
         self.credit_s = min(self.credit_s + EARNED * step_s, MOST_CREDIT * step_s)
-
-    def settle(self, gain_s: float) -> None:
-        """The guesses of this step were worth `gain_s`."""
-        self.credit_s += gain_s - self.loss_s
-        self.loss_s = 0.0

@@ -12,8 +12,8 @@ from pyllm.speculation.outlook import FIRST_CREDIT, Outlook
 from pyllm.speculation.proposer import Proposer
 from pyllm.speculation.step_times import StepTimes
 
-# A sequence whose guesses do not pay tries a single one when it can afford it this many times.
-PROBE_RESERVE = 2.0
+# When guesses do not pay a single one is tried as soon as this many could be paid for.
+PROBE_RESERVE = 2
 
 
 @dataclass(slots=True)
@@ -54,14 +54,14 @@ class Speculator:
         room = min(self._max_rows, budget // 2)
         if not offers or room < 1:
             return 0
-        counts, one_s = self._counts(offers, base, room)
+        counts = self._counts(offers, base, room)
         fewest = self.proposer.min_draft_tokens
         chosen = [
             (sequence, count)
             for (sequence, _), count in zip(offers, counts, strict=True)
             if count >= fewest and self._has_blocks(sequence, count, base)
         ]
-        return self._propose(chosen, base, one_s) if chosen else 0
+        return self._propose(chosen, base) if chosen else 0
 
     def record_step(self, n_tokens: int, n_rows: int, seconds: float) -> None:
         """A step took `seconds`, without proposing."""
@@ -72,7 +72,7 @@ class Speculator:
         """What the step made of a sequence's draft; `failed`: the guess after those was wrong."""
         outlook = _outlook(sequence)
         outlook.acceptance.record(outlook.kind, num_accepted, failed=failed)
-        outlook.settle(num_accepted * self._share_s)
+        outlook.credit_s += num_accepted * self._share_s
         sequence.num_accepted_tokens += num_accepted
         self.totals.num_accepted_tokens += num_accepted
 
@@ -100,14 +100,16 @@ class Speculator:
                 offers.append((sequence, min(most, limit)))
         return offers
 
-    def _counts(
-        self, offers: list[tuple[Sequence, int]], base: int, room: int
-    ) -> tuple[list[int], float]:
-        """Guesses of each offer, as many as pay and its credit allows; and seconds for each."""
+    def _counts(self, offers: list[tuple[Sequence, int]], base: int, room: int) -> list[int]:
+        """Guesses of each offer: as many as pay and its credit allows, which is charged."""
+
+        plain = self.times.estimate(base)
 
         def seconds(number: int) -> float:
-            proposing = self.proposer.seconds_for(-(-number // len(offers))) if number else 0.0
-            return self.times.estimate(base + number) + proposing
+            if not number:
+                return plain
+            proposing = self.proposer.seconds_for(-(-number // len(offers)))
+            return self.times.estimate_more(base, number) + proposing
 
         outlooks = [_outlook(sequence) for sequence, _ in offers]
         counts = best_counts(
@@ -120,14 +122,27 @@ class Speculator:
         )
         total = sum(counts)
         self._is_on = total > 0
-        one_s = max(0.0, seconds(total or 1) - seconds(0)) / (total or 1)
+        one_s = (seconds(total or 1) - plain) / (total or 1)
+        if not total:
+            return self._probe(outlooks, one_s)
         for place, outlook in enumerate(outlooks):
-            affordable = int(outlook.credit_s / one_s) if one_s else counts[place]
-            if counts[place]:
-                counts[place] = max(0, min(counts[place], affordable))
-            elif not total and affordable >= PROBE_RESERVE:
-                counts[place] = total = 1
-        return counts, one_s
+            affordable = max(0, int(outlook.credit_s / one_s))
+            # Where others guess well, one that does not may have had bad luck.
+            wanted = counts[place] or int(affordable >= PROBE_RESERVE)
+            counts[place] = min(wanted, affordable, room)
+            room -= counts[place]
+            outlook.credit_s -= counts[place] * one_s
+        return counts
+
+    def _probe(self, outlooks: list[Outlook], one_s: float) -> list[int]:
+        """A single guess when all together can afford it: all of them learn from it."""
+        counts = [0] * len(outlooks)
+        if sum(outlook.credit_s for outlook in outlooks) >= PROBE_RESERVE * one_s:
+            richest = max(range(len(outlooks)), key=lambda place: outlooks[place].credit_s)
+            counts[richest] = 1
+            for outlook in outlooks:
+                outlook.credit_s -= one_s / len(outlooks)
+        return counts
 
     def _has_blocks(self, sequence: Sequence, count: int, num_running: int) -> bool:
         """Blocks for the guesses, if one stays free for each sequence that runs."""
@@ -135,7 +150,7 @@ class Speculator:
         missing = self._kv_cache.blocks_for(needed) - len(sequence.block_table)
         return missing <= 0 or missing + num_running <= self._kv_cache.num_free_blocks
 
-    def _propose(self, chosen: list[tuple[Sequence, int]], num_running: int, one_s: float) -> int:
+    def _propose(self, chosen: list[tuple[Sequence, int]], num_running: int) -> int:
         sequences = [sequence for sequence, _ in chosen]
         drafts = self.proposer.propose(sequences, [count for _, count in chosen])
         total = 0
@@ -146,7 +161,6 @@ class Speculator:
             sequence.draft = draft
             sequence.num_scheduled_tokens = 1 + len(draft)
             sequence.num_draft_tokens += len(draft)
-            _outlook(sequence).loss_s = len(draft) * one_s
             self.totals.num_drafts += 1
             total += len(draft)
         self.totals.num_draft_tokens += total

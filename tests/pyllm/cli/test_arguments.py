@@ -61,6 +61,10 @@ def test_short_and_long_spellings_are_one_flag() -> None:
             "max_model_len": 4096,
             "max_num_batched_tokens": 512,
             "packed_cache": False,
+            "spec_type": "auto",
+            "model_draft": None,
+            "draft_max": 16,
+            "draft_min": None,
             "kv_cache_dtype": "auto",
         }
     assert sampling(run("m", "--temperature=0.5"))["temperature"] == 0.5

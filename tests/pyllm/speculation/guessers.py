@@ -1,4 +1,4 @@
-"""Proposers and clocks that tests can steer."""
+"""Proposers that tests can steer, and an engine that tries whatever they say."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pyllm.engine import Engine
 from pyllm.sequence import Sequence
 from pyllm.speculation.config import SpeculativeConfig
 from pyllm.speculation.prompt_lookup import PromptLookup
+from pyllm.speculation.speculator import Speculator
 from tests.pyllm.fake_program import N_VOCAB, FakeModel
 
 Guess = Callable[[Sequence, int], list[int]]
@@ -44,17 +45,31 @@ class Guesser:
         pass
 
 
-class FreeTimes:
-    """The more tokens, the shorter a step: everything that is offered is tried."""
+class EagerSpeculator(Speculator):
+    """Tries every guess it is offered, from the first step, whatever it costs."""
 
-    def record(self, n_tokens, seconds):
-        pass
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        self.times.is_trusted = lambda n_tokens: True
+        self.times.record(1, 1.0)
 
-    def is_trusted(self, n_tokens):
-        return True
+    def _counts(self, offers, base, room):
+        counts = []
+        for _, limit in offers:
+            counts.append(min(limit, room))
+            room -= counts[-1]
+        return counts
 
-    def estimate(self, n_tokens):
-        return 2.0**-n_tokens
+
+def make_eager(engine):
+    """Let an engine try every guess."""
+    speculator = EagerSpeculator(
+        engine.speculator.proposer,
+        engine.scheduler.kv_cache,
+        max_rows=len(engine.model.program.columns["logit_rows"]) - engine.scheduler.max_num_seqs,
+    )
+    engine.speculator = engine.scheduler.speculator = speculator
+    return engine
 
 
 def at_random(sequence, count):
@@ -88,6 +103,4 @@ def lookup(**options):
 
 def eager_engine(proposer, **model):
     """An engine that tries every guess it is offered."""
-    engine = Engine(FakeModel(**{"draft_rows": 24, **model}), proposer=proposer)
-    engine.speculator.times = FreeTimes()
-    return engine
+    return make_eager(Engine(FakeModel(**{"draft_rows": 24, **model}), proposer=proposer))
