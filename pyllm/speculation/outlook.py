@@ -19,8 +19,11 @@ class Outlook:
 
     acceptance: Acceptance
     credit_s: float
+    earned_at_s: float  # the time that had passed when it earned last
     kind: int = 0  # of the guesses offered for this step
 
-    def earn(self, step_s: float) -> None:
-        """Another step, of which the sequence's share is `step_s`, passes."""
-        self.credit_s = min(self.credit_s + EARNED * step_s, MOST_CREDIT * step_s)
+    def earn(self, passed_s: float, share_s: float) -> None:
+        """The sequence's shares of all steps so far are `passed_s`, that of one is `share_s`."""
+        earned = EARNED * (passed_s - self.earned_at_s)
+        self.credit_s = min(self.credit_s + earned, MOST_CREDIT * share_s)
+        self.earned_at_s = passed_s

@@ -33,10 +33,21 @@ class NgramIndex:
 
         `tokens` are those of the last call and any that followed them.
         """
-        self._enter(tokens)
+        before, size = self._before, len(tokens)
+        if size == len(before) > self._shortest:  # one token more, as in most steps
+            key = self._key = (self._key << _TOKEN_BITS | tokens[-1]) & self._mask
+            place = self._ends.get(key, 0)
+            self._ends[key] = size
+            before.append(place)
+        else:
+            self._enter(tokens)
+            place = before[size] if size >= self._shortest else 0
+        return self._longest_of(place, tokens) if place else (0, 0)
+
+    def _longest_of(self, place: int, tokens: list[int]) -> tuple[int, int]:
+        """The longest match of those at `place` and before."""
         before, size = self._before, len(tokens)
         best_place = best_length = 0
-        place = before[size] if size >= self._shortest else 0
         for _ in range(MAX_CANDIDATES):
             if not place:
                 break

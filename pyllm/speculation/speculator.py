@@ -40,6 +40,7 @@ class Speculator:
         self._learned = Acceptance(proposer.num_kinds, ENGINE_WINDOW)
         self._is_on = False
         self._share_s = 0.0  # of this step's time without guesses, for each sequence that decodes
+        self._passed_s = 0.0  # such shares of all steps, added up
 
     def draft(self, decodes: list[Sequence], budget: int) -> int:
         """Give the sequences that decode their drafts; returns how many tokens those are.
@@ -50,9 +51,12 @@ class Speculator:
         if not base or not self.times.is_trusted(base):
             return 0
         self._share_s = self.times.estimate(base) / base
-        offers = self._offers(decodes)
+        self._passed_s += self._share_s
         room = min(self._max_rows, budget // 2)
-        if not offers or room < 1:
+        if not self._could_pay(base, room):
+            return 0
+        offers = self._offers(decodes)
+        if not offers:
             return 0
         counts = self._counts(offers, base, room)
         fewest = self.proposer.min_draft_tokens
@@ -65,7 +69,7 @@ class Speculator:
 
     def record_step(self, n_tokens: int, n_rows: int, seconds: float) -> None:
         """A step took `seconds`, without proposing."""
-        if n_tokens == n_rows:  # no prompt in it
+        if n_tokens == n_rows:  # no prompt is in it
             self.times.record(n_tokens, seconds)
 
     def record_draft(self, sequence: Sequence, num_accepted: int, *, failed: bool) -> None:
@@ -78,8 +82,17 @@ class Speculator:
 
     def forget(self, sequence: Sequence) -> None:
         """A sequence ended, wherever it was."""
-        if sequence.outlook is not None:
-            self.proposer.forget(sequence)
+        self.proposer.forget(sequence)
+
+    def _could_pay(self, base: int, room: int) -> bool:
+        """Whether guesses that are all right would be worth their time, few or as many as can be.
+
+        In a large batch the machine computes all the time, and a token more costs as much as any.
+        """
+        return room > 0 and any(
+            (base + number) * self._share_s > self.times.estimate_more(base, number)
+            for number in (1, room)
+        )
 
     def _offers(self, decodes: list[Sequence]) -> list[tuple[Sequence, int]]:
         """Sequences that could guess, with how many guesses they offer."""
@@ -87,22 +100,25 @@ class Speculator:
         for sequence in decodes:
             if not sequence.can_speculate:
                 continue
-            outlook = sequence.outlook
-            if outlook is None:
-                acceptance = Acceptance(self.proposer.num_kinds, REQUEST_WINDOW, self._learned)
-                outlook = Outlook(acceptance, FIRST_CREDIT * self._share_s)
-                sequence.outlook = outlook
-            outlook.earn(self._share_s)
+            kind, most = self.proposer.offer(sequence)
             # The step samples one token more than it guesses, and none may be too many.
             limit = sequence.max_length - len(sequence.tokens) - 1
-            outlook.kind, most = self.proposer.offer(sequence) if limit > 0 else (0, 0)
-            if most:
+            if most and limit > 0:
+                self._prepare_outlook(sequence, kind)
                 offers.append((sequence, min(most, limit)))
         return offers
 
+    def _prepare_outlook(self, sequence: Sequence, kind: int) -> None:
+        outlook = sequence.outlook
+        if outlook is None:
+            acceptance = Acceptance(self.proposer.num_kinds, REQUEST_WINDOW, self._learned)
+            outlook = Outlook(acceptance, FIRST_CREDIT * self._share_s, self._passed_s)
+            sequence.outlook = outlook
+        outlook.kind = kind
+        outlook.earn(self._passed_s, self._share_s)
+
     def _counts(self, offers: list[tuple[Sequence, int]], base: int, room: int) -> list[int]:
         """Guesses of each offer: as many as pay and its credit allows, which is charged."""
-
         plain = self.times.estimate(base)
 
         def seconds(number: int) -> float:

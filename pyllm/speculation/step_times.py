@@ -25,6 +25,7 @@ class StepTimes:
 
     def record(self, n_tokens: int, seconds: float) -> None:
         """A step of `n_tokens` took `seconds`."""
+        seconds = max(seconds, 1e-9)  # a coarse clock may say 0, and costs are compared by ratio
         self._num_steps += 1
         if self._num_steps % STALE == 0:
             self._forget_old()

@@ -154,8 +154,25 @@ def test_fewer_guesses_than_wanted_are_not_tried():
 def test_an_ended_sequence_is_forgotten_by_who_guessed_for_it():
     guesser = Guesser(lambda _, count: [2] * count)
     speculator = eager_speculator_of(guesser)
-    seen, unseen = sequence_of(), sequence_of()
-    speculator.draft([seen], 100)
-    speculator.forget(seen)
-    speculator.forget(unseen)
-    assert guesser.forgotten == [seen]
+    sequence = sequence_of()
+    speculator.draft([sequence], 100)
+    speculator.forget(sequence)
+    assert guesser.forgotten == [sequence]
+
+
+def test_a_machine_that_computes_all_the_time_is_not_asked():
+    """Each offer costs Python time: none are made where even right guesses would not pay."""
+
+    class Asked(Guesser):
+        offers = 0
+
+        def offer(self, sequence):
+            Asked.offers += 1
+            return super().offer(sequence)
+
+    speculator = speculator_of(Asked(lambda _, count: [2] * count))
+    sequences = [sequence_of() for _ in range(32)]
+    for _ in range(4):
+        speculator.times.record(32, 1.0)
+    speculator.times.record(64, 2.5)
+    assert speculator.draft(sequences, 512) == Asked.offers == 0
