@@ -9,7 +9,7 @@ words, each different piece being one token, as a vocabulary of 128,000 knows mo
 
     edit    a source file, to be written again with five changes
     prose   one page after another: English text with what repetition it happens to have
-    noise   the worst case: 100 pieces in random order, pairs of which occurred before by chance
+    noise   the worst case: 60 pieces in random order, pairs of which occurred before by chance
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ EDITS = [
     ("half characters", "incomplete characters"),
     ("self._stops.matched if self._stops else None", "self._stops and self._stops.matched"),
 ]
+PROMPT = 300  # tokens of prose and noise
 FIRST_ID = 300  # ids of pieces: whichever, the vocabulary is made up
 
 
@@ -90,11 +91,11 @@ def tasks(count: int) -> dict[str, Task]:
     ask = "Rename TextStream to TextWriter and make may_match optional.\n\n"
     prose = tokens((REPOSITORY / "docs/how-it-works.md").read_text())
     draw = random.Random(1)
-    noise = [FIRST_ID + draw.randrange(100) for _ in range(600 + count)]
+    noise = [FIRST_ID + draw.randrange(60) for _ in range(PROMPT + count)]
     return {
         "edit": Task(tokens(ask + source), tokens(edited)),
-        "prose": Task(prose[:600], prose[600 : 600 + count]),
-        "noise": Task(noise[:600], noise[600:]),
+        "prose": Task(prose[:PROMPT], prose[PROMPT : PROMPT + count]),
+        "noise": Task(noise[:PROMPT], noise[PROMPT:]),
     }
 
 
@@ -123,6 +124,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--tokens", type=int, default=160, help="of prose and noise")
+    parser.add_argument("--tasks", nargs="+", default=["edit", "prose", "noise"])
     args = parser.parse_args()
     config = SpeculativeConfig()
     loaded = load_model(
@@ -139,22 +141,18 @@ def main() -> None:
     engines = {kind: build() for kind, build in make.items()}
     for engine in engines.values():  # weights are packed, clocks are up
         rate(engine, model, Task(todo["prose"].prompt[:64], todo["prose"].answer[:8]))
-    print("| task | plain tok/s | lookup tok/s | ratio | guessed | right | rounds |")
-    print("|---|---|---|---|---|---|---|")
-    for name, task in todo.items():
-        ratios, speeds = [], []
+    print("| task | plain tok/s | lookup tok/s | ratio of medians | guessed | right |")
+    print("|---|---|---|---|---|---|")
+    for name in args.tasks:
+        rounds = []
         for _ in range(args.rounds):
-            plain, _, _ = rate(engines["plain"], model, task)
-            lookup, guessed, right = rate(engines["lookup"], model, task)
-            ratios.append(lookup / plain)
-            speeds.append((plain, lookup))
-        plain, lookup = (statistics.median(column) for column in zip(*speeds, strict=True))
-        shown = ", ".join(f"{ratio:.3f}" for ratio in ratios)
-        print(
-            f"| {name} | {plain:.1f} | {lookup:.1f} | {statistics.median(ratios):.2f} "
-            f"| {guessed} | {right} | {shown} |",
-            flush=True,
-        )
+            plain, _, _ = rate(engines["plain"], model, todo[name])
+            rounds.append((plain, *rate(engines["lookup"], model, todo[name])))
+        plains, lookups, guessed, right = zip(*rounds, strict=True)
+        ratio = statistics.median(lookups) / statistics.median(plains)
+        cells = [", ".join(f"{n:.1f}" for n in speeds) for speeds in (plains, lookups)]
+        cells += [f"{ratio:.3f}", *(", ".join(map(str, counts)) for counts in (guessed, right))]
+        print(f"| {name} | {' | '.join(cells)} |", flush=True)
     speculator = engines["lookup"].speculator
     assert speculator is not None
     sizes = (1, 2, 4, 8, 12, 17)

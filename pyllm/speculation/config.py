@@ -13,8 +13,9 @@ __all__ = ["SpeculativeConfig", "draft_rows", "read_speculative_config"]
 METHODS = ("ngram", "draft_model")
 MAX_DRAFT = 64  # guesses of one sequence in one step
 MAX_NGRAM = 64
-# Logits of guesses take at most this much, or what one sequence's take.
-DRAFT_LOGITS_BYTES = 64 << 20
+# Logits of guesses take at most this much, or what one sequence's take: 65 rows of 128,256, more
+# than have paid in any step.
+DRAFT_LOGITS_BYTES = 32 << 20
 _FLOAT_BYTES = 4
 
 

@@ -54,5 +54,5 @@ def test_rows_of_logits_are_bounded():
     assert draft_rows(None, 16, 32_000) == 0
     assert draft_rows(config, 1, 128_256) == 16
     assert draft_rows(config, 4, 1_000) == 64
-    assert draft_rows(config, 64, 128_256) * 128_256 * 4 <= 64 << 20
+    assert draft_rows(config, 64, 128_256) * 128_256 * 4 <= 32 << 20
     assert draft_rows(config, 16, 10_000_000) == 16
