@@ -8,7 +8,7 @@ from pyllm.speculation.acceptance import Acceptance
 
 # Shares of the time of a step. What guessing loses stays within EARNED of the run time, plus the
 # first allowance.
-FIRST_CREDIT = 0.5
+FIRST_CREDIT = 0.3
 MOST_CREDIT = 4.0
 EARNED = 0.005
 

@@ -72,7 +72,7 @@ def gain(chance, *, cost, batch=1, steps=400, noise=0.0, warm_up=True):
 @pytest.mark.parametrize("steps", [64, 400, 2000])
 @pytest.mark.parametrize("noise", [0.0, 1.0])
 def test_guesses_that_are_always_wrong_cost_little(cost, batch, steps, noise):
-    """2 % is the promise; a request of 64 tokens pays the first allowance of half a step too."""
+    """2 % is the promise; a request of 64 tokens pays the first allowance too."""
     plain = gain(0.0, cost=lambda n: cost(batch), batch=batch, steps=steps, noise=noise)
     assert gain(0.0, cost=cost, batch=batch, steps=steps, noise=noise) / plain >= 0.98
 
