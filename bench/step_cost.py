@@ -19,6 +19,8 @@ import numpy.typing as npt
 
 from pyllm.engine import Engine
 from pyllm.sampling import RequestOutputKind, SamplingParams
+from pyllm.speculation.config import SpeculativeConfig
+from pyllm.speculation.prompt_lookup import PromptLookup
 
 N_VOCAB = 32_000
 MAX_SEQS, MAX_BLOCKS = 64, 512
@@ -77,11 +79,18 @@ class NoProgram:
         pass
 
 
+class NewProgram(NoProgram):
+    """Answers another token each time: nothing is ever found again."""
+
+    def step(self, *_: object, **__: object) -> None:
+        self.columns["sampled"][:] = self.columns["sampled"][0] % (N_VOCAB - 10) + 3
+
+
 class NoModel:
     """A model with room for everything."""
 
-    def __init__(self) -> None:
-        self.program = NoProgram()
+    def __init__(self, program: NoProgram) -> None:
+        self.program = program
         self.tokenizer: Any = ByteTokenizer()
         self.block_size = 32
         self.max_model_len = MAX_BLOCKS * self.block_size
@@ -92,9 +101,13 @@ class NoModel:
         pass
 
 
-def step_times_us(batch: int, kind: RequestOutputKind, **params: Any) -> list[float]:
+def step_times_us(
+    batch: int, kind: RequestOutputKind, *, lookup: bool = False, **params: Any
+) -> list[float]:
     """Microseconds of 2000 steps that decode `batch` sequences."""
-    engine = Engine(NoModel())
+    engine = Engine(NoModel(NoProgram()))
+    if lookup:
+        engine = Engine(NoModel(NewProgram()), proposer=PromptLookup(SpeculativeConfig()))
     for _ in range(batch):
         sampling = SamplingParams(max_tokens=None, output_kind=kind, **params)
         engine.add(engine.make_request(None, [5] * 100, sampling))
@@ -112,6 +125,7 @@ CASES: dict[str, tuple[RequestOutputKind, dict[str, Any]]] = {
     "generate": (RequestOutputKind.FINAL_ONLY, {}),
     "stream": (RequestOutputKind.DELTA, {}),
     "stream, stop strings": (RequestOutputKind.DELTA, {"stop": ["\n\n", "User:"]}),
+    "generate, prompt lookup": (RequestOutputKind.FINAL_ONLY, {"lookup": True}),
     "generate, penalties": (RequestOutputKind.FINAL_ONLY, {"presence_penalty": 0.5}),
     "generate, 5 logprobs": (RequestOutputKind.FINAL_ONLY, {"logprobs": 5}),
 }

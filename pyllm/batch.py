@@ -19,7 +19,11 @@ Arrays = tuple[npt.NDArray[Any], ...]
 
 @dataclass(slots=True)
 class Step:
-    """Arguments of one `Program.step`, and the sequences its rows sample for."""
+    """Arguments of one `Program.step`, and the sequences its rows sample for.
+
+    A sequence with a draft of k tokens has k + 1 rows, one after the other: the row after its
+    i-th guess samples as if the guesses before it were its output.
+    """
 
     n_tokens: int
     n_seqs: int
@@ -60,11 +64,16 @@ class Batch:
                 positions.append(first)
             else:
                 tokens += sequence.tokens[first:end]
+                tokens += sequence.draft
                 positions += range(first, end)
             starts.append(len(tokens))
             if end == len(sequence.tokens):  # the last known token: its successor is wanted
                 rows.append(sequence)
                 logit_rows.append(len(tokens) - 1)
+            elif sequence.draft:  # and the successors of the tokens that are guessed
+                num_wanted = 1 + len(sequence.draft)
+                rows += [sequence] * num_wanted
+                logit_rows += range(len(tokens) - num_wanted, len(tokens))
         num_rows = len(rows)
         self._tokens[: len(tokens)] = tokens
         self._positions[: len(tokens)] = positions
@@ -74,13 +83,14 @@ class Batch:
         if rows != self._rows:
             self._fill_sampling(rows)
         # Random numbers belong to the absolute position of the token they choose.
-        self._rng_position[:num_rows] = [len(sequence.tokens) for sequence in rows]
+        chosen = [positions[row] + 1 for row in logit_rows]
+        self._rng_position[:num_rows] = chosen
         return Step(
             n_tokens=len(tokens),
             n_seqs=len(scheduled),
             rows=rows,
-            history=_history(rows) if self._has_history else None,
-            bias=_bias(rows) if self._has_bias else None,
+            history=_history(rows, chosen) if self._has_history else None,
+            bias=_bias(rows, chosen) if self._has_bias else None,
             masks=step_masks(rows) if self._has_masks else None,
         )
 
@@ -124,21 +134,26 @@ _COPIED = (
 )
 
 
-def _history(rows: list[Sequence]) -> Arrays:
-    histories = [sequence.history for sequence in rows]
-    tokens = [_NO_INTS if h is None else h.tokens for h in histories]
-    counts = [_NO_INTS if h is None else h.counts for h in histories]
-    return _offsets(tokens), np.concatenate(tokens), np.concatenate(counts)
+def _history(rows: list[Sequence], chosen: list[int]) -> Arrays:
+    """What each row has seen; `chosen` is the position of the token it samples."""
+    seen = [
+        (_NO_INTS, _NO_INTS)
+        if sequence.history is None
+        else sequence.history.after(sequence.draft[: position - len(sequence.tokens)])
+        for sequence, position in zip(rows, chosen, strict=True)
+    ]
+    tokens = [tokens for tokens, _ in seen]
+    return _offsets(tokens), np.concatenate(tokens), np.concatenate([c for _, c in seen])
 
 
-def _bias(rows: list[Sequence]) -> Arrays:
+def _bias(rows: list[Sequence], chosen: list[int]) -> Arrays:
     biases = [
         NO_BIAS
         if sequence.bias is None
         else sequence.bias.before_min_tokens
-        if sequence.must_not_stop
+        if position - sequence.num_prompt_tokens < sequence.params.min_tokens
         else sequence.bias.usual
-        for sequence in rows
+        for sequence, position in zip(rows, chosen, strict=True)
     ]
     tokens = [tokens for tokens, _ in biases]
     return _offsets(tokens), np.concatenate(tokens), np.concatenate([v for _, v in biases])

@@ -21,6 +21,8 @@ from pyllm.request import Request, mixed
 from pyllm.sampling import SamplingParams
 from pyllm.scheduler import Scheduler
 from pyllm.sequence import Sequence
+from pyllm.speculation.proposer import Proposer
+from pyllm.speculation.speculator import Speculator
 from pyllm.step_times import StepTimes
 
 if TYPE_CHECKING:
@@ -94,6 +96,7 @@ class Engine:
                            long as one without; None: prompts are read in chunks of full size
     enable_prefix_caching  keep computed blocks for other requests that begin alike
     prefix_store           where they are kept on disk too
+    proposer               guesses tokens; None: every step yields one for each sequence
     """
 
     def __init__(
@@ -104,11 +107,13 @@ class Engine:
         max_decode_slowdown: float | None = None,
         enable_prefix_caching: bool = True,
         prefix_store: PrefixStore | None = None,
+        proposer: Proposer | None = None,
     ) -> None:
         self.model = model
         self.seed = seed
         self.enable_prefix_caching = enable_prefix_caching
         self.prefix_store = prefix_store
+        self._proposer = proposer
         self.on_start: Callable[[str], None] | None = None  # told of requests that get going
         self._columns = model.program.columns
         self._counter = count()
@@ -136,12 +141,19 @@ class Engine:
                 "lower max_model_len or give it more memory"
             )
             raise RequestError("max_model_len", model.max_model_len, limit)
+        num_rows = len(columns["logit_rows"])
+        max_num_seqs = min(len(columns["seq_starts"]) - 1, num_rows)
+        self.speculator = None
+        if self._proposer is not None:
+            self._proposer.reset()
+            self.speculator = Speculator(self._proposer, kv_cache, max_rows=num_rows - max_num_seqs)
         self.scheduler = Scheduler(
             kv_cache,
-            max_num_seqs=min(len(columns["seq_starts"]) - 1, len(columns["logit_rows"])),
+            max_num_seqs=max_num_seqs,
             max_num_batched_tokens=len(columns["tokens"]),
             chunk_limit=self._chunk_limit,
             on_admit=self._admitted,
+            speculator=self.speculator,
         )
         self.batch = Batch(columns)
         self._scheduled: list[Sequence] = []  # of the step that runs
@@ -245,7 +257,7 @@ class Engine:
     def _step(self, has_news: Callable[[], bool]) -> list[RequestOutput]:
         scheduled = self._scheduled = self._schedule()
         step = self.batch.fill(scheduled)
-        reads_prompt = step.n_tokens > step.n_seqs
+        reads_prompt = step.n_tokens > len(step.rows)
         if reads_prompt and not self._was_interrupted:
             self._interruptible = frozenset(
                 s.request_id for s in scheduled if s.num_scheduled_tokens > 1
@@ -260,11 +272,17 @@ class Engine:
         self._failed = False
         self._interruptible = _NOBODY
         self._was_interrupted = False
-        num_decodes = step.n_seqs
-        if reads_prompt:
-            num_decodes = sum(s.num_scheduled_tokens == 1 for s in scheduled)
-        self._step_times.add(now - start, num_decodes, step.n_tokens - num_decodes)
+        self._learn_times(step, now - start, reads_prompt=reads_prompt)
         return self._postprocess(scheduled, step)
+
+    def _learn_times(self, step: Step, seconds: float, *, reads_prompt: bool) -> None:
+        if self.speculator is not None:
+            self.speculator.record_step(step.n_tokens, len(step.rows), seconds)
+        if reads_prompt:
+            num_decodes = sum(s.num_scheduled_tokens == 1 for s in self._scheduled)
+            self._step_times.add(seconds, num_decodes, step.n_tokens - num_decodes)
+        elif step.n_tokens == step.n_seqs:  # nobody guessed
+            self._step_times.add(seconds, step.n_seqs, 0)
 
     def _schedule(self) -> list[Sequence]:
         if self._quarantine is not None:
@@ -310,22 +328,15 @@ class Engine:
         sampled = self._columns["sampled"][:count].tolist()
         status = self._columns["status"][:count].tolist()
         changed: dict[Request, list[Continuation]] = {}
-        for row, sequence in enumerate(step.rows):
-            continuation = self._continuations[sequence]
-            grammar = sequence.grammar
-            if status[row] != 0:
-                continuation.fail(_FAILURES[status[row]])
-            elif grammar is not None and not grammar.accept(sampled[row]):
-                continuation.fail(grammar.error)
+        row = 0
+        while row < count:
+            continuation = self._continuations[step.rows[row]]
+            draft = continuation.sequence.draft
+            if draft:
+                self._verify(continuation, row, sampled, status)
             else:
-                try:
-                    if sequence.params.logprobs is not None:
-                        self._add_logprobs(continuation, row, sampled[row])
-                    continuation.append(sampled[row])
-                    if grammar is not None:
-                        continuation.append_forced(grammar)
-                except Exception as error:  # in code that runs for this request only
-                    self._fail(continuation, error)
+                self._take(continuation, row, sampled[row], status[row])
+            row += 1 + len(draft)
             if continuation.finish_reason is not None:
                 self._retire(continuation)
             changed.setdefault(continuation.request, []).append(continuation)
@@ -334,6 +345,45 @@ class Engine:
             for request, continuations in changed.items()
             if (output := self._report(request, continuations, now)) is not None
         ]
+
+    def _take(self, continuation: Continuation, row: int, token: int, status: int) -> None:
+        sequence = continuation.sequence
+        grammar = sequence.grammar
+        if status != 0:
+            continuation.fail(_FAILURES[status])
+        elif grammar is not None and not grammar.accept(token):
+            continuation.fail(grammar.error)
+        else:
+            try:
+                if sequence.params.logprobs is not None:
+                    self._add_logprobs(continuation, row, token)
+                continuation.append(token)
+                if grammar is not None:
+                    continuation.append_forced(grammar)
+            except Exception as error:  # in code that runs for this request only
+                self._fail(continuation, error)
+
+    def _verify(
+        self, continuation: Continuation, row: int, sampled: list[int], status: list[int]
+    ) -> None:
+        """Take tokens as long as the guess before them was what the model said, too."""
+        assert self.speculator is not None
+        sequence = continuation.sequence
+        draft, sequence.draft = sequence.draft, []
+        num_right, failed = 0, False
+        for place in range(len(draft) + 1):
+            token = sampled[row + place]
+            self._take(continuation, row + place, token, status[row + place])
+            if place == len(draft) or status[row + place] != 0:
+                break
+            failed = token != draft[place]
+            if failed:
+                break
+            num_right += 1
+            if continuation.finish_reason is not None:
+                break
+        sequence.num_computed_tokens = len(sequence.tokens) - 1  # a wrong guess is computed anew
+        self.speculator.record_draft(sequence, num_right, failed=failed)
 
     def _fail(self, continuation: Continuation, error: Exception) -> None:
         request_id = continuation.request.request_id
@@ -371,6 +421,7 @@ class Engine:
                 continue
             sequence.forget_blocks()
             sequence.num_scheduled_tokens = 0
+            sequence.draft = []
             sequence.num_preemptions += 1
             self.scheduler.add(sequence)
 
@@ -391,6 +442,8 @@ class Engine:
 
     def _retire(self, continuation: Continuation) -> None:
         self.scheduler.finish(continuation.sequence)
+        if self.speculator is not None:
+            self.speculator.forget(continuation.sequence)
         del self._continuations[continuation.sequence]
         continuation.sequence.grammar = None  # callers keep requests; a lexer takes megabytes
 

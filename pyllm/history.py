@@ -31,6 +31,18 @@ class TokenHistory:
         self._tokens[slot] = token
         self._counts[slot] += 1
 
+    def after(self, more: Sequence[int]) -> tuple[Int32Array, Int32Array]:
+        """`tokens` and `counts` as they would be had `more` been generated; changes nothing."""
+        if not more:
+            return self.tokens, self.counts
+        slots = dict[int, int]()  # of tokens not seen so far
+        counts = np.concatenate([self.counts, np.zeros(len(more), np.int32)])
+        for token in more:
+            new = len(self._slot) + len(slots)
+            counts[self._slot[token] if token in self._slot else slots.setdefault(token, new)] += 1
+        tokens = np.concatenate([self.tokens, np.fromiter(slots, np.int32, len(slots))])
+        return tokens, counts[: len(tokens)]
+
     @property
     def tokens(self) -> Int32Array:
         """int32 [unique tokens]"""

@@ -26,7 +26,7 @@ class KVCache:
     cache once all its tokens are computed.
 
     Invariant: every block is free, or in exactly one table, or in the prefix cache; a table is
-    never longer than its sequence needs.
+    never longer than its sequence needs, or would need at its full length when it guesses.
     """
 
     def __init__(
@@ -241,7 +241,8 @@ class KVCache:
         users = Counter(node for owner in owners for node in owner.cached_blocks)
         assert all(node.num_users == users[node] for node in self._prefixes)
         for owner in owners:
-            assert len(owner.block_table) <= self.blocks_for(len(owner.tokens))
+            most = owner.max_length if owner.num_draft_tokens else len(owner.tokens)
+            assert len(owner.block_table) <= self.blocks_for(most)
             assert owner.num_computed_tokens <= len(owner.block_table) * self.block_size
             prefix = owner.cached_blocks
             assert not prefix or prefix == prefix[-1].path()

@@ -22,6 +22,9 @@ from pyllm.prompts import Encoded, Prompt, Prompts, as_prompt_list, cache_salt, 
 from pyllm.request import Request
 from pyllm.sampling import DefaultMaxTokens, RequestOutputKind, SamplingParams
 from pyllm.special_text import Messages
+from pyllm.speculation.config import read_speculative_config
+from pyllm.speculation.make import make_proposer
+from pyllm.speculation.proposer import Proposer
 
 if TYPE_CHECKING:
     import os
@@ -55,6 +58,9 @@ class LLM:
     packed_cache            keep packed weights in a file under ~/.cache/pyllm that later starts map
     max_decode_slowdown     how many times longer a step of running streams may take while a prompt
                             is read beside them; None: any. Results do not depend on it.
+    speculative_config      how tokens are guessed ahead: the fields of SpeculativeConfig. None: by
+                            prompt lookup; {"model": path}: by a smaller model; False: not at all.
+                            The output is the same bit for bit, and what does not pay is left off
     seed                    seeds requests that bring no seed of their own, by order of arrival
 
     Raises ModelFileError, TokenizerError, RequestError, MemoryBudgetError, DeviceError, OSError.
@@ -76,6 +82,7 @@ class LLM:
         prefix_cache_dir: str | os.PathLike[str] | None = None,
         prefix_cache_bytes: int | None = None,
         max_decode_slowdown: float | None = DECODE_SLOWDOWN,
+        speculative_config: Mapping[str, object] | bool | None = None,
         seed: int = 0,
     ) -> None:
         if kv_cache_dtype not in ("auto", "f16"):
@@ -83,6 +90,7 @@ class LLM:
         if enable_prefix_caching not in (True, False):
             limit = "must be True or False"
             raise RequestError("enable_prefix_caching", enable_prefix_caching, limit)
+        speculation = read_speculative_config(speculative_config)
         check_integer("max_num_seqs", max_num_seqs, 1, 2**31 - 1)
         check_integer("max_num_batched_tokens", max_num_batched_tokens, 1, 2**31 - 1)
         check_integer("seed", seed, -(2**63), 2**64 - 1)
@@ -102,9 +110,30 @@ class LLM:
                 packed_cache=packed_cache,
                 prefix_cache_dir=prefix_cache_dir if enable_prefix_caching else None,
                 prefix_cache_bytes=prefix_cache_bytes,
+                speculation=speculation,
                 progress=progress,
             )
-        self._start(loaded, seed, max_decode_slowdown, enable_prefix_caching, loaded.prefix_store)
+        try:
+            proposer = make_proposer(
+                speculation,
+                loaded,
+                num_threads=num_threads,
+                num_threads_batch=num_threads_batch,
+                max_num_seqs=max_num_seqs,
+                max_num_batched_tokens=max_num_batched_tokens,
+                packed_cache=packed_cache,
+            )
+        except BaseException:
+            loaded.close()
+            raise
+        self._start(
+            loaded,
+            proposer,
+            seed=seed,
+            max_decode_slowdown=max_decode_slowdown,
+            enable_prefix_caching=enable_prefix_caching,
+            prefix_store=loaded.prefix_store,
+        )
 
     @classmethod
     def from_model(
@@ -115,30 +144,29 @@ class LLM:
         max_decode_slowdown: float | None = DECODE_SLOWDOWN,
         enable_prefix_caching: bool = True,
         prefix_store: PrefixStore | None = None,
+        proposer: Proposer | None = None,
     ) -> Self:
-        """An LLM over a model that is loaded already; closing the LLM closes the model."""
+        """An LLM over a model that is loaded already; closing the LLM closes the model.
+
+        proposer  guesses tokens, see speculation/; None: no speculation. Closed with the LLM
+        """
         _check_slowdown(max_decode_slowdown)
         llm = cls.__new__(cls)
-        llm._start(model, seed, max_decode_slowdown, enable_prefix_caching, prefix_store)
-        return llm
-
-    def _start(
-        self,
-        model: EngineModel,
-        seed: int,
-        max_decode_slowdown: float | None,
-        enable_prefix_caching: bool,
-        prefix_store: PrefixStore | None,
-    ) -> None:
-        self.model = model
-        self._chat = ChatRenderer(model.tokenizer)
-        self._engine: Engine | None = Engine(
+        llm._start(
             model,
+            proposer,
             seed=seed,
             max_decode_slowdown=max_decode_slowdown,
             enable_prefix_caching=enable_prefix_caching,
             prefix_store=prefix_store,
         )
+        return llm
+
+    def _start(self, model: EngineModel, proposer: Proposer | None, **options: Any) -> None:
+        self.model = model
+        self._proposer = proposer
+        self._chat = ChatRenderer(model.tokenizer)
+        self._engine: Engine | None = Engine(model, proposer=proposer, **options)
         self._thread = EngineThread(self._engine)
 
     @property
@@ -249,6 +277,8 @@ class LLM:
         self._thread.close()
         self._engine = None  # its views of the columns would keep the program's memory
         self.model.close()
+        if self._proposer is not None:
+            self._proposer.close()
 
     def __enter__(self) -> Self:
         return self

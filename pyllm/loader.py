@@ -32,6 +32,7 @@ from pyllm.kv_budget import choose_kv_size
 from pyllm.memory import available_memory
 from pyllm.packed_cache import CachedWeight, Progress, build_key, model_key, use_packed_cache
 from pyllm.prefix_store import DEFAULT_BYTES, PrefixStore, identity_of
+from pyllm.speculation.config import SpeculativeConfig, draft_rows
 from pyllm.threads import default_num_threads
 from pyllm.tokenizer import Tokenizer
 
@@ -78,6 +79,7 @@ def load_model(
     packed_cache: bool = False,
     prefix_cache_dir: str | os.PathLike[str] | None = None,
     prefix_cache_bytes: int | None = None,
+    speculation: SpeculativeConfig | None = None,
     progress: Progress | None = None,
 ) -> Model:
     """Load a GGUF file (the first part of a split one) for inference.
@@ -92,6 +94,7 @@ def load_model(
     packed_cache            keep packed weights in a file that later starts map (packed_cache.py)
     prefix_cache_dir        keep computed blocks of keys and values there for later starts
     prefix_cache_bytes      of all files in it; None: 8 GiB
+    speculation             makes room for the logits of guesses; None: one row for each sequence
     progress                called with (bytes done, bytes in all) while that file is written
 
     Raises ModelFileError, UnsupportedModelError, TokenizerError, MemoryBudgetError, RequestError,
@@ -115,7 +118,8 @@ def load_model(
     threads_batch = threads if num_threads_batch is None else num_threads_batch
     with GGUFFile.open(path) as file:
         config = read_config(file, builders())
-        program = plan(record(file, config), max_num_batched_tokens, max_num_seqs)
+        max_rows = max_num_seqs + draft_rows(speculation, max_num_seqs, config.n_vocab)
+        program = plan(record(file, config), max_num_batched_tokens, max_rows)
         kv = choose_kv_size(
             config, block_size=block_size, max_num_seqs=max_num_seqs, max_model_len=max_model_len,
             kv_cache_bytes=kv_cache_bytes, available=_left_beside(file, program),

@@ -54,6 +54,8 @@ class RequestMetrics:
     last_token_time: float | None = None
     finished_time: float | None = None
     num_preemptions: int = 0
+    num_draft_tokens: int = 0  # guessed by speculation
+    num_accepted_tokens: int = 0  # of those, guessed right
 
 
 @dataclass(slots=True)

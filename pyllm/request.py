@@ -110,6 +110,7 @@ class Request:
             cache_salt=self.cache_salt,
             priority=self.priority,
             grammar=None if grammar is None else grammar.copy(),
+            max_length=max_length,
         )
         text_stream = None
         if params.detokenize:
@@ -145,7 +146,10 @@ class Request:
         finished = self.finished
         if finished:
             metrics.finished_time = now
-            metrics.num_preemptions = sum(c.sequence.num_preemptions for c in self.continuations)
+            sequences = [continuation.sequence for continuation in self.continuations]
+            metrics.num_preemptions = sum(s.num_preemptions for s in sequences)
+            metrics.num_draft_tokens = sum(s.num_draft_tokens for s in sequences)
+            metrics.num_accepted_tokens = sum(s.num_accepted_tokens for s in sequences)
         kind = self.params.output_kind
         if kind is RequestOutputKind.FINAL_ONLY and not finished:
             return None

@@ -7,12 +7,16 @@ import time
 from bisect import bisect_left, insort
 from collections.abc import Callable
 from itertools import chain, count
+from typing import TYPE_CHECKING
 
 from pyllm.errors import RequestError
 from pyllm.kv_cache import MOST_LOADED_BYTES, KVCache
 from pyllm.prefix_cache import CachedBlock
 from pyllm.sampling import RequestOutputKind
 from pyllm.sequence import Sequence
+
+if TYPE_CHECKING:
+    from pyllm.speculation.speculator import Speculator
 
 
 class Scheduler:
@@ -44,6 +48,7 @@ class Scheduler:
         max_num_batched_tokens: int,
         chunk_limit: Callable[[int, bool], int] | None = None,
         on_admit: Callable[[Sequence], None] | None = None,
+        speculator: Speculator | None = None,
     ) -> None:
         # Otherwise decodes alone could fill the budget for ever and a prompt would starve.
         if max_num_batched_tokens < max_num_seqs:
@@ -54,6 +59,7 @@ class Scheduler:
         self.max_num_batched_tokens = max_num_batched_tokens
         self.chunk_limit = chunk_limit
         self.on_admit = on_admit
+        self.speculator = speculator
         self.running: list[Sequence] = []  # by rank
         self.waiting: list[Sequence] = []  # by rank
         self._arrivals = count()
@@ -98,7 +104,11 @@ class Scheduler:
             chunks.append(sequence)
         if not decodes and not chunks and self.running:  # a limit of 0, and no decode found a block
             return self.schedule()
-        return decodes + chunks if chunks else decodes
+        if chunks:
+            return decodes + chunks
+        if self.speculator is not None:
+            self.speculator.draft(decodes, self.max_num_batched_tokens - len(decodes))
+        return decodes
 
     def finish(self, sequence: Sequence) -> None:
         """Forget a sequence, wherever it is, and free its blocks."""

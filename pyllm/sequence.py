@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from pyllm.prefix_cache import CachedBlock
     from pyllm.structured.grammar_state import GrammarState
 
+if TYPE_CHECKING:
+    from pyllm.speculation.outlook import Outlook
+
 
 @dataclass(slots=True, eq=False)
 class Sequence:
@@ -39,6 +42,8 @@ class Sequence:
     priority: int = 0  # lower goes first
     mask: TokenMask | None = None  # None: every token may follow
     grammar: GrammarState | None = None  # limits the tokens too, by those before
+    # filled by the request, constant, with a default
+    max_length: int = 2**31 - 1  # tokens, prompt and output together
 
     # filled by the scheduler
     rank: tuple[int, int] = (0, 0)  # priority, number of arrival: unique, lower goes first
@@ -56,6 +61,21 @@ class Sequence:
 
     # filled by the request, constant
     cache_salt: str | None = None  # only sequences with the same salt share blocks
+
+    # filled by speculation
+    draft: list[int] = field(default_factory=list)  # guessed successors of `tokens`, in this step
+    outlook: Outlook | None = None  # what its drafts were worth so far
+    num_draft_tokens: int = 0
+    num_accepted_tokens: int = 0  # drafted tokens that became output
+
+    @property
+    def can_speculate(self) -> bool:
+        """Whether its next tokens may be sampled in one step.
+
+        That takes sampling which reads nothing but the tokens before: no state that a sampler
+        keeps from token to token, and nothing that Python computes between two tokens.
+        """
+        return self.grammar is None
 
     @property
     def num_pending_tokens(self) -> int:

@@ -13,6 +13,7 @@ from pyllm.cli.flags import (
     KV_CACHE,
     MODEL,
     SAMPLING,
+    SPECULATION,
     STRUCTURE,
     Flag,
 )
@@ -64,6 +65,7 @@ RUN = Command(
         *STRUCTURE,
         *SAMPLING,
         *ENGINE,
+        *SPECULATION,
         KV_CACHE,
         *IGNORED_HARDWARE,
         *IGNORED_CHAT,

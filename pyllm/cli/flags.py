@@ -20,6 +20,7 @@ __all__ = [
     "KV_CACHE",
     "MODEL",
     "SAMPLING",
+    "SPECULATION",
     "STRUCTURE",
     "Flag",
 ]
@@ -111,6 +112,42 @@ ENGINE = (
         ("--prefix-cache-bytes",),
         "size of that directory at most (default: 8 GiB)",
         integer(1, 2**62),
+        "N",
+        None,
+        "engine",
+    ),
+)
+
+SPECULATION = (
+    Flag(
+        ("--spec-type",),
+        "guess what comes next and check it, with the same result: ngram looks it up in the text, "
+        "draft asks the model of -md; auto is draft with -md, else ngram; none is off",
+        choice("auto", "ngram", "draft", "none"),
+        "TYPE",
+        "auto",
+        "engine",
+    ),
+    Flag(
+        ("-md", "--model-draft", "--speculative-model"),
+        "a smaller model of the same family that writes ahead",
+        text,
+        "MODEL",
+        None,
+        "engine",
+    ),
+    Flag(
+        ("--draft-max", "--draft", "--draft-n", "--num-speculative-tokens"),
+        "tokens to guess at most; how many pay is measured",
+        integer(1, 64),
+        "N",
+        16,
+        "engine",
+    ),
+    Flag(
+        ("--draft-min", "--draft-n-min"),
+        "do not try fewer guesses than this",
+        integer(1, 64, nothing={"0": "any number"}),
         "N",
         None,
         "engine",

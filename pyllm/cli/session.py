@@ -39,22 +39,31 @@ Loader = Callable[[Path, Mapping[str, Any]], LanguageModel]
 def load_model(path: Path, engine: Mapping[str, Any]) -> LanguageModel:
     """An LLM for one user, with a progress bar while a packed cache is written."""
     from pyllm import loader
+    from pyllm.cli.speculation import speculation
     from pyllm.llm import LLM
+    from pyllm.speculation.make import make_proposer
 
+    config = speculation(engine)
+    threads = {name: engine[name] for name in ("num_threads", "num_threads_batch")}
     with ProgressBar(f"packing {path.name}", in_bytes=True) as progress:
         model = loader.load_model(
             path,
-            num_threads=engine["num_threads"],
-            num_threads_batch=engine["num_threads_batch"],
+            **threads,
             max_model_len=engine["max_model_len"],
             max_num_seqs=1,  # memory for a second sequence would only shorten the context
             max_num_batched_tokens=engine["max_num_batched_tokens"],
             packed_cache=engine["packed_cache"],
             prefix_cache_dir=engine["prefix_cache_dir"],
             prefix_cache_bytes=engine["prefix_cache_bytes"],
+            speculation=config,
             progress=progress,
         )
-    return LLM.from_model(model, prefix_store=model.prefix_store)
+    try:
+        proposer = make_proposer(config, model, max_num_seqs=1, **threads)
+    except BaseException:
+        model.close()
+        raise
+    return LLM.from_model(model, prefix_store=model.prefix_store, proposer=proposer)
 
 
 class Session:

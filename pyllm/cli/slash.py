@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pyllm.cli.arguments import CommandLineError
-from pyllm.cli.flags import ENGINE, SAMPLING, Flag
+from pyllm.cli.flags import ENGINE, SAMPLING, SPECULATION, Flag
 from pyllm.cli.model_path import resolve_model
 from pyllm.cli.session import Session
 from pyllm.cli.terminal import escape_controls
@@ -121,7 +121,7 @@ def _set(state: ChatState, rest: str) -> None:
 
 
 def _set_parameter(session: Session, rest: str) -> None:
-    flags = {flag.keyword: flag for flag in (*SAMPLING, *ENGINE)}
+    flags = {flag.keyword: flag for flag in (*SAMPLING, *ENGINE, *SPECULATION)}
     typed, _, value = rest.partition(" ")
     value = _unquoted(value)
     if not typed or not value:

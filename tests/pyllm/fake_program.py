@@ -89,9 +89,10 @@ class FakeGate(threading.Event):
 
 class FakeProgram:
     def __init__(
-        self, *, max_tokens, max_seqs, max_blocks, num_blocks, block_size, logits_of=hashed_logits
-    ):
-        rows = max_seqs
+        self, *, max_tokens, max_seqs, max_blocks, num_blocks, block_size, logits_of=hashed_logits,
+        draft_rows=0,
+    ):  # fmt: skip
+        rows = max_seqs + draft_rows
         self.block_size = block_size
         self.logits_of = logits_of
         self.cells = np.full((num_blocks, block_size, 2), -1, np.int64)  # token, position
@@ -246,6 +247,7 @@ class FakeModel:
     max_num_seqs: int = 8
     max_num_batched_tokens: int = 64
     logits_of: LogitsOf = hashed_logits
+    draft_rows: int = 0
     tokenizer: FakeTokenizer = field(default_factory=FakeTokenizer)
     program: FakeProgram = field(init=False)
     prefix_store: None = None
@@ -258,6 +260,7 @@ class FakeModel:
             num_blocks=self.num_kv_blocks,
             block_size=self.block_size,
             logits_of=self.logits_of,
+            draft_rows=self.draft_rows,
         )
 
     def close(self):

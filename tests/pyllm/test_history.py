@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,3 +19,22 @@ def test_equals_counting_from_scratch(prompt, output):
     counts = Counter(output)
     assert history.tokens.tolist() == list(dict.fromkeys(prompt + output))
     assert history.counts.tolist() == [counts[token] for token in history.tokens.tolist()]
+
+
+@given(
+    prompt=st.lists(st.integers(0, 5), min_size=1, max_size=6),
+    output=st.lists(st.integers(0, 9), max_size=6),
+    more=st.lists(st.integers(0, 9), max_size=6),
+)
+def test_after_is_what_adding_would_give_and_changes_nothing(prompt, output, more):
+    history, later = TokenHistory(prompt), TokenHistory(prompt)
+    for token in output:
+        history.add(token)
+        later.add(token)
+    for token in more:
+        later.add(token)
+    before = history.tokens.tolist(), history.counts.tolist()
+    tokens, counts = history.after(more)
+    assert (tokens.tolist(), counts.tolist()) == (later.tokens.tolist(), later.counts.tolist())
+    assert tokens.dtype == counts.dtype == np.int32
+    assert (history.tokens.tolist(), history.counts.tolist()) == before

@@ -16,6 +16,7 @@ import pyllm.llm as llm_module
 from pyllm.errors import ContextLengthError, DeviceError, PyLLMError, RequestError
 from pyllm.llm import LLM
 from pyllm.sampling import SamplingParams
+from pyllm.speculation.config import SpeculativeConfig
 from tests.pyllm.fake_program import EOS, FakeModel, hashed_logits, printable_logits, scripted
 
 GREEDY = SamplingParams(temperature=0, max_tokens=8, ignore_eos=True)
@@ -415,6 +416,7 @@ def test_the_constructor_loads_what_it_was_told(monkeypatch):
         "packed_cache": False,
         "prefix_cache_dir": None,
         "prefix_cache_bytes": None,
+        "speculation": SpeculativeConfig(),
     }
 
 

@@ -63,6 +63,10 @@ def test_short_and_long_spellings_are_one_flag() -> None:
             "packed_cache": False,
             "prefix_cache_dir": None,
             "prefix_cache_bytes": None,
+            "spec_type": "auto",
+            "model_draft": None,
+            "draft_max": 16,
+            "draft_min": None,
             "kv_cache_dtype": "auto",
         }
     assert sampling(run("m", "--temperature=0.5"))["temperature"] == 0.5

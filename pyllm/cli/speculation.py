@@ -1,0 +1,33 @@
+"""What the flags about guessing ask for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from pyllm.cli.arguments import CommandLineError
+from pyllm.cli.model_path import resolve_model
+from pyllm.speculation.config import SpeculativeConfig
+
+__all__ = ["speculation"]
+
+
+def speculation(engine: Mapping[str, Any]) -> SpeculativeConfig | None:
+    """The configuration, None for none. Raises CommandLineError when the flags disagree."""
+    kind, draft = engine["spec_type"], engine["model_draft"]
+    if kind == "draft" and draft is None:
+        raise CommandLineError("--spec-type draft needs a model: -md MODEL")
+    if kind == "ngram" and draft is not None:
+        raise CommandLineError("--spec-type ngram uses no model; leave -md out")
+    most, fewest = engine["draft_max"], engine["draft_min"] or 1
+    if fewest > most:
+        raise CommandLineError(f"--draft-min {fewest} is more than --draft-max {most}")
+    if kind == "none":
+        return None
+    return SpeculativeConfig(
+        method="ngram" if draft is None else "draft_model",
+        model=None if draft is None else os.fspath(resolve_model(draft)),
+        num_speculative_tokens=most,
+        min_draft_tokens=fewest,
+    )
