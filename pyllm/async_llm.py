@@ -16,6 +16,7 @@ from pyllm.errors import RequestError
 from pyllm.llm import LLM, check_priority, for_chat
 from pyllm.outputs import RequestOutput
 from pyllm.prompts import Encoded, Prompt, cache_salt, encode_prompt
+from pyllm.request import Request
 from pyllm.sampling import SamplingParams
 from pyllm.special_text import Messages
 
@@ -167,11 +168,14 @@ class AsyncLLM:
         salt: str | None,
     ) -> AsyncGenerator[RequestOutput, None]:
         check_priority(priority)
-        # Not on the event loop: a long text takes tens of milliseconds, and others wait for it.
-        encoded = await asyncio.to_thread(encode)
-        request = self._llm.engine.make_request(
-            *encoded, _checked(params), request_id, priority, salt
-        )
+        make = self._llm.engine.make_request
+
+        def encode_and_make() -> Request:
+            return make(*encode(), _checked(params), request_id, priority, salt)
+
+        # Not on the event loop: a long text takes tens of milliseconds, a grammar up to two
+        # seconds, and others wait for it.
+        request = await asyncio.to_thread(encode_and_make)
         inbox = AsyncInbox(self._mailbox(), request.params.output_kind)
         self._llm.thread.submit([request], inbox, refusable=True)
         finished = False
