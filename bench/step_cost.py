@@ -57,16 +57,24 @@ class NoProgram:
         }
         self.columns |= {
             name: np.zeros(MAX_SEQS, np.int32)
-            for name in ("logit_rows", "top_k", "n_logprobs", "status")
+            for name in (
+                "logit_rows", "top_k", "n_logprobs", "status", "target", "deferred", "min_keep",
+                "sampler_order", "rank",
+            )
         } | {
             name: np.zeros(MAX_SEQS, np.float32)
             for name in (
                 "temperature", "top_p", "min_p", "repetition_penalty", "presence_penalty",
-                "frequency_penalty", "logprob",
+                "frequency_penalty", "logprob", "typical_p", "top_n_sigma", "xtc_probability",
+                "xtc_threshold", "dynatemp_range", "dynatemp_exponent", "mirostat_tau",
+                "mirostat_eta", "mirostat_mu", "mirostat_next",
             )
         }  # fmt: skip
 
-    def step(self, *_: object) -> None:
+    def step(self, *_: object, **__: object) -> None:
+        pass
+
+    def sample(self, *_: object) -> None:
         pass
 
 

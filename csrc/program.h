@@ -18,8 +18,7 @@ namespace pyllm {
 
 struct StepRequest {
   StepShape shape;
-  History history;
-  LogitBias bias;
+  SamplingInputs sampling;
   bool profile = false;
 };
 
@@ -50,6 +49,11 @@ class Program {
   // when a weight could not be read from its file: the step's results are then worthless.
   // Thread-safe, one step at a time; allocates nothing once every weight has been used.
   void step(const StepRequest& request);
+
+  // Samples one row of the last step again, from `processed` [n_vocab] instead of the row's logits;
+  // log probabilities remain those of the logits. Throws std::invalid_argument as step() does, and
+  // when an element is NaN or +infinity.
+  void sample(int64_t row, const float* processed, const SamplingInputs& inputs);
 
   Columns& columns() { return columns_; }
   const Limits& limits() const { return limits_; }
@@ -96,6 +100,7 @@ class Program {
   std::vector<int32_t> token_seqs_;
   std::vector<int32_t> block_writers_;  // scratch of check_columns
   std::vector<OpProfile> profile_;
+  int64_t n_rows_ = 0;  // of the last step
   std::mutex running_;
 };
 

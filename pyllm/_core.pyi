@@ -16,6 +16,7 @@ __all__: list[str] = [
     "Program",
     "WeightFile",
     "checksum",
+    "find_repeats",
     "isa",
     "isas",
     "open_packed_cache",
@@ -169,6 +170,33 @@ class Program:
         """
         Copy of a value's first rows (for tests).
         """
+    def sample(
+        self,
+        row: typing.SupportsInt | typing.SupportsIndex,
+        logits: typing.Annotated[numpy.typing.ArrayLike, numpy.float32],
+        history: tuple[
+            typing.Annotated[numpy.typing.ArrayLike, numpy.int32],
+            typing.Annotated[numpy.typing.ArrayLike, numpy.int32],
+            typing.Annotated[numpy.typing.ArrayLike, numpy.int32],
+        ]
+        | None = None,
+        bias: tuple[
+            typing.Annotated[numpy.typing.ArrayLike, numpy.int32],
+            typing.Annotated[numpy.typing.ArrayLike, numpy.int32],
+            typing.Annotated[numpy.typing.ArrayLike, numpy.float32],
+        ]
+        | None = None,
+        dry: tuple[
+            typing.Annotated[numpy.typing.ArrayLike, numpy.int32],
+            typing.Annotated[numpy.typing.ArrayLike, numpy.int32],
+            typing.Annotated[numpy.typing.ArrayLike, numpy.float32],
+        ]
+        | None = None,
+    ) -> None:
+        """
+        Sample a row of the last step from other logits, float32 [n_vocab]; GIL released. The row's log
+        probabilities remain those of the model's logits. ValueError as from step.
+        """
     def set_threads(
         self,
         n: typing.SupportsInt | typing.SupportsIndex,
@@ -195,6 +223,12 @@ class Program:
         ]
         | None = None,
         profile: bool = False,
+        dry: tuple[
+            typing.Annotated[numpy.typing.ArrayLike, numpy.int32],
+            typing.Annotated[numpy.typing.ArrayLike, numpy.int32],
+            typing.Annotated[numpy.typing.ArrayLike, numpy.float32],
+        ]
+        | None = None,
     ) -> None:
         """
         Run the first entries of the columns; GIL released. ValueError names an impossible column value;
@@ -215,6 +249,16 @@ def checksum(
 ) -> int:
     """
     64 bits against accidents, not against an adversary.
+    """
+
+def find_repeats(
+    tokens: typing.Annotated[numpy.typing.ArrayLike, numpy.int32],
+    limit: typing.SupportsInt | typing.SupportsIndex,
+    min_length: typing.SupportsInt | typing.SupportsIndex,
+) -> dict[int, int]:
+    """
+    Tokens that followed an earlier occurrence of the text's end, and its length in tokens: at least
+    min_length, counted up to limit.
     """
 
 def isa() -> str:

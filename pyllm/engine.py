@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence as SequenceOf
+from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING, Protocol
 
-from pyllm.batch import Arrays, Batch, Columns, Step
+from pyllm.batch import Arrays, Batch, Columns, Scored, Step
 from pyllm.continuation import Continuation
 from pyllm.errors import RequestError
 from pyllm.kv_cache import KVCache
+from pyllm.logits_processors import RowSampler, sample_processed
+from pyllm.logprobs import read_logprobs
 from pyllm.outputs import RequestOutput
 from pyllm.request import Request, mixed
-from pyllm.sampling import SamplingParams
+from pyllm.sampling import LogitsProcessor, SamplingParams
 from pyllm.scheduler import Scheduler
 from pyllm.sequence import Sequence
 
@@ -21,7 +24,11 @@ if TYPE_CHECKING:
     from pyllm.tokenizer import Tokenizer
 
 
-class Program(Protocol):
+# Why a row of this status has no token; 0 is a row that has one.
+_FAILURES = {1: "nonfinite_logits", 2: "no_token_allowed"}
+
+
+class Program(RowSampler, Protocol):
     """What the engine needs of a compiled program."""
 
     @property
@@ -34,6 +41,8 @@ class Program(Protocol):
         n_rows: int,
         history: Arrays | None = None,
         bias: Arrays | None = None,
+        *,
+        dry: Arrays | None = None,
     ) -> None: ...
 
 
@@ -56,9 +65,16 @@ class EngineModel(Protocol):
 class Engine:
     """Schedules, steps and reports. Batch limits are those the program's columns were made for."""
 
-    def __init__(self, model: EngineModel, *, seed: int = 0) -> None:
+    def __init__(
+        self,
+        model: EngineModel,
+        *,
+        seed: int = 0,
+        logits_processors: SequenceOf[LogitsProcessor] = (),
+    ) -> None:
         self.model = model
         self.seed = seed
+        self._processors = tuple(logits_processors)  # of every request, before its own
         self._columns = model.program.columns
         self._counter = count()
         self.reset()
@@ -74,10 +90,12 @@ class Engine:
                 "lower max_model_len or give it more memory"
             )
             raise RequestError("max_model_len", model.max_model_len, limit)
+        max_num_seqs = min(len(columns["seq_starts"]) - 1, len(columns["logit_rows"]))
         self.scheduler = Scheduler(
             kv_cache,
-            max_num_seqs=min(len(columns["seq_starts"]) - 1, len(columns["logit_rows"])),
+            max_num_seqs=max_num_seqs,
             max_num_batched_tokens=len(columns["tokens"]),
+            max_num_scored_tokens=len(columns["logit_rows"]) - max_num_seqs,
         )
         self.batch = Batch(columns)
         self._requests: dict[str, Request] = {}
@@ -95,6 +113,9 @@ class Engine:
         Raises RequestError and ContextLengthError.
         """
         number = next(self._counter)
+        if self._processors:
+            processors = [*self._processors, *(params.logits_processors or ())]
+            params = replace(params, logits_processors=processors)
         return Request(
             str(number) if request_id is None else request_id,
             prompt,
@@ -130,24 +151,37 @@ class Engine:
         """One token for every sequence that decodes, one chunk for those that prefill."""
         scheduled = self.scheduler.schedule()
         step = self.batch.fill(scheduled)
-        self.model.program.step(step.n_tokens, step.n_seqs, len(step.rows), step.history, step.bias)
+        self.model.program.step(
+            step.n_tokens, step.n_seqs, step.n_rows, step.history, step.bias, dry=step.dry
+        )
         return self._postprocess(scheduled, step)
 
     def _postprocess(self, scheduled: list[Sequence], step: Step) -> list[RequestOutput]:
         now = time.perf_counter()
         for sequence in scheduled:
             sequence.num_computed_tokens += sequence.num_scheduled_tokens
-        count = len(step.rows)
-        sampled = self._columns["sampled"][:count].tolist()
-        status = self._columns["status"][:count].tolist()
+        columns = self._columns
         changed: dict[Request, list[Continuation]] = {}
+        failures: dict[int, str] = {}
+        if step.scored:
+            self._score_prompts(step.scored, changed)
+        if step.has_processors:
+            failures = sample_processed(self.model.program, columns, step)
+        count = len(step.rows)
+        sampled = columns["sampled"][:count].tolist()
+        status = columns["status"][:count].tolist()
+        next_mu = columns["mirostat_next"][:count].tolist() if step.has_mirostat else None
         for row, sequence in enumerate(step.rows):
-            continuation = self._continuations[sequence]
-            if status[row] != 0:
-                continuation.fail("nonfinite_logits")
+            continuation = self._continuations.get(sequence)
+            if continuation is None:  # its prompt could not be scored
+                continue
+            if status[row] != 0 or row in failures:
+                continuation.fail(failures.get(row) or _FAILURES[status[row]])
             else:
-                if sequence.params.logprobs is not None:
-                    self._add_logprobs(continuation, row, sampled[row])
+                if continuation.has_logprobs:
+                    self._add_logprobs(continuation, row)
+                if next_mu is not None:
+                    sequence.mirostat_mu = next_mu[row]
                 continuation.append(sampled[row])
             if continuation.finish_reason is not None:
                 self._retire(continuation)
@@ -158,12 +192,25 @@ class Engine:
             if (output := self._report(request, continuations, now)) is not None
         ]
 
-    def _add_logprobs(self, continuation: Continuation, row: int, token: int) -> None:
-        width = continuation.sequence.params.logprobs or 0
-        ids: list[int] = self._columns["top_ids"][row, :width].tolist()
-        values: list[float] = self._columns["top_logprobs"][row, :width].tolist()
-        chosen = float(self._columns["logprob"][row])
-        continuation.add_logprobs(token, chosen, list(zip(ids, values, strict=True)))
+    def _add_logprobs(self, continuation: Continuation, row: int) -> None:
+        params = continuation.sequence.params
+        entries = read_logprobs(self._columns, row, params.logprobs or 0, params.logprob_token_ids)
+        continuation.add_logprobs(float(self._columns["logprob"][row]), entries)
+
+    def _score_prompts(
+        self, scored: list[Scored], changed: dict[Request, list[Continuation]]
+    ) -> None:
+        """Take the log-probabilities of prompt tokens, a bounded number in each step."""
+        for part in scored:
+            continuation = self._continuations[part.sequence]
+            width = part.sequence.params.prompt_logprobs or 0
+            for row in range(part.first_row, part.first_row + part.count):
+                if self._columns["status"][row] != 0:
+                    continuation.fail(_FAILURES[1])
+                    self._retire(continuation)
+                    changed.setdefault(continuation.request, []).append(continuation)
+                    break
+                continuation.add_prompt_logprobs(read_logprobs(self._columns, row, width))
 
     def _report(
         self, request: Request, changed: list[Continuation], now: float

@@ -37,6 +37,7 @@ __all__ = ["Model", "load_model"]
 FLOAT_BYTES = 4
 MAX_THREADS = 1024  # more would be a mistake; the core refuses them too
 PANEL_TOKENS = 16  # the cache stores tokens in vectors of 16
+SCORED_ROWS = 32  # prompt tokens that a step can report on: 16 MiB of logits at 128k
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,8 @@ def load_model(
     threads_batch = threads if num_threads_batch is None else num_threads_batch
     with GGUFFile.open(path) as file:
         config = read_config(file, builders())
-        program = plan(record(file, config), max_num_batched_tokens, max_num_seqs)
+        max_rows = max_num_seqs + SCORED_ROWS
+        program = plan(record(file, config), max_num_batched_tokens, max_rows)
         kv = choose_kv_size(
             config, block_size=block_size, max_num_seqs=max_num_seqs, max_model_len=max_model_len,
             kv_cache_bytes=kv_cache_bytes, available=_left_beside(file, program),

@@ -7,10 +7,13 @@ from collections.abc import Sequence as SequenceOf
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from pyllm.bad_words import BadWords
 from pyllm.continuation import Continuation
+from pyllm.dry import DryHistory, breakers_of
 from pyllm.errors import ContextLengthError, RequestError
-from pyllm.history import TokenHistory
-from pyllm.outputs import RequestMetrics, RequestOutput
+from pyllm.history import TokenHistory, WindowHistory
+from pyllm.logprobs import Entry, FlatLogprobs
+from pyllm.outputs import Logprob, RequestMetrics, RequestOutput
 from pyllm.sampling import RequestOutputKind, SamplingParams
 from pyllm.sequence import Sequence
 from pyllm.stop_strings import StopMatcher
@@ -42,6 +45,7 @@ class Request:
         default_seed: int,
     ) -> None:
         params.validate(tokenizer.n_vocab)
+        prompt_token_ids = truncated(prompt_token_ids, params, max_model_len)
         num_prompt_tokens = len(prompt_token_ids)
         if num_prompt_tokens == 0:
             raise RequestError("prompt", prompt, "has no tokens; there is nothing to continue")
@@ -58,12 +62,19 @@ class Request:
         room = max_model_len - num_prompt_tokens
         max_length = num_prompt_tokens + min(room, params.max_tokens or room)
         matcher = StopMatcher(params.stop_strings) if params.stop_strings else None
+        self._bad_words = BadWords(params.bad_words, tokenizer) if params.bad_words else None
+        self.prompt_logprobs: list[dict[int, Logprob] | None] | FlatLogprobs | None = None
         seed = default_seed if params.seed in (None, -1) else params.seed
         assert seed is not None
         self.continuations = [
             self._continuation(index, continuation_seed(seed, index), max_length, matcher)
             for index in range(params.n)
         ]
+        if params.prompt_logprobs is not None:
+            self.prompt_logprobs = FlatLogprobs() if params.flat_logprobs else []
+            self.prompt_logprobs.append(None)  # nothing predicts the first token
+            if num_prompt_tokens > 1:
+                self.continuations[0].sequence.next_scored = 1
 
     def _continuation(
         self, index: int, seed: int, max_length: int, matcher: StopMatcher | None
@@ -73,17 +84,21 @@ class Request:
         if params.stop_token_ids is not None:
             stop_ids |= frozenset(map(int, params.stop_token_ids))
         bias = None
-        if params.logit_bias or params.min_tokens:
-            bias = TokenBias(params.logit_bias or {}, stop_ids)
+        if params.logit_bias or params.min_tokens or self._bad_words:
+            bias = TokenBias(params.logit_bias or {}, stop_ids, self._bad_words)
         sequence = Sequence(
             request_id=self.request_id,
             params=params,
             seed=seed,
             num_prompt_tokens=len(self.prompt_token_ids),
             stop_ids=stop_ids,
-            history=TokenHistory(self.prompt_token_ids) if params.has_penalties else None,
+            history=self._history(),
             bias=bias,
             tokens=list(self.prompt_token_ids),
+            sampler_order=params.sampler_order,
+            dry=self._dry(),
+            processors=tuple(params.logits_processors or ()),
+            mirostat_mu=2.0 * params.mirostat_tau,
         )
         text_stream = None
         if params.detokenize:
@@ -96,6 +111,21 @@ class Request:
             )
         return Continuation(self, index, sequence, max_length, text_stream)
 
+    def _history(self) -> TokenHistory | None:
+        params = self.params
+        if not params.has_penalties:
+            return None
+        if params.repeat_last_n is None:
+            return TokenHistory(self.prompt_token_ids)
+        return WindowHistory(self.prompt_token_ids, params.repeat_last_n)
+
+    def _dry(self) -> DryHistory | None:
+        params = self.params
+        if not params.has_dry:
+            return None
+        breakers = breakers_of(self._tokenizer, params.dry_sequence_breakers)
+        return DryHistory(self.prompt_token_ids, params, breakers)
+
     @property
     def finished(self) -> bool:
         # A loop, not all(): half the time, and asked for every request of every step.
@@ -107,6 +137,11 @@ class Request:
     def token_text(self, token: int) -> str:
         """One token's text by itself; bytes that are no whole character become U+FFFD."""
         return self._tokenizer.token_bytes(token).decode("utf-8", "replace")
+
+    def as_logprobs(self, entries: list[Entry]) -> dict[int, Logprob]:
+        return {
+            token: Logprob(value, rank, self.token_text(token)) for token, value, rank in entries
+        }
 
     def report(self, changed: list[Continuation], now: float) -> RequestOutput | None:
         """What `output_kind` wants to hear after a step at time `now` that changed `changed`."""
@@ -133,7 +168,23 @@ class Request:
             outputs=outputs,
             finished=finished,
             metrics=metrics,
+            prompt_logprobs=self.prompt_logprobs,
         )
+
+
+def truncated(
+    prompt: SequenceOf[int], params: SamplingParams, max_model_len: int
+) -> SequenceOf[int]:
+    """The end of the prompt that `truncate_prompt_tokens` asks for.
+
+    -1 leaves room for max_tokens, for one token when that is None.
+    """
+    size = params.truncate_prompt_tokens
+    if size is None:
+        return prompt
+    if size < 0:
+        size = max(1, max_model_len - (params.max_tokens or 1))
+    return prompt[-size:]
 
 
 def continuation_seed(seed: int, index: int) -> int:

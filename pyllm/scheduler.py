@@ -22,7 +22,12 @@ class Scheduler:
     """
 
     def __init__(
-        self, kv_cache: KVCache, *, max_num_seqs: int, max_num_batched_tokens: int
+        self,
+        kv_cache: KVCache,
+        *,
+        max_num_seqs: int,
+        max_num_batched_tokens: int,
+        max_num_scored_tokens: int = 0,
     ) -> None:
         # Otherwise decodes alone could fill the budget for ever and a prompt would starve.
         if max_num_batched_tokens < max_num_seqs:
@@ -31,6 +36,8 @@ class Scheduler:
         self.kv_cache = kv_cache
         self.max_num_seqs = max_num_seqs
         self.max_num_batched_tokens = max_num_batched_tokens
+        self.max_num_scored_tokens = max_num_scored_tokens  # prompt tokens that need logits
+        self._scored_left = 0
         self.running: list[Sequence] = []  # oldest first
         self.waiting: deque[Sequence] = deque()  # oldest first
 
@@ -39,6 +46,7 @@ class Scheduler:
 
     def schedule(self) -> list[Sequence]:
         """The sequences of the next step, decodes first; sets their `num_scheduled_tokens`."""
+        self._scored_left = self.max_num_scored_tokens
         # decode
         scheduled = []
         prefills = []
@@ -55,8 +63,8 @@ class Scheduler:
         # prefill
         budget = self.max_num_batched_tokens - len(scheduled)
         for sequence in prefills:
-            if budget:
-                budget -= self._schedule_chunk(sequence, budget)
+            if budget and self._schedule_chunk(sequence, budget):
+                budget -= sequence.num_scheduled_tokens
                 scheduled.append(sequence)
         while budget and self._can_admit():
             sequence = self._admit()
@@ -76,15 +84,22 @@ class Scheduler:
         return bool(self.running or self.waiting)
 
     def _schedule_chunk(self, sequence: Sequence, budget: int) -> int:
-        sequence.num_scheduled_tokens = min(sequence.num_pending_tokens, budget)
+        size = min(sequence.num_pending_tokens, budget)
+        if sequence.next_scored < sequence.num_prompt_tokens:
+            size = min(size, self._scored_left)
+            self._scored_left -= size
+        sequence.num_scheduled_tokens = size
         return sequence.num_scheduled_tokens
 
     def _can_admit(self) -> bool:
         if not self.waiting or len(self.running) >= self.max_num_seqs:
             return False
+        first = self.waiting[0]
+        if not self._scored_left and first.next_scored < first.num_prompt_tokens:
+            return False
         # One spare block for each that runs: it will need it within block_size tokens, and
         # admitting without it would soon preempt what was admitted.
-        needed = self.kv_cache.blocks_for(len(self.waiting[0].tokens)) + len(self.running)
+        needed = self.kv_cache.blocks_for(len(first.tokens)) + len(self.running)
         return needed <= self.kv_cache.num_free_blocks
 
     def _admit(self) -> Sequence:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from pyllm.dry import DryHistory
 from pyllm.history import TokenHistory
-from pyllm.sampling import SamplingParams
+from pyllm.sampling import LogitsProcessor, SamplingParams
 from pyllm.token_bias import TokenBias
+
+NOTHING_TO_SCORE = 2**62  # a position no prompt reaches
 
 
 @dataclass(slots=True, eq=False)
@@ -28,6 +31,15 @@ class Sequence:
 
     # filled by the engine
     tokens: list[int]  # prompt, then output
+
+    # filled by the request, constant
+    sampler_order: int = 0  # see sampler_order.py
+    dry: DryHistory | None = None  # None without DRY
+    processors: tuple[LogitsProcessor, ...] = ()
+
+    # filled by the engine
+    mirostat_mu: float = 0.0  # bits; the state of mirostat
+    next_scored: int = NOTHING_TO_SCORE  # first prompt position whose log-probability is wanted
 
     # filled by the scheduler
     num_computed_tokens: int = 0  # tokens whose K and V are in the cache
