@@ -21,6 +21,7 @@
 #include "program.h"
 #include "runtime/kv_pool.h"
 #include "sampling/dry.h"
+#include "token_mask.h"
 
 namespace py = pybind11;
 
@@ -32,6 +33,7 @@ using Array = py::array_t<T, py::array::c_style | py::array::forcecast>;
 using PyValue = std::tuple<int64_t, int64_t, std::string>;  // offset in floats, width, "T" or "R"
 using PyHistory = std::tuple<Array<int32_t>, Array<int32_t>, Array<int32_t>>;
 using PyBias = std::tuple<Array<int32_t>, Array<int32_t>, Array<float>>;
+using PyMasks = std::tuple<Array<int32_t>, Array<uint32_t>>;
 
 // Any contiguous buffer as bytes, for as long as this lives.
 class Bytes {
@@ -185,11 +187,22 @@ LogitBias to_bias(const char* name, const std::optional<PyBias>& bias) {
   return {offsets.data(), tokens.data(), values.data(), offsets.size(), tokens.size()};
 }
 
+TokenMasks to_masks(const std::optional<PyMasks>& masks, const MaskGate* gate) {
+  if (!masks.has_value()) return {};
+  const auto& [rows, words] = *masks;
+  if (words.ndim() != 2 || words.shape(0) != rows.size()) {
+    throw std::invalid_argument("mask words must have a line for each of the mask rows");
+  }
+  return {rows.data(), words.data(), rows.size(), words.shape(1), gate};
+}
+
 void step(Program& program, int64_t n_tokens, int64_t n_seqs, int64_t n_rows,
           const std::optional<PyHistory>& history, const std::optional<PyBias>& bias, bool profile,
+          const std::optional<PyMasks>& masks, std::optional<MaskGate*> mask_gate,
           const std::optional<PyBias>& dry) {
   const StepRequest request{{n_tokens, n_seqs, n_rows},
-                            {to_history(history), to_bias("bias", bias), to_bias("dry", dry)},
+                            {to_masks(masks, mask_gate.value_or(nullptr)), to_history(history),
+                             to_bias("bias", bias), to_bias("dry", dry)},
                             profile};
   const py::gil_scoped_release unlocked;
   program.step(request);
@@ -197,11 +210,12 @@ void step(Program& program, int64_t n_tokens, int64_t n_seqs, int64_t n_rows,
 
 void sample(Program& program, int64_t row, const Array<float>& logits,
             const std::optional<PyHistory>& history, const std::optional<PyBias>& bias,
-            const std::optional<PyBias>& dry) {
+            const std::optional<PyMasks>& masks, const std::optional<PyBias>& dry) {
   if (logits.ndim() != 1 || logits.size() != program.limits().n_vocab) {
     throw std::invalid_argument("logits must have one dimension of n_vocab numbers");
   }
-  const SamplingInputs inputs{to_history(history), to_bias("bias", bias), to_bias("dry", dry)};
+  const SamplingInputs inputs{to_masks(masks, nullptr), to_history(history), to_bias("bias", bias),
+                              to_bias("dry", dry)};
   const py::gil_scoped_release unlocked;
   program.sample(row, logits.data(), inputs);
 }
@@ -395,6 +409,11 @@ PYBIND11_MODULE(_core, m) {
       .def("values", &values, py::arg("layer"), py::arg("block"), py::arg("head"),
            "Copy, float16 [block_size, v_dim].");
 
+  py::class_<MaskGate>(m, "MaskGate", "Where sampling waits for token masks that are written.")
+      .def(py::init<>(), "Closed.")
+      .def("close", &MaskGate::close)
+      .def("open", &MaskGate::open, "The words of the masks are complete.");
+
   py::class_<Program>(m, "Program",
                       "A compiled model: ops over one arena, run by all threads once per step.")
       .def(py::init([](const py::typing::List<py::typing::Dict<py::str, py::object>>& ops,
@@ -412,12 +431,13 @@ PYBIND11_MODULE(_core, m) {
       .def_property_readonly("columns", &columns, "NumPy views of what a step reads and writes.")
       .def("step", &step, py::arg("n_tokens"), py::arg("n_seqs"), py::arg("n_rows"),
            py::arg("history") = py::none(), py::arg("bias") = py::none(),
-           py::arg("profile") = false, py::arg("dry") = py::none(),
+           py::arg("profile") = false, py::arg("masks") = py::none(),
+           py::arg("mask_gate") = py::none(), py::arg("dry") = py::none(),
            "Run the first entries of the columns; GIL released. ValueError names an impossible "
            "column value;\n"
            "then nothing has changed.")
       .def("sample", &sample, py::arg("row"), py::arg("logits"), py::arg("history") = py::none(),
-           py::arg("bias") = py::none(), py::arg("dry") = py::none(),
+           py::arg("bias") = py::none(), py::arg("masks") = py::none(), py::arg("dry") = py::none(),
            "Sample a row of the last step from other logits, float32 [n_vocab]; GIL released. The "
            "row's log\n"
            "probabilities remain those of the model's logits. ValueError as from step.")

@@ -100,6 +100,15 @@ void check_offsets(const char* name, const int32_t* offsets, int64_t n_offsets, 
   }
 }
 
+void check_masks(const TokenMasks& masks, int64_t n_rows, int64_t n_vocab) {
+  if (masks.rows == nullptr) return;
+  const int64_t n_words = (n_vocab + 31) / 32;
+  check_count("words per token mask", masks.n_words, n_words, n_words);
+  for (int64_t i = 0; i < masks.n_masks; ++i) {
+    check_range("mask rows", i, masks.rows[i], i == 0 ? 0 : masks.rows[i - 1] + 1, n_rows);
+  }
+}
+
 void check_bias(const std::string& name, const LogitBias& bias, int64_t n_rows, int64_t n_vocab) {
   if (bias.offsets == nullptr) return;
   check_offsets((name + " offsets").c_str(), bias.offsets, bias.n_offsets, n_rows, bias.n_tokens);
@@ -218,6 +227,7 @@ void check_sampling(const Columns& c, int64_t n_rows, const SamplingInputs& inpu
     check_interval("mirostat_mu", row, c.mirostat_mu[r], -kHuge, kHuge);
     check_range("min_keep", row, c.min_keep[r], 0, int64_t{1} << 31);
   }
+  check_masks(inputs.masks, n_rows, n_vocab);
   check_history(inputs.history, n_rows, n_vocab);
   check_bias("bias", inputs.bias, n_rows, n_vocab);
   check_bias("dry", inputs.dry, n_rows, n_vocab);

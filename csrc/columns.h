@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "token_mask.h"
+
 namespace pyllm {
 
 class KVPool;
@@ -46,11 +48,11 @@ struct LogitBias {
 
 // What the rows of a step bring beside their columns.
 struct SamplingInputs {
+  TokenMasks masks;
   History history;
   LogitBias bias;
   LogitBias dry;  // added where DRY stands in the row's order
 };
-
 
 struct Columns {
   explicit Columns(const Limits& limits);

@@ -94,6 +94,7 @@ void Sampler::sample(const RowLogits& logits, int64_t row, const SamplingInputs&
 Drawn Sampler::choose(AdjustedScores* adjusted, int64_t row, const SamplingInputs& inputs,
                       Columns* columns) {
   const auto r = static_cast<size_t>(row);
+  if (const TokenMask mask = inputs.masks.of(row); mask.exists()) adjusted->restrict_to(mask);
   add_bias(inputs.bias, row, adjusted);
   Selection selection(adjusted, workspace_);
   const uint64_t order = columns->sampler_order[r] == 0 ? kDefaultOrder : columns->sampler_order[r];

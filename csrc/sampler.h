@@ -9,9 +9,9 @@
 
 namespace pyllm {
 
-// Order: bias, then the samplers of the row (sampling/order.h), then a draw. Work is linear in the
-// vocabulary unless thousands of tokens are kept. A row's result depends on its own logits and
-// columns only; log probabilities are those of the logits as the model gave them.
+// Order: mask, bias, then the samplers of the row (sampling/order.h), then a draw. Work is linear
+// in the vocabulary unless thousands of tokens are kept. A row's result depends on its own logits
+// and columns only; log probabilities are those of the logits as the model gave them.
 class Sampler {
  public:
   struct RowLogits {

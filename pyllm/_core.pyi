@@ -12,6 +12,7 @@ import typing_extensions
 __all__: list[str] = [
     "KVPool",
     "LAYOUT_VERSION",
+    "MaskGate",
     "PackedTensor",
     "Program",
     "WeightFile",
@@ -139,6 +140,20 @@ class KVPool:
     @property
     def v_dim(self) -> int: ...
 
+class MaskGate:
+    """
+    Where sampling waits for token masks that are written.
+    """
+    def __init__(self) -> None:
+        """
+        Closed.
+        """
+    def close(self) -> None: ...
+    def open(self) -> None:
+        """
+        The words of the masks are complete.
+        """
+
 class Program:
     """
     A compiled model: ops over one arena, run by all threads once per step.
@@ -186,6 +201,11 @@ class Program:
             typing.Annotated[numpy.typing.ArrayLike, numpy.float32],
         ]
         | None = None,
+        masks: tuple[
+            typing.Annotated[numpy.typing.ArrayLike, numpy.int32],
+            typing.Annotated[numpy.typing.ArrayLike, numpy.uint32],
+        ]
+        | None = None,
         dry: tuple[
             typing.Annotated[numpy.typing.ArrayLike, numpy.int32],
             typing.Annotated[numpy.typing.ArrayLike, numpy.int32],
@@ -223,6 +243,12 @@ class Program:
         ]
         | None = None,
         profile: bool = False,
+        masks: tuple[
+            typing.Annotated[numpy.typing.ArrayLike, numpy.int32],
+            typing.Annotated[numpy.typing.ArrayLike, numpy.uint32],
+        ]
+        | None = None,
+        mask_gate: MaskGate | None = None,
         dry: tuple[
             typing.Annotated[numpy.typing.ArrayLike, numpy.int32],
             typing.Annotated[numpy.typing.ArrayLike, numpy.int32],

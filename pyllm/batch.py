@@ -13,6 +13,7 @@ from pyllm.logprobs import column_width
 from pyllm.sampling import GREEDY_BELOW
 from pyllm.sequence import Sequence
 from pyllm.token_bias import NO_BIAS, BiasArrays
+from pyllm.token_mask import Words
 
 Columns = Mapping[str, npt.NDArray[Any]]
 Arrays = tuple[npt.NDArray[Any], ...]
@@ -39,6 +40,7 @@ class Step:
     history: Arrays | None  # offsets int32 [n_rows + 1], tokens int32 [], counts int32 []
     bias: Arrays | None  # offsets int32 [n_rows + 1], tokens int32 [], values float32 []
     dry: Arrays | None  # as bias
+    masks: Arrays | None  # rows int32 [m], words uint32 [m, ceil(n_vocab / 32)]
     scored: list[Scored]
     has_processors: bool
     has_mirostat: bool
@@ -57,6 +59,7 @@ class Batch:
         self._rng_position = columns["rng_position"]  # int64 [max rows]
         self._rows: list[Sequence] = []  # whose sampling parameters the columns hold
         self._has_history = self._has_bias = self._has_dry = False
+        self._has_masks = False
         self._has_processors = self._has_mirostat = False
         self._tables: list[list[int]] = [[] for _ in self._block_tables]  # what each row holds
         self._table_lengths = [0] * len(self._block_tables)
@@ -109,6 +112,7 @@ class Batch:
             history=_history(rows, num_scored) if self._has_history else None,
             bias=_joined(list(map(_bias, rows)), num_scored) if self._has_bias else None,
             dry=_joined(list(map(_dry, rows)), num_scored) if self._has_dry else None,
+            masks=_masks(rows) if self._has_masks else None,
             scored=scored,
             has_processors=self._has_processors,
             has_mirostat=self._has_mirostat,
@@ -162,6 +166,7 @@ class Batch:
         self._has_history = any(sequence.history is not None for sequence in rows)
         self._has_bias = any(sequence.bias is not None for sequence in rows)
         self._has_dry = any(sequence.dry is not None for sequence in rows)
+        self._has_masks = any(sequence.mask is not None for sequence in rows)
         self._has_processors = any(sequence.processors for sequence in rows)
         self._has_mirostat = any(p.mirostat for p in params)
         self._rows = rows
@@ -228,6 +233,16 @@ def _joined(biases: list[BiasArrays], num_scored: int) -> Arrays:
     tokens = [tokens for tokens, _ in biases]
     values = np.concatenate([values for _, values in biases])
     return _offsets(tokens, num_scored), np.concatenate(tokens), values
+
+
+def _masks(rows: list[Sequence]) -> Arrays | None:
+    masked: list[int] = []
+    words: list[Words] = []
+    for row, sequence in enumerate(rows):
+        if sequence.mask is not None and (mask := sequence.mask.next_mask()) is not None:
+            masked.append(row)
+            words.append(mask)
+    return (np.array(masked, np.int32), np.stack(words)) if masked else None
 
 
 _NO_INTS: npt.NDArray[np.int32] = np.empty(0, np.int32)

@@ -42,6 +42,7 @@ class Program(RowSampler, Protocol):
         history: Arrays | None = None,
         bias: Arrays | None = None,
         *,
+        masks: Arrays | None = None,
         dry: Arrays | None = None,
     ) -> None: ...
 
@@ -152,7 +153,13 @@ class Engine:
         scheduled = self.scheduler.schedule()
         step = self.batch.fill(scheduled)
         self.model.program.step(
-            step.n_tokens, step.n_seqs, step.n_rows, step.history, step.bias, dry=step.dry
+            step.n_tokens,
+            step.n_seqs,
+            step.n_rows,
+            step.history,
+            step.bias,
+            masks=step.masks,
+            dry=step.dry,
         )
         return self._postprocess(scheduled, step)
 

@@ -30,6 +30,7 @@ class RowSampler(Protocol):
         logits: npt.NDArray[np.float32],
         history: Arrays | None = None,
         bias: Arrays | None = None,
+        masks: Arrays | None = None,
         dry: Arrays | None = None,
     ) -> None: ...
 
@@ -42,7 +43,7 @@ def sample_processed(program: RowSampler, columns: Columns, step: Step) -> dict[
             continue
         try:
             logits = processed(sequence, columns["logits"][row])
-            program.sample(row, logits, step.history, step.bias, step.dry)
+            program.sample(row, logits, step.history, step.bias, step.masks, step.dry)
         except Exception as error:  # whatever a caller's code does, only its own request ends
             text = printable(f"{type(error).__name__}: {error}", 200)
             failures[row] = f"logits processor failed: {text}"

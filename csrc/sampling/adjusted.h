@@ -4,6 +4,7 @@
 
 #include "isa/select.h"
 #include "sampling/scores.h"
+#include "token_mask.h"
 
 namespace pyllm {
 
@@ -31,6 +32,27 @@ class AdjustedScores {
     std::copy(row, row + w_.n_vocab, w_.adjusted);
     scores_ = {w_.adjusted, w_.adjusted_maxima, 0.0f};
     for (int64_t tile = 0; tile < w_.n_tiles(); ++tile) refresh_tile(tile);
+    update_max();
+  }
+
+  // Leaves the tokens that the mask allows.
+  void restrict_to(const TokenMask& mask) {
+    constexpr uint32_t kWholeTile = 0xFFFF;
+    const Scores before = scores_;
+    for (int64_t tile = 0; tile < w_.n_tiles(); ++tile) {
+      const uint32_t bits = mask.tile(tile);
+      const int64_t begin = tile * kTileRows, end = std::min(begin + kTileRows, w_.n_vocab);
+      w_.adjusted_maxima[tile] = bits == kWholeTile ? before.tile_maxima[tile] : -kInf;
+      if (bits == 0) {
+        std::fill(w_.adjusted + begin, w_.adjusted + end, -kInf);
+        continue;
+      }
+      for (int64_t i = begin; i < end; ++i) {
+        w_.adjusted[i] = (bits >> (i - begin) & 1) != 0 ? before.values[i] : -kInf;
+      }
+      if (bits != kWholeTile) refresh_tile(tile);
+    }
+    scores_ = {w_.adjusted, w_.adjusted_maxima, 0.0f};
     update_max();
   }
 

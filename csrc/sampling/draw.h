@@ -13,19 +13,15 @@ struct Drawn {
 
 // Cumulates a whole vocabulary in the order of ids, candidates best first. u is in (0, 1).
 inline Drawn draw(Selection* s, double u) {
-  const bool whole = s->whole();
   s->weigh();
-  const int64_t n = whole ? s->n_vocab() : s->n();
   double total = 0.0, reached = 0.0;
-  for (int64_t i = 0; i < n; ++i) total += s->terms()[i];
+  s->for_each([&](int64_t i, const Candidate&) { total += s->terms()[i]; });
   Drawn drawn;
-  for (int64_t i = 0; i < n; ++i) {
-    if (whole && s->scores().values[i] == -kInf) continue;
-    const int32_t token = whole ? static_cast<int32_t>(i) : s->candidates()[i].id;
-    drawn = {token, s->terms()[i], total};
+  s->for_each([&](int64_t i, const Candidate& token) {
+    if (reached > u * total || token.logit == -kInf) return;
+    drawn = {token.id, s->terms()[i], total};
     reached += s->terms()[i];
-    if (reached > u * total) break;
-  }
+  });
   return drawn;
 }
 

@@ -21,12 +21,10 @@ struct Surprise {
 inline Surprise surprise_of(Selection* s) {
   const double total = s->weigh();
   Surprise surprise{s->max(), s->scale(), std::log(total), 0.0};
-  const int64_t n = s->whole() ? s->n_vocab() : s->n();
   double weighted = 0.0;
-  for (int64_t i = 0; i < n; ++i) {
-    const float logit = s->whole() ? s->scores().values[i] : s->candidates()[i].logit;
-    if (logit > kNever) weighted += s->terms()[i] * surprise.log_weight(logit);
-  }
+  s->for_each([&](int64_t i, const Candidate& token) {
+    if (token.logit > kNever) weighted += s->terms()[i] * surprise.log_weight(token.logit);
+  });
   surprise.entropy = surprise.log_total - weighted / total;
   return surprise;
 }

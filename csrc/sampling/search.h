@@ -8,6 +8,22 @@
 
 namespace pyllm {
 
+// Calls f(begin, end) for the stretches of tiles that hold a possible token: the whole row, unless
+// a mask or a bias forbids some. Rows with few possible tokens cost what those tokens cost.
+template <typename F>
+void for_possible(const Scores& scores, const Workspace& w, F f) {
+  const float* tile = scores.tile_maxima;
+  const float* const tiles_end = tile + w.n_tiles();
+  while (true) {
+    while (tile != tiles_end && *tile == -kInf) ++tile;
+    const int64_t begin = kTileRows * (tile - scores.tile_maxima);
+    while (tile != tiles_end && *tile != -kInf) ++tile;
+    const int64_t end = std::min(kTileRows * (tile - scores.tile_maxima), w.n_vocab);
+    if (begin >= end) return;
+    f(begin, end);
+  }
+}
+
 // Fills block_maxima, which collect_from reads.
 inline void fill_block_maxima(const Scores& scores, const Workspace& w) {
   constexpr int64_t kTiles = Workspace::kBlock / kTileRows;

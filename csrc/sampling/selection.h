@@ -33,20 +33,35 @@ class Selection {
   // Tokens left; those with a score of -infinity do not count.
   int64_t size() const {
     if (!whole_) return n_;
-    const float* values = scores().values;
-    return std::count_if(values, values + w_->n_vocab, [](float v) { return v > -kInf; });
+    int64_t n = 0;
+    for_each([&](int64_t, const Candidate& token) { n += token.logit > -kInf; });
+    return n;
   }
 
-  // Weights of all tokens (by id) or candidates into terms; returns their sum.
+  // Calls f(place of the weight in terms, token) for what is left: by id, or best first. Of a whole
+  // selection some may have a score of -infinity.
+  template <typename F>
+  void for_each(F f) const {
+    if (!whole_) {
+      for (int64_t i = 0; i < n_; ++i) f(i, w_->candidates[i]);
+      return;
+    }
+    const float* values = scores().values;
+    for_possible(scores(), *w_, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) f(i, {values[i], static_cast<int32_t>(i)});
+    });
+  }
+
+  // Weights of what is left into terms; returns their sum.
   double weigh() {
-    if (whole_) return kernels().exp_sum(scores().values, w_->n_vocab, max(), scale_, w_->terms);
+    if (whole_) return whole_weight(w_->terms);
     for (int64_t i = 0; i < n_; ++i) w_->terms[i] = w_->candidates[i].logit;
     return kernels().exp_sum(w_->terms, n_, max(), scale_, w_->terms);
   }
 
   double total_weight() {
     if (!whole_) return weigh();
-    return kernels().exp_sum(scores().values, w_->n_vocab, max(), scale_, nullptr);
+    return whole_weight(nullptr);
   }
 
   void keep_best(int64_t k) {
@@ -110,6 +125,15 @@ class Selection {
   AdjustedScores* adjusted() { return adjusted_; }
 
  private:
+  double whole_weight(float* terms) const {
+    double sum = 0.0;
+    for_possible(scores(), *w_, [&](int64_t begin, int64_t end) {
+      sum += kernels().exp_sum(scores().values + begin, end - begin, max(), scale_,
+                               terms == nullptr ? nullptr : terms + begin);
+    });
+    return sum;
+  }
+
   AdjustedScores* adjusted_;
   const Workspace* w_;
   float scale_ = 1.0f;

@@ -21,10 +21,9 @@ inline int64_t count_to_mass(const Selection& s, double mass, int64_t min_keep) 
 inline float mass_floor(Selection* s, double mass) {
   s->weigh();
   MassByDistance masses;
-  const float* values = s->scores().values;
-  for (int64_t i = 0; i < s->n_vocab(); ++i) {
-    masses.add((s->max() - values[i]) * s->scale(), s->terms()[i]);
-  }
+  s->for_each([&](int64_t i, const Candidate& token) {
+    masses.add((s->max() - token.logit) * s->scale(), s->terms()[i]);
+  });
   const float reach = masses.reach(mass);
   return reach < 0.0f ? kLowest : s->max() - reach / s->scale();
 }

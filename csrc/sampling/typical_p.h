@@ -15,12 +15,10 @@ inline float shift_of(const Surprise& surprise, float logit) {
 // candidates [0, n) become the tokens of the whole vocabulary that are shifted by at most `reach`.
 inline int64_t collect_typical(const Selection& s, const Surprise& surprise, float reach) {
   int64_t n = 0;
-  for (int64_t i = 0; i < s.n_vocab(); ++i) {
-    const float logit = s.scores().values[i];
-    if (logit > -kInf && shift_of(surprise, logit) <= reach) {
-      s.candidates()[n++] = {logit, static_cast<int32_t>(i)};
-    }
-  }
+  s.for_each([&](int64_t, const Candidate& token) {
+    if (token.logit > -kInf && shift_of(surprise, token.logit) <= reach)
+      s.candidates()[n++] = token;
+  });
   return n;
 }
 
@@ -43,9 +41,9 @@ inline int64_t count_typical(Candidate* candidates, int64_t n, const Surprise& s
 inline int64_t count_typical_of_all(Selection* s, const Surprise& surprise, double p,
                                     int64_t min_keep) {
   MassByDistance masses;
-  for (int64_t i = 0; i < s->n_vocab(); ++i) {
-    masses.add(shift_of(surprise, s->scores().values[i]), s->terms()[i]);
-  }
+  s->for_each([&](int64_t i, const Candidate& token) {
+    masses.add(shift_of(surprise, token.logit), s->terms()[i]);
+  });
   const float near = masses.reach(p * std::exp(surprise.log_total));
   for (float reach = near < 0.0f || min_keep > 0 ? kInf : near;; reach = kInf) {
     const int64_t n = collect_typical(*s, surprise, reach);

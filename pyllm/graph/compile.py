@@ -56,19 +56,21 @@ class CompiledProgram:
 
     def step(
         self, n_tokens: int, n_seqs: int, n_rows: int, history: Any = None, bias: Any = None,
-        profile: bool = False, dry: Any = None,
+        profile: bool = False, masks: Any = None, dry: Any = None,
     ) -> None:  # fmt: skip
         """Run the first `n_tokens`, `n_seqs` and `n_rows` entries of the columns; GIL released.
 
         history  (offsets int32 [n_rows + 1], tokens int32 [n], output_counts int32 [n])
         bias     (offsets int32 [n_rows + 1], tokens int32 [n], values float32 [n])
+        masks    (rows int32 [m] ascending, words uint32 [m, ceil(n_vocab / 32)]): the tokens that
+                 these rows may choose, bit t % 32 of word t / 32 allows token t
         dry      as bias, added where DRY stands in a row's order of samplers
         Raises ValueError naming the column that holds an impossible value, DeviceError when the
         model file cannot be read any more.
         """
         core = self.core
         with _device_errors():
-            core.step(n_tokens, n_seqs, n_rows, history, bias, profile, dry)
+            core.step(n_tokens, n_seqs, n_rows, history, bias, profile, masks, dry=dry)
 
     def sample(
         self,
@@ -76,14 +78,15 @@ class CompiledProgram:
         logits: npt.NDArray[np.float32],
         history: Any = None,
         bias: Any = None,
+        masks: Any = None,
         dry: Any = None,
     ) -> None:
         """Sample a row of the last step from other logits, float32 [n_vocab].
 
-        history, bias, dry  as the step had them
+        history, bias, masks, dry  as the step had them
         Raises ValueError when a logit is NaN or +infinity.
         """
-        self.core.sample(row, logits, history, bias, dry)
+        self.core.sample(row, logits, history, bias, masks, dry)
 
     def profile(self) -> list[tuple[int, str, int, int, int]]:
         """Return (op index, name, nanoseconds, bytes, multiply-adds) of the last profiled step."""

@@ -33,8 +33,9 @@ class LogitRows:
         self.n_table_rows = len(logits)
 
     def sample(
-        self, history: Any = None, bias: Any = None, dry: Any = None, **columns: Any
-    ) -> dict[str, np.ndarray]:
+        self, history: Any = None, bias: Any = None, masks: Any = None, dry: Any = None,
+        **columns: Any,
+    ) -> dict[str, np.ndarray]:  # fmt: skip
         c = self.program.columns
         n = self.n_rows
         c["tokens"][:n] = np.arange(n) % self.n_table_rows
@@ -43,7 +44,7 @@ class LogitRows:
         c["logit_rows"][:n] = np.arange(n)
         for name, value in {**DEFAULTS, **columns}.items():
             c[name][:n] = value
-        self.program.step(n, 1, n, history, bias, dry=dry)
+        self.program.step(n, 1, n, history, bias, masks=masks, dry=dry)
         return {name: c[name].copy() for name in
                 ("sampled", "status", "logprob", "rank", "log_sum", "top_ids", "top_logprobs",
                  "logits", "mirostat_next")}  # fmt: skip

@@ -132,7 +132,10 @@ class FakeProgram:
         }
         self.columns = {name: np.zeros(shape, kind) for name, (kind, shape) in shapes.items()}
 
-    def step(self, n_tokens, n_seqs, n_rows, history=None, bias=None, profile=False, dry=None):
+    def step(
+        self, n_tokens, n_seqs, n_rows, history=None, bias=None, profile=False, masks=None,
+        dry=None,
+    ):  # fmt: skip
         c = self.columns
         assert 0 < n_tokens <= len(c["tokens"])
         assert 0 < n_seqs < len(c["seq_starts"])
@@ -149,7 +152,7 @@ class FakeProgram:
             token = int(c["logit_rows"][row])
             visible = self._read(int(owner[token]), int(c["positions"][token]))
             assert c["target"][row] >= 0 or c["rng_position"][row] == len(visible)
-            self._sample(row, self.logits_of(visible), history, bias, dry)
+            self._sample(row, self.logits_of(visible), history, bias, masks, dry)
 
     def _cell(self, seq, position):
         block = int(self.columns["block_tables"][seq, position // self.block_size])
@@ -173,13 +176,14 @@ class FakeProgram:
             tokens.append(int(token))
         return tokens
 
-    def sample(self, row, logits, history=None, bias=None, dry=None):
+    def sample(self, row, logits, history=None, bias=None, masks=None, dry=None):
         assert self.columns["deferred"][row] == 1
         if np.isnan(logits).any():
             raise ValueError("logits hold NaN")
-        self._sample(row, self.columns["logits"][row].copy(), history, bias, dry, logits)
+        raw = self.columns["logits"][row].copy()
+        self._sample(row, raw, history, bias, masks, dry, logits)
 
-    def _sample(self, row, raw, history, bias, dry, processed=None):
+    def _sample(self, row, raw, history, bias, masks, dry, processed=None):
         c = self.columns
         c["logits"][row] = raw
         c["status"][row] = int(not np.isfinite(raw).all())
@@ -194,6 +198,12 @@ class FakeProgram:
                 logits[tokens[i]] += values[i]
         if history is not None:
             self._penalize(row, logits, history)
+        if masks is not None and row in masks[0]:
+            words = masks[1][masks[0].tolist().index(row)]
+            logits[np.unpackbits(words.view(np.uint8), bitorder="little")[:N_VOCAB] == 0] = -np.inf
+        if logits.max() == -np.inf:
+            c["status"][row] = 2
+            return
         if c["target"][row] >= 0:
             token = int(c["target"][row])
         else:
