@@ -12,6 +12,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pyllm.beam_search import BeamSearchOutput, BeamSearchParams
     from pyllm.errors import (
         ContextLengthError,
         DeviceError,
@@ -24,21 +25,27 @@ if TYPE_CHECKING:
         UnsupportedModelError,
     )
     from pyllm.llm import LLM
+    from pyllm.logprobs import FlatLogprobs
     from pyllm.outputs import CompletionOutput, Delta, Logprob, RequestMetrics, RequestOutput
+    from pyllm.repetition import RepetitionDetectionParams
     from pyllm.sampling import RequestOutputKind, SamplingParams
 
     __version__: str
 
 __all__ = [  # noqa: RUF022 - plain order, as sorted() gives it
+    "BeamSearchOutput",
+    "BeamSearchParams",
     "CompletionOutput",
     "ContextLengthError",
     "Delta",
     "DeviceError",
+    "FlatLogprobs",
     "LLM",
     "Logprob",
     "MemoryBudgetError",
     "ModelFileError",
     "PyLLMError",
+    "RepetitionDetectionParams",
     "RequestError",
     "RequestMetrics",
     "RequestOutput",
@@ -52,6 +59,10 @@ __all__ = [  # noqa: RUF022 - plain order, as sorted() gives it
 
 _HOMES = {
     "LLM": "pyllm.llm",
+    "BeamSearchOutput": "pyllm.beam_search",
+    "BeamSearchParams": "pyllm.beam_search",
+    "FlatLogprobs": "pyllm.logprobs",
+    "RepetitionDetectionParams": "pyllm.repetition",
     "CompletionOutput": "pyllm.outputs",
     "Delta": "pyllm.outputs",
     "Logprob": "pyllm.outputs",

@@ -18,25 +18,43 @@ class Detokenizer:
     """The pieces that add() and flush() return, joined, are tokenizer.decode() of all ids."""
 
     def __init__(
-        self, tokenizer: Tokenizer, skip_special: bool = True, *, after: Sequence[int] = ()
+        self,
+        tokenizer: Tokenizer,
+        skip_special: bool = True,
+        *,
+        after: Sequence[int] = (),
+        skip_written: Sequence[int] = (),
     ) -> None:
         """`after` is the prompt that the text continues: behind "Once upon", " a" keeps its space.
 
         skip_special  leave control tokens out
+        skip_written  as many bytes as these tokens have come first and are left out
         """
         self._tokenizer = tokenizer
         self._skip_special = skip_special
         self._at_start = not len(after) or tokenizer.restarts_text(after[-1])
         self._decoder = _Utf8Decoder("replace")
+        self._skip_bytes = 0
+        for token in skip_written:
+            self._skip_bytes += len(self._piece(token))
+        self._at_start = not len(after) or tokenizer.restarts_text(after[-1])
 
     def add(self, token: int) -> str:
         """The characters that `token` completes; bytes of an incomplete one wait.
 
         Raises TokenizerError for an id that is not in the vocabulary.
         """
+        raw = self._piece(token)
+        if self._skip_bytes:
+            skipped = min(self._skip_bytes, len(raw))
+            self._skip_bytes -= skipped
+            raw = raw[skipped:]
+        return self._decoder.decode(raw)
+
+    def _piece(self, token: int) -> bytes:
         raw = self._tokenizer.piece(token, at_start=self._at_start, skip_special=self._skip_special)
         self._at_start = self._tokenizer.restarts_text(token)
-        return self._decoder.decode(raw)
+        return raw
 
     def flush(self) -> str:
         """U+FFFD for the bytes still waiting, "" when there are none. Then a new text may begin."""

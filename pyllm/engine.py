@@ -108,6 +108,8 @@ class Engine:
         prompt_token_ids: SequenceOf[int],
         params: SamplingParams,
         request_id: str | None = None,
+        *,
+        token_healing: bool = False,
     ) -> Request:
         """A checked request, not yet added. Safe to call from any thread.
 
@@ -125,6 +127,7 @@ class Engine:
             tokenizer=self.model.tokenizer,
             max_model_len=self.model.max_model_len,
             default_seed=mixed(self.seed, number + 1),
+            token_healing=token_healing,
         )
 
     def add(self, request: Request) -> None:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from pyllm.beam_search import BeamSearchOutput, BeamSearchParams, search
 from pyllm.chat import ChatRenderer, as_conversations, is_conversation
 from pyllm.checks import check_integer
 from pyllm.engine import Engine, EngineModel
@@ -19,7 +20,12 @@ from pyllm.outputs import Delta, RequestOutput
 from pyllm.progress import ProgressBar
 from pyllm.prompts import Encoded, Prompt, Prompts, as_prompt_list, encode_prompt
 from pyllm.request import Request
-from pyllm.sampling import DefaultMaxTokens, RequestOutputKind, SamplingParams
+from pyllm.sampling import (
+    DefaultMaxTokens,
+    LogitsProcessor,
+    RequestOutputKind,
+    SamplingParams,
+)
 from pyllm.special_text import Messages
 
 if TYPE_CHECKING:
@@ -44,6 +50,7 @@ class LLM:
     kv_cache_bytes          memory for keys and values; None: at most a quarter of what is free
     packed_cache            keep packed weights in a file under ~/.cache/pyllm that later starts map
     seed                    seeds requests that bring no seed of their own, by order of arrival
+    logits_processors       applied to every request, before its own; see SamplingParams
 
     Raises ModelFileError, TokenizerError, RequestError, MemoryBudgetError, DeviceError, OSError.
     """
@@ -62,6 +69,7 @@ class LLM:
         packed_cache: bool = False,
         enable_prefix_caching: bool | None = None,
         seed: int = 0,
+        logits_processors: Sequence[LogitsProcessor] | None = None,
     ) -> None:
         if kv_cache_dtype not in ("auto", "f16"):
             raise RequestError("kv_cache_dtype", kv_cache_dtype, 'must be "auto" or "f16"')
@@ -86,19 +94,27 @@ class LLM:
                 packed_cache=packed_cache,
                 progress=progress,
             )
-        self._start(loaded, seed)
+        self._start(loaded, seed, logits_processors or ())
 
     @classmethod
-    def from_model(cls, model: EngineModel, *, seed: int = 0) -> Self:
+    def from_model(
+        cls,
+        model: EngineModel,
+        *,
+        seed: int = 0,
+        logits_processors: Sequence[LogitsProcessor] | None = None,
+    ) -> Self:
         """An LLM over a model that is loaded already; closing the LLM closes the model."""
         llm = cls.__new__(cls)
-        llm._start(model, seed)
+        llm._start(model, seed, logits_processors or ())
         return llm
 
-    def _start(self, model: EngineModel, seed: int) -> None:
+    def _start(
+        self, model: EngineModel, seed: int, logits_processors: Sequence[LogitsProcessor]
+    ) -> None:
         self.model = model
         self._chat = ChatRenderer(model.tokenizer)
-        self._engine: Engine | None = Engine(model, seed=seed)
+        self._engine: Engine | None = Engine(model, seed=seed, logits_processors=logits_processors)
         self._thread = EngineThread(self._engine)
 
     @property
@@ -114,6 +130,7 @@ class LLM:
         sampling_params: SamplingParams | Sequence[SamplingParams] | None = None,
         *,
         parse_special: bool = False,
+        token_healing: bool = False,
         use_tqdm: bool = True,
     ) -> list[RequestOutput]:
         """Continue each prompt; results in the order of the prompts.
@@ -121,6 +138,8 @@ class LLM:
         A prompt is text, a list of token ids, {"prompt": text} or {"prompt_token_ids": ids}.
         `parse_special` reads "<|im_start|>" and its like as tokens, for text that a template
         made; otherwise, as is right for text from users, they are plain text.
+        `token_healing` takes back the end of a prompt that was cut inside a word and lets the
+        answer begin with it; texts begin where the prompt ends all the same.
         `use_tqdm` shows progress on a terminal's stderr when it takes over a second.
         Raises RequestError, ContextLengthError and TokenizerError before any work is done.
         """
@@ -129,7 +148,44 @@ class LLM:
             for prompt in as_prompt_list(prompts)
         ]
         params = _params_for(len(encoded), sampling_params, SamplingParams())
-        return self._run(encoded, params, use_tqdm=use_tqdm)
+        return self._run(encoded, params, use_tqdm=use_tqdm, token_healing=token_healing)
+
+    def beam_search(
+        self,
+        prompts: Prompts,
+        params: BeamSearchParams,
+        *,
+        parse_special: bool = False,
+        use_tqdm: bool = False,
+    ) -> list[BeamSearchOutput]:
+        """The `beam_width` most probable continuations of each prompt, best first.
+
+        Prompts as in `generate`, and the same errors.
+        """
+        tokenizer = self.model.tokenizer
+        encoded = [
+            encode_prompt(prompt, tokenizer, parse_special=parse_special)
+            for prompt in as_prompt_list(prompts)
+        ]
+
+        def generate(ids: list[list[int]], sampling: SamplingParams) -> list[RequestOutput]:
+            beams: list[Encoded] = [(None, beam) for beam in ids]
+            return self._run(beams, [sampling] * len(beams), use_tqdm=use_tqdm)
+
+        outputs = search(
+            [ids for _, ids in encoded],
+            params,
+            generate=generate,
+            eog_ids=tokenizer.eog_ids,
+            max_model_len=self.model.max_model_len,
+        )
+        for output in outputs:
+            for sequence in output.sequences:
+                ids = sequence.tokens
+                if sequence.finish_reason == "stop" and not params.include_stop_str_in_output:
+                    ids = ids[:-1]
+                sequence.text = tokenizer.decode(ids)
+        return outputs
 
     def chat(
         self,
@@ -155,6 +211,7 @@ class LLM:
         sampling_params: SamplingParams | None = None,
         *,
         parse_special: bool = False,
+        token_healing: bool = False,
         **template_options: Any,
     ) -> Iterator[Delta]:
         """Continue one prompt, or answer one conversation, yielding text as it is written.
@@ -164,6 +221,9 @@ class LLM:
         """
         params = _params_for(1, sampling_params, SamplingParams())[0]
         if is_conversation(prompt):
+            if token_healing:
+                limit = "applies to a plain prompt; a template ends where a message ends"
+                raise RequestError("token_healing", True, limit)
             if parse_special:
                 limit = "applies to a plain prompt; what a template writes is parsed anyway"
                 raise RequestError("parse_special", True, limit)
@@ -175,7 +235,8 @@ class LLM:
         else:
             encoded = encode_prompt(prompt, self.model.tokenizer, parse_special=parse_special)
         params = replace(params, output_kind=RequestOutputKind.DELTA)
-        return self._deltas(self.engine.make_request(*encoded, params))
+        request = self.engine.make_request(*encoded, params, token_healing=token_healing)
+        return self._deltas(request)
 
     def get_tokenizer(self) -> Tokenizer:
         return self.model.tokenizer
@@ -203,10 +264,13 @@ class LLM:
         params: list[SamplingParams],
         *,
         use_tqdm: bool,
+        token_healing: bool = False,
     ) -> list[RequestOutput]:
         final = RequestOutputKind.FINAL_ONLY
         requests = [
-            self.engine.make_request(text, ids, replace(p, output_kind=final))
+            self.engine.make_request(
+                text, ids, replace(p, output_kind=final), token_healing=token_healing
+            )
             for (text, ids), p in zip(encoded, params, strict=True)
         ]
         results: dict[str, RequestOutput] = {}

@@ -19,6 +19,8 @@ from pyllm.sequence import Sequence
 from pyllm.stop_strings import StopMatcher
 from pyllm.text_stream import TextStream
 from pyllm.token_bias import TokenBias
+from pyllm.token_healing import HealingMask, tokens_to_take_back
+from pyllm.token_mask import AllOf, AllowedTokens, TokenMask
 
 if TYPE_CHECKING:
     from pyllm.tokenizer import Tokenizer
@@ -29,6 +31,8 @@ _MASK64 = 2**64 - 1
 class Request:
     """Raises RequestError and ContextLengthError on construction, never later.
 
+    `token_healing` takes back tokens at the end of the prompt that a longer token could have been;
+    `prompt_token_ids` lacks them, the answer begins with their text, its `text` shows what follows.
     `default_seed` serves when the parameters give none. Continuation 0 uses the seed itself, so
     n=2 begins with the answer of n=1.
     """
@@ -43,9 +47,14 @@ class Request:
         tokenizer: Tokenizer,
         max_model_len: int,
         default_seed: int,
+        token_healing: bool = False,
     ) -> None:
         params.validate(tokenizer.n_vocab)
         prompt_token_ids = truncated(prompt_token_ids, params, max_model_len)
+        back = tokens_to_take_back(tokenizer, prompt_token_ids) if token_healing else 0
+        kept = len(prompt_token_ids) - back
+        self._taken_back = list(prompt_token_ids[kept:])
+        prompt_token_ids = prompt_token_ids[:kept]
         num_prompt_tokens = len(prompt_token_ids)
         if num_prompt_tokens == 0:
             raise RequestError("prompt", prompt, "has no tokens; there is nothing to continue")
@@ -83,6 +92,11 @@ class Request:
         stop_ids = frozenset[int]() if params.ignore_eos else self.eog_ids
         if params.stop_token_ids is not None:
             stop_ids |= frozenset(map(int, params.stop_token_ids))
+        healing = None
+        if self._taken_back:
+            healing = HealingMask(
+                self._tokenizer, b"".join(map(self._tokenizer.token_bytes, self._taken_back))
+            )
         bias = None
         if params.logit_bias or params.min_tokens or self._bad_words:
             bias = TokenBias(params.logit_bias or {}, stop_ids, self._bad_words)
@@ -95,6 +109,8 @@ class Request:
             history=self._history(),
             bias=bias,
             tokens=list(self.prompt_token_ids),
+            mask=self._mask(healing),
+            healing=healing,
             sampler_order=params.sampler_order,
             dry=self._dry(),
             processors=tuple(params.logits_processors or ()),
@@ -108,8 +124,17 @@ class Request:
                 skip_special=params.skip_special_tokens,
                 stops=matcher,
                 include_stop=params.include_stop_str_in_output,
+                skip_written=self._taken_back,
             )
         return Continuation(self, index, sequence, max_length, text_stream)
+
+    def _mask(self, healing: HealingMask | None) -> TokenMask | None:
+        masks: list[TokenMask] = []
+        if self.params.allowed_token_ids is not None:
+            masks.append(AllowedTokens(self.params.allowed_token_ids, self._tokenizer.n_vocab))
+        if healing is not None:
+            masks.append(healing)
+        return AllOf(masks) if len(masks) > 1 else next(iter(masks), None)
 
     def _history(self) -> TokenHistory | None:
         params = self.params

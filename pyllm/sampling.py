@@ -186,6 +186,10 @@ class SamplingParams:
         self._validate_stops()
         if self.stop_token_ids is not None:
             _check_ids("stop_token_ids", self.stop_token_ids, n_vocab)
+        if self.allowed_token_ids is not None:
+            _check_ids("allowed_token_ids", self.allowed_token_ids, n_vocab)
+            if not len(self.allowed_token_ids):
+                raise RequestError("allowed_token_ids", [], "must name at least one token")
         if self.logprob_token_ids is not None:
             _check_ids("logprob_token_ids", self.logprob_token_ids, n_vocab)
             if len(self.logprob_token_ids) > MAX_LOGPROB_TOKEN_IDS:
@@ -222,17 +226,16 @@ class SamplingParams:
             raise RequestError("samplers", self.samplers, "mirostat leaves no room for samplers")
 
     def _validate_objects(self) -> None:
-        if self.repetition_detection is not None and not isinstance(
-            self.repetition_detection, RepetitionDetectionParams
-        ):
+        detection: object = self.repetition_detection
+        if not isinstance(detection, RepetitionDetectionParams | None):
             limit = "must be RepetitionDetectionParams"
-            raise RequestError("repetition_detection", self.repetition_detection, limit)
-        if self.extra_args is not None and not (
-            isinstance(self.extra_args, Mapping)
-            and all(isinstance(name, str) for name in self.extra_args)
+            raise RequestError("repetition_detection", detection, limit)
+        extra: object = self.extra_args
+        if extra is not None and not (
+            isinstance(extra, Mapping) and all(isinstance(name, str) for name in extra)
         ):
-            raise RequestError("extra_args", self.extra_args, "must map names to values")
-        processors = self.logits_processors
+            raise RequestError("extra_args", extra, "must map names to values")
+        processors: object = self.logits_processors
         if processors is not None and not (
             isinstance(processors, list | tuple) and all(map(callable, processors))
         ):
@@ -306,7 +309,6 @@ _FLAGS = (
 )
 _NOT_HONOURED = (
     "structured_outputs",
-    "allowed_token_ids",
     "thinking_token_budget",
 )
 

@@ -8,6 +8,7 @@ from pyllm.dry import DryHistory
 from pyllm.history import TokenHistory
 from pyllm.sampling import LogitsProcessor, SamplingParams
 from pyllm.token_bias import TokenBias
+from pyllm.token_healing import HealingMask
 from pyllm.token_mask import TokenMask
 
 NOTHING_TO_SCORE = 2**62  # a position no prompt reaches
@@ -34,6 +35,7 @@ class Sequence:
     tokens: list[int]  # prompt, then output
 
     mask: TokenMask | None = None  # None: every token may follow
+    healing: HealingMask | None = None  # None unless the prompt's end was taken back
 
     # filled by the request, constant
     sampler_order: int = 0  # see sampler_order.py

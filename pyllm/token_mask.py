@@ -38,3 +38,18 @@ def words_of(ids: Iterable[int], n_vocab: int) -> Words:
     allowed = np.zeros(num_words(n_vocab) * 32, np.bool_)
     allowed[list(ids)] = True
     return np.packbits(allowed, bitorder="little").view("<u4").astype(np.uint32, copy=False)
+
+
+class AllOf:
+    """Tokens that several masks allow."""
+
+    def __init__(self, masks: Iterable[TokenMask]) -> None:
+        self._masks = tuple(masks)
+
+    def next_mask(self) -> Words | None:
+        words: Words | None = None
+        for mask in self._masks:
+            more = mask.next_mask()
+            if more is not None:
+                words = more if words is None else words & more
+        return words

@@ -58,6 +58,10 @@ RUN = Command(
         Flag(("--raw", "-no-cnv", "--no-conversation"), "complete the prompt, do not chat"),
         Flag(("--verbose",), "print durations and rates after each answer"),
         Flag(("--no-history", "--nohistory"), "do not remember what is typed"),
+        Flag(
+            ("--token-healing",),
+            "with --raw: the answer may change the last token of a prompt cut inside a word",
+        ),
         *SAMPLING,
         *ENGINE,
         KV_CACHE,

@@ -25,6 +25,7 @@ def run(
     file: str | None,
     system_prompt: str | None,
     raw: bool,
+    token_healing: bool,
     verbose: bool,
     no_history: bool,
     engine: Mapping[str, Any],
@@ -33,7 +34,17 @@ def run(
 ) -> int:
     """Runs the command; returns its exit code."""
     question = _question(prompt_words, prompt, file)  # before loading: that takes a while
-    session = Session(model, engine, sampling, system=system_prompt, raw=raw, loader=loader)
+    if token_healing and not raw:
+        raise CommandLineError("--token-healing is for completing text: give --raw too")
+    session = Session(
+        model,
+        engine,
+        sampling,
+        system=system_prompt,
+        raw=raw,
+        token_healing=token_healing,
+        loader=loader,
+    )
     try:
         _explain_completion(session, raw)
         if question is not None:

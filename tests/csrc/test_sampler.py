@@ -66,7 +66,7 @@ class LinearRows(LogitRows):
 def philox(seed: int, counter: int) -> list[int]:
     """Philox 4x32-10, from the paper."""
     mask = 0xFFFFFFFF
-    c = [counter & mask, counter >> 32 & mask, 0, 0]
+    c = [counter >> 32 * word & mask for word in range(4)]
     key = [seed & mask, seed >> 32 & mask]
     for _ in range(10):
         high = [0xD2511F53 * c[0], 0xCD9E8D57 * c[2]]
