@@ -57,7 +57,7 @@ class Batch:
         self._block_tables = columns["block_tables"]  # int32 [max seqs, max blocks]
         self._logit_rows = columns["logit_rows"]  # int32 [max rows]
         self._rng_position = columns["rng_position"]  # int64 [max rows]
-        self._rows: list[Sequence] = []  # whose sampling parameters the columns hold
+        self._rows: list[Sequence] | None = None  # whose sampling parameters the columns hold
         self._has_history = self._has_bias = self._has_dry = False
         self._has_masks = False
         self._has_processors = self._has_mirostat = False
@@ -128,7 +128,7 @@ class Batch:
             columns["target"][place] = sequence.tokens[first : first + part.count]
             columns["n_logprobs"][place] = column_width(sequence.params.prompt_logprobs, None)
             columns["deferred"][place] = 0
-        self._rows = []  # these columns must be written anew before such a row samples
+        self._rows = None  # these columns must be written anew before such a row samples
 
     def _fill_block_tables(self, scheduled: list[Sequence]) -> None:
         """Tables only grow while their list lives, so identity and length tell what is new."""

@@ -116,6 +116,9 @@ class Engine:
         Raises RequestError and ContextLengthError.
         """
         number = next(self._counter)
+        if params.prompt_logprobs is not None and not self.scheduler.max_num_scored_tokens:
+            limit = "the program has no rows for it"
+            raise RequestError("prompt_logprobs", params.prompt_logprobs, limit)
         if self._processors:
             processors = [*self._processors, *(params.logits_processors or ())]
             params = replace(params, logits_processors=processors)

@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyllm.history import TokenHistory
+from pyllm.history import TokenHistory, WindowHistory
 
 tokens = st.lists(st.integers(0, 400), max_size=300)
 
@@ -18,3 +18,13 @@ def test_equals_counting_from_scratch(prompt, output):
     counts = Counter(output)
     assert history.tokens.tolist() == list(dict.fromkeys(prompt + output))
     assert history.counts.tolist() == [counts[token] for token in history.tokens.tolist()]
+
+
+@given(prompt=tokens, output=tokens, size=st.sampled_from([-1, 1, 2, 7, 64]))
+def test_a_window_equals_counting_its_tokens(prompt, output, size):
+    history = WindowHistory(prompt, size)
+    for token in output:
+        history.add(token)
+    window = (prompt + output)[-size if size > 0 else 0 :]
+    counted = dict(zip(history.tokens.tolist(), history.counts.tolist(), strict=True))
+    assert counted == Counter(window)
