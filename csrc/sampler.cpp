@@ -20,7 +20,8 @@ namespace {
 
 void apply(Step step, int64_t row, const SamplingInputs& inputs, const Columns& c, Selection* s) {
   const auto r = static_cast<size_t>(row);
-  const int64_t min_keep = c.min_keep[r];
+  const bool extended = c.sampler_order[r] != 0;  // else the columns of the rest hold anything
+  const int64_t min_keep = extended ? c.min_keep[r] : 0;
   switch (step) {
     case Step::kPenalties:
       penalise(inputs.history, row, c, s->adjusted());
@@ -45,7 +46,8 @@ void apply(Step step, int64_t row, const SamplingInputs& inputs, const Columns& 
       return apply_xtc(s, c.xtc_probability[r], c.xtc_threshold[r], min_keep, chance);
     }
     case Step::kTemperature:
-      return apply_temperature(s, c.temperature[r], c.dynatemp_range[r], c.dynatemp_exponent[r]);
+      return apply_temperature(s, c.temperature[r], extended ? c.dynatemp_range[r] : 0.0f,
+                               c.dynatemp_exponent[r]);
     case Step::kMirostatV1:
       return apply_mirostat_v1(s, c.mirostat_mu[r]);
     case Step::kMirostatV2:

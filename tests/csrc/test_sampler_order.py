@@ -243,7 +243,10 @@ def test_rows_without_an_order_ignore_the_samplers_of_llama_cpp() -> None:
     rows = LogitRows(random_logits(300)[None], n_rows=20)
     options = {"seed": 3, "rng_position": np.arange(20), "top_p": 0.9}
     plain = rows.sample(**options)["sampled"]
-    more = rows.sample(typical_p=0.1, top_n_sigma=0.1, xtc_probability=1.0, **options)["sampled"]
+    more = rows.sample(
+        typical_p=0.1, top_n_sigma=0.1, xtc_probability=1.0, min_keep=250, dynatemp_range=0.9,
+        **options,
+    )["sampled"]  # fmt: skip
     np.testing.assert_array_equal(plain, more)
 
 
