@@ -53,8 +53,8 @@ class Continuation:
             sequence.history.add(token)
         if sequence.dry is not None:
             sequence.dry.add(token)
-        if sequence.healing is not None:
-            sequence.healing.add(token)
+        for follower in sequence.followers:
+            follower.add(token)
         if may_stop and token in sequence.stop_ids:
             self._end_by_token(token)
         elif stop := self._push_text(token, may_stop):

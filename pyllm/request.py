@@ -18,9 +18,10 @@ from pyllm.sampling import RequestOutputKind, SamplingParams
 from pyllm.sequence import Sequence
 from pyllm.stop_strings import StopMatcher
 from pyllm.text_stream import TextStream
+from pyllm.thinking_budget import ThinkingBudget
 from pyllm.token_bias import TokenBias
 from pyllm.token_healing import HealingMask, tokens_to_take_back
-from pyllm.token_mask import AllOf, AllowedTokens, TokenMask
+from pyllm.token_mask import AllOf, AllowedTokens, TokenFollower, TokenMask
 
 if TYPE_CHECKING:
     from pyllm.tokenizer import Tokenizer
@@ -92,11 +93,7 @@ class Request:
         stop_ids = frozenset[int]() if params.ignore_eos else self.eog_ids
         if params.stop_token_ids is not None:
             stop_ids |= frozenset(map(int, params.stop_token_ids))
-        healing = None
-        if self._taken_back:
-            healing = HealingMask(
-                self._tokenizer, b"".join(map(self._tokenizer.token_bytes, self._taken_back))
-            )
+        followers = self._followers()
         bias = None
         if params.logit_bias or params.min_tokens or self._bad_words:
             bias = TokenBias(params.logit_bias or {}, stop_ids, self._bad_words)
@@ -109,8 +106,8 @@ class Request:
             history=self._history(),
             bias=bias,
             tokens=list(self.prompt_token_ids),
-            mask=self._mask(healing),
-            healing=healing,
+            mask=self._mask(followers),
+            followers=followers,
             sampler_order=params.sampler_order,
             dry=self._dry(),
             processors=tuple(params.logits_processors or ()),
@@ -128,12 +125,20 @@ class Request:
             )
         return Continuation(self, index, sequence, max_length, text_stream)
 
-    def _mask(self, healing: HealingMask | None) -> TokenMask | None:
-        masks: list[TokenMask] = []
+    def _followers(self) -> tuple[TokenFollower, ...]:
+        tokenizer, budget = self._tokenizer, self.params.thinking_token_budget
+        followers: list[TokenFollower] = []
+        if self._taken_back:
+            text = b"".join(map(tokenizer.token_bytes, self._taken_back))
+            followers.append(HealingMask(tokenizer, text))
+        if budget is not None and budget >= 0:
+            followers.append(ThinkingBudget(tokenizer, self.prompt_token_ids, budget))
+        return tuple(followers)
+
+    def _mask(self, followers: tuple[TokenFollower, ...]) -> TokenMask | None:
+        masks: list[TokenMask] = list(followers)
         if self.params.allowed_token_ids is not None:
             masks.append(AllowedTokens(self.params.allowed_token_ids, self._tokenizer.n_vocab))
-        if healing is not None:
-            masks.append(healing)
         return AllOf(masks) if len(masks) > 1 else next(iter(masks), None)
 
     def _history(self) -> TokenHistory | None:

@@ -56,7 +56,8 @@ class SamplingParams:
 
     `max_tokens=None` means the rest of the context, `top_k` 0 or -1 off, `logprobs` and
     `prompt_logprobs` -1 the whole vocabulary. `logprob_token_ids` reports on these tokens instead
-    of the best ones. `truncate_prompt_tokens` keeps the last k tokens of the prompt, -1 as many as
+    of the best ones. `thinking_token_budget` ends a <think> block after so many tokens (-1: never).
+    `truncate_prompt_tokens` keeps the last k tokens of the prompt, -1 as many as
     leave room for the answer. Special tokens are written as they are:
     `spaces_between_special_tokens` adds none. `extra_args` is handed on and read by nobody here.
 
@@ -292,6 +293,7 @@ _INTEGERS = (
     ("min_tokens", 0, 2**31 - 1, False),
     ("logprobs", -1, 2**31 - 1, True),
     ("prompt_logprobs", -1, 2**31 - 1, True),
+    ("thinking_token_budget", -1, 2**31 - 1, True),
     ("truncate_prompt_tokens", -1, 2**31 - 1, True),
     ("min_keep", 0, 2**31 - 1, False),
     ("repeat_last_n", -1, 2**31 - 1, True),
@@ -307,10 +309,7 @@ _FLAGS = (
     "spaces_between_special_tokens",
     "include_stop_str_in_output",
 )
-_NOT_HONOURED = (
-    "structured_outputs",
-    "thinking_token_budget",
-)
+_NOT_HONOURED = ("structured_outputs",)
 
 
 def _asks_nothing(value: object) -> bool:

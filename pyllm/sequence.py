@@ -8,8 +8,7 @@ from pyllm.dry import DryHistory
 from pyllm.history import TokenHistory
 from pyllm.sampling import LogitsProcessor, SamplingParams
 from pyllm.token_bias import TokenBias
-from pyllm.token_healing import HealingMask
-from pyllm.token_mask import TokenMask
+from pyllm.token_mask import TokenFollower, TokenMask
 
 NOTHING_TO_SCORE = 2**62  # a position no prompt reaches
 
@@ -35,7 +34,7 @@ class Sequence:
     tokens: list[int]  # prompt, then output
 
     mask: TokenMask | None = None  # None: every token may follow
-    healing: HealingMask | None = None  # None unless the prompt's end was taken back
+    followers: tuple[TokenFollower, ...] = ()  # masks that are told every token
 
     # filled by the request, constant
     sampler_order: int = 0  # see sampler_order.py

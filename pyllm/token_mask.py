@@ -19,6 +19,13 @@ class TokenMask(Protocol):
         """The mask of the next token; None allows everything. Read before the next call."""
 
 
+class TokenFollower(TokenMask, Protocol):
+    """A mask that depends on what was generated."""
+
+    def add(self, token: int) -> None:
+        """Take a generated token."""
+
+
 class AllowedTokens:
     """The same tokens at every place."""
 

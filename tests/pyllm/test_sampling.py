@@ -43,7 +43,7 @@ def test_defaults_are_those_of_vllm():
         ("structured_outputs", object()), ("truncate_prompt_tokens", 0),
         ("truncate_prompt_tokens", -2), ("flat_logprobs", 1), ("extra_args", {1: 1}),
         ("extra_args", [1]), ("logprob_token_ids", [-3]), ("logprob_token_ids", [1] * 129),
-        ("thinking_token_budget", 8), ("repetition_detection", {"x": 1}),
+        ("thinking_token_budget", -2), ("repetition_detection", {"x": 1}),
         ("logits_processors", [1]), ("logits_processors", print), ("samplers", []),
         ("samplers", ["top_q"]), ("samplers", ["top_k"] * 17), ("samplers", 3), ("samplers", [3]),
         ("min_keep", -1), ("repeat_last_n", -2), ("typical_p", 1.1), ("typical_p", NAN),
