@@ -114,6 +114,8 @@ CASES: dict[str, tuple[RequestOutputKind, dict[str, Any]]] = {
     "stream, stop strings": (RequestOutputKind.DELTA, {"stop": ["\n\n", "User:"]}),
     "generate, penalties": (RequestOutputKind.FINAL_ONLY, {"presence_penalty": 0.5}),
     "generate, 5 logprobs": (RequestOutputKind.FINAL_ONLY, {"logprobs": 5}),
+    "generate, mirostat": (RequestOutputKind.FINAL_ONLY, {"mirostat": 2}),
+    "generate, DRY": (RequestOutputKind.FINAL_ONLY, {"dry_multiplier": 0.8}),
 }
 
 
