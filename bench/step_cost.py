@@ -50,6 +50,7 @@ class NoProgram:
             "seq_starts": np.zeros(MAX_SEQS + 1, np.int32),
             "block_tables": np.zeros((MAX_SEQS, MAX_BLOCKS), np.int32),
             "seed": np.zeros(MAX_SEQS, np.uint64),
+            "sampler_order": np.zeros(MAX_SEQS, np.uint64),
             "rng_position": np.zeros(MAX_SEQS, np.int64),
             "sampled": np.full(MAX_SEQS, 7, np.int32),
             "top_ids": np.zeros((MAX_SEQS, 20), np.int32),
@@ -59,7 +60,7 @@ class NoProgram:
             name: np.zeros(MAX_SEQS, np.int32)
             for name in (
                 "logit_rows", "top_k", "n_logprobs", "status", "target", "deferred", "min_keep",
-                "sampler_order", "rank",
+                "rank",
             )
         } | {
             name: np.zeros(MAX_SEQS, np.float32)
