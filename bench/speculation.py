@@ -55,8 +55,8 @@ class Replay:
         self.columns = program.columns
         self.text: list[int] = []  # prompt and answer
 
-    def step(self, n_tokens: int, n_seqs: int, n_rows: int, history: Any, bias: Any) -> None:
-        self._program.step(n_tokens, n_seqs, n_rows, history, bias)
+    def step(self, n_tokens: int, n_seqs: int, n_rows: int, *inputs: Any, **options: Any) -> None:
+        self._program.step(n_tokens, n_seqs, n_rows, *inputs, **options)
         places = self.columns["rng_position"][:n_rows].tolist()
         self.columns["sampled"][:n_rows] = [self.text[min(p, len(self.text) - 1)] for p in places]
 

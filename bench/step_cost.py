@@ -52,6 +52,7 @@ class NoProgram:
             "seq_starts": np.zeros(MAX_SEQS + 1, np.int32),
             "block_tables": np.zeros((MAX_SEQS, MAX_BLOCKS), np.int32),
             "seed": np.zeros(MAX_SEQS, np.uint64),
+            "sampler_order": np.zeros(MAX_SEQS, np.uint64),
             "rng_position": np.zeros(MAX_SEQS, np.int64),
             "sampled": np.full(MAX_SEQS, 7, np.int32),
             "top_ids": np.zeros((MAX_SEQS, 20), np.int32),
@@ -59,12 +60,17 @@ class NoProgram:
         }
         self.columns |= {
             name: np.zeros(MAX_SEQS, np.int32)
-            for name in ("logit_rows", "top_k", "n_logprobs", "status")
+            for name in (
+                "logit_rows", "top_k", "n_logprobs", "status", "target", "deferred", "min_keep",
+                "rank",
+            )
         } | {
             name: np.zeros(MAX_SEQS, np.float32)
             for name in (
                 "temperature", "top_p", "min_p", "repetition_penalty", "presence_penalty",
-                "frequency_penalty", "logprob",
+                "frequency_penalty", "logprob", "typical_p", "top_n_sigma", "xtc_probability",
+                "xtc_threshold", "dynatemp_range", "dynatemp_exponent", "mirostat_tau",
+                "mirostat_eta", "mirostat_mu", "mirostat_next",
             )
         }  # fmt: skip
 
@@ -76,6 +82,9 @@ class NoProgram:
         pass
 
     def interrupt(self) -> None:
+        pass
+
+    def sample(self, *_: object) -> None:
         pass
 
 
@@ -128,6 +137,8 @@ CASES: dict[str, tuple[RequestOutputKind, dict[str, Any]]] = {
     "generate, prompt lookup": (RequestOutputKind.FINAL_ONLY, {"lookup": True}),
     "generate, penalties": (RequestOutputKind.FINAL_ONLY, {"presence_penalty": 0.5}),
     "generate, 5 logprobs": (RequestOutputKind.FINAL_ONLY, {"logprobs": 5}),
+    "generate, mirostat": (RequestOutputKind.FINAL_ONLY, {"mirostat": 2}),
+    "generate, DRY": (RequestOutputKind.FINAL_ONLY, {"dry_multiplier": 0.8}),
 }
 
 

@@ -20,6 +20,7 @@
 #include "packed_weight.h"
 #include "program.h"
 #include "runtime/kv_pool.h"
+#include "sampling/dry.h"
 #include "token_mask.h"
 
 namespace py = pybind11;
@@ -139,11 +140,27 @@ py::typing::Dict<py::str, py::array> columns(const py::object& self) {
   add("seed", c.seed);
   add("rng_position", c.rng_position);
   add("n_logprobs", c.n_logprobs);
+  add("target", c.target);
+  add("deferred", c.deferred);
+  add("sampler_order", c.sampler_order);
+  add("typical_p", c.typical_p);
+  add("top_n_sigma", c.top_n_sigma);
+  add("xtc_probability", c.xtc_probability);
+  add("xtc_threshold", c.xtc_threshold);
+  add("dynatemp_range", c.dynatemp_range);
+  add("dynatemp_exponent", c.dynatemp_exponent);
+  add("mirostat_tau", c.mirostat_tau);
+  add("mirostat_eta", c.mirostat_eta);
+  add("mirostat_mu", c.mirostat_mu);
+  add("min_keep", c.min_keep);
   add("sampled", c.sampled);
   add("status", c.status);
   add("logprob", c.logprob);
   add("top_ids", c.top_ids, kMaxLogprobs);
   add("top_logprobs", c.top_logprobs, kMaxLogprobs);
+  add("log_sum", c.log_sum);
+  add("rank", c.rank);
+  add("mirostat_next", c.mirostat_next);
   if (program.has_logits()) {
     views["logits"] = view(program.logits(), {limits.max_rows, limits.n_vocab}, self);
   }
@@ -152,34 +169,65 @@ py::typing::Dict<py::str, py::array> columns(const py::object& self) {
 
 // ---- steps ----
 
+History to_history(const std::optional<PyHistory>& history) {
+  if (!history.has_value()) return {};
+  const auto& [offsets, tokens, counts] = *history;
+  if (tokens.size() != counts.size()) {
+    throw std::invalid_argument("history tokens and output_counts differ in length");
+  }
+  return {offsets.data(), tokens.data(), counts.data(), offsets.size(), tokens.size()};
+}
+
+LogitBias to_bias(const char* name, const std::optional<PyBias>& bias) {
+  if (!bias.has_value()) return {};
+  const auto& [offsets, tokens, values] = *bias;
+  if (tokens.size() != values.size()) {
+    throw std::invalid_argument(std::string(name) + " tokens and values differ in length");
+  }
+  return {offsets.data(), tokens.data(), values.data(), offsets.size(), tokens.size()};
+}
+
+TokenMasks to_masks(const std::optional<PyMasks>& masks, const MaskGate* gate) {
+  if (!masks.has_value()) return {};
+  const auto& [rows, words] = *masks;
+  if (words.ndim() != 2 || words.shape(0) != rows.size()) {
+    throw std::invalid_argument("mask words must have a line for each of the mask rows");
+  }
+  return {rows.data(), words.data(), rows.size(), words.shape(1), gate};
+}
+
 bool step(Program& program, int64_t n_tokens, int64_t n_seqs, int64_t n_rows,
           const std::optional<PyHistory>& history, const std::optional<PyBias>& bias, bool profile,
-          const std::optional<PyMasks>& masks, std::optional<MaskGate*> mask_gate) {
-  StepRequest request{{n_tokens, n_seqs, n_rows}, {}, {}, {}, profile};
-  if (history.has_value()) {
-    const auto& [offsets, tokens, counts] = *history;
-    if (tokens.size() != counts.size()) {
-      throw std::invalid_argument("history tokens and output_counts differ in length");
-    }
-    request.history = {offsets.data(), tokens.data(), counts.data(), offsets.size(), tokens.size()};
-  }
-  if (bias.has_value()) {
-    const auto& [offsets, tokens, values] = *bias;
-    if (tokens.size() != values.size()) {
-      throw std::invalid_argument("bias tokens and values differ in length");
-    }
-    request.bias = {offsets.data(), tokens.data(), values.data(), offsets.size(), tokens.size()};
-  }
-  if (masks.has_value()) {
-    const auto& [rows, words] = *masks;
-    if (words.ndim() != 2 || words.shape(0) != rows.size()) {
-      throw std::invalid_argument("mask words must have a line for each of the mask rows");
-    }
-    request.masks = {rows.data(), words.data(), rows.size(), words.shape(1),
-                     mask_gate.value_or(nullptr)};
-  }
+          const std::optional<PyMasks>& masks, std::optional<MaskGate*> mask_gate,
+          const std::optional<PyBias>& dry) {
+  const StepRequest request{{n_tokens, n_seqs, n_rows},
+                            {to_masks(masks, mask_gate.value_or(nullptr)), to_history(history),
+                             to_bias("bias", bias), to_bias("dry", dry)},
+                            profile};
   const py::gil_scoped_release unlocked;
   return program.step(request);
+}
+
+void sample(Program& program, int64_t row, const Array<float>& logits,
+            const std::optional<PyHistory>& history, const std::optional<PyBias>& bias,
+            const std::optional<PyMasks>& masks, const std::optional<PyBias>& dry) {
+  if (logits.ndim() != 1 || logits.size() != program.limits().n_vocab) {
+    throw std::invalid_argument("logits must have one dimension of n_vocab numbers");
+  }
+  const SamplingInputs inputs{to_masks(masks, nullptr), to_history(history), to_bias("bias", bias),
+                              to_bias("dry", dry)};
+  const py::gil_scoped_release unlocked;
+  program.sample(row, logits.data(), inputs);
+}
+
+py::typing::Dict<py::int_, py::int_> repeats(const Array<int32_t>& tokens, int64_t limit,
+                                             int64_t min_length) {
+  py::dict found;
+  for (const auto& [token, length] :
+       find_repeats(tokens.data(), tokens.size(), limit, min_length)) {
+    found[py::int_(token)] = length;
+  }
+  return found;
 }
 
 std::vector<std::tuple<int64_t, std::string, int64_t, int64_t, int64_t>> profile(Program& program) {
@@ -359,6 +407,11 @@ PYBIND11_MODULE(_core, m) {
       },
       py::arg("data"), py::arg("seed"),
       "64 bits against accidents, not against an adversary; GIL released.");
+  m.def(
+      "find_repeats", &repeats, py::arg("tokens"), py::arg("limit"), py::arg("min_length"),
+      "Tokens that followed an earlier occurrence of the text's end, and its length in tokens: at "
+      "least\n"
+      "min_length, counted up to limit.");
   m.attr("LAYOUT_VERSION") = kLayoutVersion;
 
   py::class_<KVPool, std::shared_ptr<KVPool>>(m, "KVPool",
@@ -409,12 +462,17 @@ PYBIND11_MODULE(_core, m) {
       .def("step", &step, py::arg("n_tokens"), py::arg("n_seqs"), py::arg("n_rows"),
            py::arg("history") = py::none(), py::arg("bias") = py::none(),
            py::arg("profile") = false, py::arg("masks") = py::none(),
-           py::arg("mask_gate") = py::none(),
+           py::arg("mask_gate") = py::none(), py::arg("dry") = py::none(),
            "Run the first entries of the columns; GIL released. ValueError names an impossible "
            "column value;\n"
            "then nothing has changed. False: interrupted, the results are worthless.")
       .def("interrupt", &Program::interrupt,
            "End the step that runs, or the next one when none does; returns at once.")
+      .def("sample", &sample, py::arg("row"), py::arg("logits"), py::arg("history") = py::none(),
+           py::arg("bias") = py::none(), py::arg("masks") = py::none(), py::arg("dry") = py::none(),
+           "Sample a row of the last step from other logits, float32 [n_vocab]; GIL released. The "
+           "row's log\n"
+           "probabilities remain those of the model's logits. ValueError as from step.")
       .def("profile", &profile,
            "(op index, name, nanoseconds, bytes, multiply-adds) of the last profiled step.")
       .def("read", &read, py::arg("value"), py::arg("n_rows"),

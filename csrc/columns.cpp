@@ -6,6 +6,7 @@
 #include <string>
 
 #include "runtime/kv_pool.h"
+#include "sampling/order.h"
 
 namespace pyllm {
 namespace {
@@ -108,6 +109,26 @@ void check_masks(const TokenMasks& masks, int64_t n_rows, int64_t n_vocab) {
   }
 }
 
+void check_bias(const std::string& name, const LogitBias& bias, int64_t n_rows, int64_t n_vocab) {
+  if (bias.offsets == nullptr) return;
+  check_offsets((name + " offsets").c_str(), bias.offsets, bias.n_offsets, n_rows, bias.n_tokens);
+  for (int64_t i = 0; i < bias.offsets[n_rows]; ++i) {
+    check_range((name + " tokens").c_str(), i, bias.tokens[i], 0, n_vocab);
+    if (std::isnan(bias.values[i]) || bias.values[i] == std::numeric_limits<float>::infinity()) {
+      fail(name + " values", i, std::to_string(bias.values[i]), "finite, or -inf");
+    }
+  }
+}
+
+void check_history(const History& history, int64_t n_rows, int64_t n_vocab) {
+  if (history.offsets == nullptr) return;
+  check_offsets("history offsets", history.offsets, history.n_offsets, n_rows, history.n_tokens);
+  for (int64_t i = 0; i < history.offsets[n_rows]; ++i) {
+    check_range("history tokens", i, history.tokens[i], 0, n_vocab);
+    check_range("history output_counts", i, history.output_counts[i], 0, int64_t{1} << 31);
+  }
+}
+
 }  // namespace
 
 Columns::Columns(const Limits& limits) {
@@ -129,11 +150,27 @@ Columns::Columns(const Limits& limits) {
   seed.resize(n_rows, 0);
   rng_position.resize(n_rows, 0);
   n_logprobs.resize(n_rows, -1);
+  target.resize(n_rows, -1);
+  deferred.resize(n_rows, 0);
+  sampler_order.resize(n_rows, 0);
+  typical_p.resize(n_rows, 1.0f);
+  top_n_sigma.resize(n_rows, -1.0f);
+  xtc_probability.resize(n_rows, 0.0f);
+  xtc_threshold.resize(n_rows, 0.1f);
+  dynatemp_range.resize(n_rows, 0.0f);
+  dynatemp_exponent.resize(n_rows, 1.0f);
+  mirostat_tau.resize(n_rows, 5.0f);
+  mirostat_eta.resize(n_rows, 0.1f);
+  mirostat_mu.resize(n_rows, 10.0f);
+  min_keep.resize(n_rows, 0);
   sampled.resize(n_rows);
   status.resize(n_rows);
   logprob.resize(n_rows);
   top_ids.resize(n_rows * kMaxLogprobs);
   top_logprobs.resize(n_rows * kMaxLogprobs);
+  log_sum.resize(n_rows);
+  rank.resize(n_rows);
+  mirostat_next.resize(n_rows);
 }
 
 void check_columns(const Columns& c, const Limits& limits, const StepShape& shape,
@@ -161,11 +198,11 @@ void check_columns(const Columns& c, const Limits& limits, const StepShape& shap
   if (kv != nullptr) check_blocks(c, limits, shape.n_seqs, *kv, block_writers);
 }
 
-void check_sampling(const Columns& c, const StepShape& shape, const History& history,
-                    const LogitBias& bias, const TokenMasks& masks, int64_t n_vocab) {
+void check_sampling(const Columns& c, int64_t n_rows, const SamplingInputs& inputs,
+                    int64_t n_vocab) {
   constexpr float kHuge = std::numeric_limits<float>::max();
   constexpr float kTiny = std::numeric_limits<float>::min();
-  for (int64_t row = 0; row < shape.n_rows; ++row) {
+  for (int64_t row = 0; row < n_rows; ++row) {
     const auto r = static_cast<size_t>(row);
     check_interval("temperature", row, c.temperature[r], 0.0f, kHuge);
     check_interval("top_p", row, c.top_p[r], kTiny, 1.0f);
@@ -175,25 +212,25 @@ void check_sampling(const Columns& c, const StepShape& shape, const History& his
     check_interval("frequency_penalty", row, c.frequency_penalty[r], -kHuge, kHuge);
     check_range("top_k", row, c.top_k[r], 0, int64_t{1} << 31);
     check_range("n_logprobs", row, c.n_logprobs[r], -1, kMaxLogprobs + 1);
-  }
-  if (history.offsets != nullptr) {
-    check_offsets("history offsets", history.offsets, history.n_offsets, shape.n_rows,
-                  history.n_tokens);
-    for (int64_t i = 0; i < history.offsets[shape.n_rows]; ++i) {
-      check_range("history tokens", i, history.tokens[i], 0, n_vocab);
-      check_range("history output_counts", i, history.output_counts[i], 0, int64_t{1} << 31);
+    check_range("target", row, c.target[r], -1, n_vocab);
+    if (!is_valid_order(c.sampler_order[r])) {
+      fail("sampler_order", row, std::to_string(c.sampler_order[r]), "numbers of samplers");
     }
+    check_interval("typical_p", row, c.typical_p[r], 0.0f, 1.0f);
+    check_interval("top_n_sigma", row, c.top_n_sigma[r], -kHuge, kHuge);
+    check_interval("xtc_probability", row, c.xtc_probability[r], 0.0f, 1.0f);
+    check_interval("xtc_threshold", row, c.xtc_threshold[r], 0.0f, 1.0f);
+    check_interval("dynatemp_range", row, c.dynatemp_range[r], 0.0f, kHuge);
+    check_interval("dynatemp_exponent", row, c.dynatemp_exponent[r], -kHuge, kHuge);
+    check_interval("mirostat_tau", row, c.mirostat_tau[r], 0.0f, kHuge);
+    check_interval("mirostat_eta", row, c.mirostat_eta[r], 0.0f, kHuge);
+    check_interval("mirostat_mu", row, c.mirostat_mu[r], -kHuge, kHuge);
+    check_range("min_keep", row, c.min_keep[r], 0, int64_t{1} << 31);
   }
-  if (bias.offsets != nullptr) {
-    check_offsets("bias offsets", bias.offsets, bias.n_offsets, shape.n_rows, bias.n_tokens);
-    for (int64_t i = 0; i < bias.offsets[shape.n_rows]; ++i) {
-      check_range("bias tokens", i, bias.tokens[i], 0, n_vocab);
-      if (std::isnan(bias.values[i]) || bias.values[i] == std::numeric_limits<float>::infinity()) {
-        fail("bias values", i, std::to_string(bias.values[i]), "finite, or -inf");
-      }
-    }
-  }
-  check_masks(masks, shape.n_rows, n_vocab);
+  check_masks(inputs.masks, n_rows, n_vocab);
+  check_history(inputs.history, n_rows, n_vocab);
+  check_bias("bias", inputs.bias, n_rows, n_vocab);
+  check_bias("dry", inputs.dry, n_rows, n_vocab);
 }
 
 }  // namespace pyllm

@@ -168,8 +168,7 @@ int Program::workers_of(const StepShape& shape) const {
 void Program::check(const StepRequest& request) {
   check_columns(columns_, limits_, request.shape, build_.token_limit, kv_.get(), &block_writers_);
   if (has_logits_)
-    check_sampling(columns_, request.shape, request.history, request.bias, request.masks,
-                   limits_.n_vocab);
+    check_sampling(columns_, request.shape.n_rows, request.sampling, limits_.n_vocab);
 }
 
 StepContext Program::begin_step(const StepRequest& request) {
@@ -200,6 +199,7 @@ bool Program::step(const StepRequest& request) {
   const std::lock_guard lock(running_);
   check(request);
   stops_.fill(false);
+  n_rows_ = 0;
   const StepContext context = begin_step(request);
   if (request.profile) profile_.assign(ops_.size() + 1, {});
   struct Job {
@@ -215,8 +215,12 @@ bool Program::step(const StepRequest& request) {
       &job, workers_of(request.shape));
   for (const auto& file : files_) file->check();
   const bool stopped = stops_[0] || stops_[1];
-  if (stopped) interrupted_.store(false, std::memory_order_relaxed);
-  return !stopped;
+  if (stopped) {
+    interrupted_.store(false, std::memory_order_relaxed);
+    return false;
+  }
+  n_rows_ = request.shape.n_rows;
+  return true;
 }
 
 // The walk: every worker runs every op, a barrier after each.
@@ -260,9 +264,25 @@ void Program::sample_rows(const StepContext& step, const StepRequest& request, i
   if (!has_logits_) return;
   for_chunks(step.pool, step.shape.n_rows, 1, [&](int64_t row, int64_t) {
     samplers_[static_cast<size_t>(worker)].sample(
-        step.row(result_, row), step.tile_maxima(result_, row), row, request.history, request.bias,
-        request.masks, &columns_);
+        {step.row(result_, row), step.tile_maxima(result_, row)}, row, request.sampling, &columns_);
   });
+}
+
+void Program::sample(int64_t row, const float* processed, const SamplingInputs& inputs) {
+  const std::lock_guard lock(running_);
+  if (row < 0 || row >= n_rows_ || !has_logits_) {
+    throw std::invalid_argument("row is " + std::to_string(row) + ", allowed: one of the " +
+                                std::to_string(n_rows_) + " rows of the last step");
+  }
+  check_sampling(columns_, n_rows_, inputs, limits_.n_vocab);
+  for (int64_t i = 0; i < limits_.n_vocab; ++i) {
+    if (!(processed[i] <= std::numeric_limits<float>::max())) {
+      throw std::invalid_argument("logits[" + std::to_string(i) + "] is " +
+                                  std::to_string(processed[i]) + ", allowed: finite, or -inf");
+    }
+  }
+  samplers_[0].sample({logits() + row * limits_.n_vocab, nullptr, processed}, row, inputs,
+                      &columns_);
 }
 
 std::vector<OpProfile> Program::profile() {

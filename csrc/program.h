@@ -20,9 +20,7 @@ namespace pyllm {
 
 struct StepRequest {
   StepShape shape;
-  History history;
-  LogitBias bias;
-  TokenMasks masks;
+  SamplingInputs sampling;
   bool profile = false;
 };
 
@@ -57,6 +55,11 @@ class Program {
 
   // Ends the step that runs, or the next one when none does; returns at once. From any thread.
   void interrupt() { interrupted_.store(true, std::memory_order_relaxed); }
+
+  // Samples one row of the last step again, from `processed` [n_vocab] instead of the row's logits;
+  // log probabilities remain those of the logits. Throws std::invalid_argument as step() does, and
+  // when an element is NaN or +infinity.
+  void sample(int64_t row, const float* processed, const SamplingInputs& inputs);
 
   Columns& columns() { return columns_; }
   const Limits& limits() const { return limits_; }
@@ -106,6 +109,7 @@ class Program {
   std::vector<OpProfile> profile_;
   std::atomic<bool> interrupted_{false};
   std::array<bool, 2> stops_{};  // what worker 0 decided after even and after odd ops
+  int64_t n_rows_ = 0;  // of the last step; none when it did not come to its end
   std::mutex running_;
 };
 

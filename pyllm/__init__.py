@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pyllm.async_llm import AsyncLLM
+    from pyllm.beam_search import BeamSearchOutput, BeamSearchParams
     from pyllm.errors import (
         ContextLengthError,
         DeviceError,
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
         UnsupportedModelError,
     )
     from pyllm.llm import LLM
+    from pyllm.logprobs import FlatLogprobs
     from pyllm.outputs import CompletionOutput, Delta, Logprob, RequestMetrics, RequestOutput
+    from pyllm.repetition import RepetitionDetectionParams
     from pyllm.sampling import RequestOutputKind, SamplingParams
     from pyllm.structured import StructuredOutputsParams
 
@@ -34,16 +37,20 @@ if TYPE_CHECKING:
 
 __all__ = [  # noqa: RUF022 - plain order, as sorted() gives it
     "AsyncLLM",
+    "BeamSearchOutput",
+    "BeamSearchParams",
     "CompletionOutput",
     "ContextLengthError",
     "Delta",
     "DeviceError",
+    "FlatLogprobs",
     "LLM",
     "Logprob",
     "MemoryBudgetError",
     "ModelFileError",
     "PyLLMError",
     "QueueFullError",
+    "RepetitionDetectionParams",
     "RequestError",
     "RequestMetrics",
     "RequestOutput",
@@ -59,6 +66,10 @@ __all__ = [  # noqa: RUF022 - plain order, as sorted() gives it
 _HOMES = {
     "AsyncLLM": "pyllm.async_llm",
     "LLM": "pyllm.llm",
+    "BeamSearchOutput": "pyllm.beam_search",
+    "BeamSearchParams": "pyllm.beam_search",
+    "FlatLogprobs": "pyllm.logprobs",
+    "RepetitionDetectionParams": "pyllm.repetition",
     "CompletionOutput": "pyllm.outputs",
     "Delta": "pyllm.outputs",
     "Logprob": "pyllm.outputs",

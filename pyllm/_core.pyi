@@ -17,6 +17,7 @@ __all__: list[str] = [
     "Program",
     "WeightFile",
     "checksum",
+    "find_repeats",
     "isa",
     "isas",
     "open_packed_cache",
@@ -207,6 +208,38 @@ class Program:
         """
         Copy of a value's first rows (for tests).
         """
+    def sample(
+        self,
+        row: typing.SupportsInt | typing.SupportsIndex,
+        logits: typing.Annotated[numpy.typing.ArrayLike, numpy.float32],
+        history: tuple[
+            typing.Annotated[numpy.typing.ArrayLike, numpy.int32],
+            typing.Annotated[numpy.typing.ArrayLike, numpy.int32],
+            typing.Annotated[numpy.typing.ArrayLike, numpy.int32],
+        ]
+        | None = None,
+        bias: tuple[
+            typing.Annotated[numpy.typing.ArrayLike, numpy.int32],
+            typing.Annotated[numpy.typing.ArrayLike, numpy.int32],
+            typing.Annotated[numpy.typing.ArrayLike, numpy.float32],
+        ]
+        | None = None,
+        masks: tuple[
+            typing.Annotated[numpy.typing.ArrayLike, numpy.int32],
+            typing.Annotated[numpy.typing.ArrayLike, numpy.uint32],
+        ]
+        | None = None,
+        dry: tuple[
+            typing.Annotated[numpy.typing.ArrayLike, numpy.int32],
+            typing.Annotated[numpy.typing.ArrayLike, numpy.int32],
+            typing.Annotated[numpy.typing.ArrayLike, numpy.float32],
+        ]
+        | None = None,
+    ) -> None:
+        """
+        Sample a row of the last step from other logits, float32 [n_vocab]; GIL released. The row's log
+        probabilities remain those of the model's logits. ValueError as from step.
+        """
     def set_threads(
         self,
         n: typing.SupportsInt | typing.SupportsIndex,
@@ -239,6 +272,12 @@ class Program:
         ]
         | None = None,
         mask_gate: MaskGate | None = None,
+        dry: tuple[
+            typing.Annotated[numpy.typing.ArrayLike, numpy.int32],
+            typing.Annotated[numpy.typing.ArrayLike, numpy.int32],
+            typing.Annotated[numpy.typing.ArrayLike, numpy.float32],
+        ]
+        | None = None,
     ) -> bool:
         """
         Run the first entries of the columns; GIL released. ValueError names an impossible column value;
@@ -259,6 +298,16 @@ def checksum(
 ) -> int:
     """
     64 bits against accidents, not against an adversary; GIL released.
+    """
+
+def find_repeats(
+    tokens: typing.Annotated[numpy.typing.ArrayLike, numpy.int32],
+    limit: typing.SupportsInt | typing.SupportsIndex,
+    min_length: typing.SupportsInt | typing.SupportsIndex,
+) -> dict[int, int]:
+    """
+    Tokens that followed an earlier occurrence of the text's end, and its length in tokens: at least
+    min_length, counted up to limit.
     """
 
 def isa() -> str:

@@ -107,6 +107,7 @@ class AsyncLLM:
         request_id: str | None = None,
         *,
         parse_special: bool = False,
+        token_healing: bool = False,
         priority: int = 0,
     ) -> AsyncGenerator[RequestOutput, None]:
         """Continue one prompt; yields reports as `sampling_params.output_kind` asks for them.
@@ -118,7 +119,9 @@ class AsyncLLM:
         """
         params = SamplingParams() if sampling_params is None else sampling_params
         encode = partial(encode_prompt, prompt, self.get_tokenizer(), parse_special=parse_special)
-        return self._reports(encode, params, request_id, priority, cache_salt(prompt))
+        return self._reports(
+            encode, params, request_id, priority, cache_salt(prompt), token_healing=token_healing
+        )
 
     def chat(
         self,
@@ -166,12 +169,21 @@ class AsyncLLM:
         request_id: str | None,
         priority: int,
         salt: str | None,
+        *,
+        token_healing: bool = False,
     ) -> AsyncGenerator[RequestOutput, None]:
         check_priority(priority)
         make = self._llm.engine.make_request
 
         def encode_and_make() -> Request:
-            return make(*encode(), _checked(params), request_id, priority, salt)
+            return make(
+                *encode(),
+                _checked(params),
+                request_id,
+                priority,
+                salt,
+                token_healing=token_healing,
+            )
 
         # Not on the event loop: a long text takes tens of milliseconds, a grammar up to two
         # seconds, and others wait for it.

@@ -5,7 +5,10 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from pyllm.logprobs import Entry, FlatLogprobs
 from pyllm.outputs import CompletionOutput, FinishReason, Logprob
+from pyllm.repetition import ends_in_repetition
+from pyllm.sequence import NOTHING_TO_SCORE
 from pyllm.text_stream import TextStream
 
 if TYPE_CHECKING:
@@ -33,10 +36,13 @@ class Continuation:
         self._max_length = max_length  # tokens, prompt and output together
         self._text_stream = text_stream  # None with detokenize=False
         self._text: list[str] = []
-        self._logprobs: list[dict[int, Logprob]] | None = None
+        self._logprobs: list[dict[int, Logprob]] | FlatLogprobs | None = None
         self._cumulative_logprob: float | None = None
-        if sequence.params.logprobs is not None:
-            self._logprobs, self._cumulative_logprob = [], 0.0
+        params = sequence.params
+        self.has_logprobs = params.logprobs is not None or params.logprob_token_ids is not None
+        if self.has_logprobs:
+            self._logprobs = FlatLogprobs() if params.flat_logprobs else []
+            self._cumulative_logprob = 0.0
         self._num_reported_tokens = 0
         self._num_reported_pieces = 0
 
@@ -47,6 +53,10 @@ class Continuation:
         sequence.tokens.append(token)
         if sequence.history is not None:
             sequence.history.add(token)
+        if sequence.dry is not None:
+            sequence.dry.add(token)
+        for follower in sequence.followers:
+            follower.add(token)
         if may_stop and token in sequence.stop_ids:
             self._end_by_token(token)
         elif stop := self._push_text(token, may_stop):
@@ -54,6 +64,8 @@ class Continuation:
         elif len(sequence.tokens) >= self._max_length:
             self.finish_reason = "length"
             self._flush_text()
+        elif sequence.params.repetition_detection is not None and may_stop:
+            self._end_if_repetitive()
 
     def append_forced(self, grammar: GrammarState) -> None:
         """Take the tokens that `grammar` writes itself behind the last sampled one."""
@@ -65,17 +77,21 @@ class Continuation:
             self.finish_reason = "stop"
             self._flush_text()
 
-    def add_logprobs(self, token: int, chosen: float, top: list[tuple[int, float]]) -> None:
-        """Record a token's log-probabilities; `top` is ordered, most probable first."""
+    def add_logprobs(self, chosen: float, entries: list[Entry]) -> None:
+        """Record a token's log-probabilities; `entries` are ordered, most probable first."""
         assert self._logprobs is not None
         assert self._cumulative_logprob is not None
-        entry = {
-            id: Logprob(value, rank, self.request.token_text(id))
-            for rank, (id, value) in enumerate(top, 1)
-        }
-        entry.setdefault(token, Logprob(chosen, None, self.request.token_text(token)))
-        self._logprobs.append(entry)
+        self._logprobs.append(self.request.as_logprobs(entries))
         self._cumulative_logprob += chosen
+
+    def add_prompt_logprobs(self, entries: list[Entry]) -> None:
+        """Record those of the next prompt token."""
+        assert self.request.prompt_logprobs is not None
+        self.request.prompt_logprobs.append(self.request.as_logprobs(entries))
+        sequence = self.sequence
+        sequence.next_scored += 1
+        if sequence.next_scored == sequence.num_prompt_tokens:
+            sequence.next_scored = NOTHING_TO_SCORE
 
     def fail(self, reason: str) -> None:
         """End alone, keeping what was written so far."""
@@ -87,6 +103,14 @@ class Continuation:
         """End because nobody wants more."""
         self.finish_reason = "abort"
         with suppress(Exception):
+            self._flush_text()
+
+    def _end_if_repetitive(self) -> None:
+        sequence = self.sequence
+        params = sequence.params.repetition_detection
+        assert params is not None
+        if ends_in_repetition(sequence.tokens, sequence.num_prompt_tokens, params):
+            self.finish_reason, self.stop_reason = "repetition", "repetition_detected"
             self._flush_text()
 
     def _end_by_token(self, token: int) -> None:

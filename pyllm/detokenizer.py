@@ -24,26 +24,39 @@ class Detokenizer:
         *,
         after: Sequence[int] = (),
         keep_first_space: bool = False,
+        skip_written: Sequence[int] = (),
     ) -> None:
         """`after` is the prompt that the text continues: behind "Once upon", " a" keeps its space.
 
         skip_special      leave control tokens out
         keep_first_space  even where it would be the one that encode() adds to a text
+        skip_written      as many bytes as these tokens have come first and are left out
         """
         self._tokenizer = tokenizer
         self._skip_special = skip_special
-        starts = not len(after) or tokenizer.restarts_text(after[-1])
-        self._at_start = starts and not keep_first_space
         self._decoder = _Utf8Decoder("replace")
+        starts = not len(after) or tokenizer.restarts_text(after[-1])
+        at_start = starts and not keep_first_space
+        self._at_start = at_start
+        self._skip_bytes = sum(len(self._piece(token)) for token in skip_written)
+        self._at_start = at_start
 
     def add(self, token: int) -> str:
         """The characters that `token` completes; bytes of an incomplete one wait.
 
         Raises TokenizerError for an id that is not in the vocabulary.
         """
+        raw = self._piece(token)
+        if self._skip_bytes:
+            skipped = min(self._skip_bytes, len(raw))
+            self._skip_bytes -= skipped
+            raw = raw[skipped:]
+        return self._decoder.decode(raw)
+
+    def _piece(self, token: int) -> bytes:
         raw = self._tokenizer.piece(token, at_start=self._at_start, skip_special=self._skip_special)
         self._at_start = self._tokenizer.restarts_text(token)
-        return self._decoder.decode(raw)
+        return raw
 
     def flush(self) -> str:
         """U+FFFD for the bytes still waiting, "" when there are none. Then a new text may begin."""

@@ -6,19 +6,22 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 from collections.abc import Sequence as SequenceOf
+from dataclasses import replace
 from functools import cached_property
 from itertools import count
 from typing import TYPE_CHECKING, Protocol
 
-from pyllm.batch import Arrays, Batch, Columns, Step
+from pyllm.batch import Arrays, Batch, Columns, Scored, Step
 from pyllm.continuation import Continuation
 from pyllm.errors import PyLLMError, RequestError, printable
 from pyllm.interrupt import StepInterrupted
 from pyllm.kv_cache import KVCache
+from pyllm.logits_processors import RowSampler, sample_processed
+from pyllm.logprobs import read_logprobs
 from pyllm.outputs import RequestOutput
 from pyllm.quarantine import Quarantine
 from pyllm.request import Request, mixed
-from pyllm.sampling import SamplingParams
+from pyllm.sampling import LogitsProcessor, SamplingParams
 from pyllm.scheduler import Scheduler
 from pyllm.sequence import Sequence
 from pyllm.speculation.proposer import Proposer
@@ -44,7 +47,7 @@ def _no_news() -> bool:
     return False
 
 
-class Program(Protocol):
+class Program(RowSampler, Protocol):
     """What the engine needs of a compiled program."""
 
     @property
@@ -62,9 +65,14 @@ class Program(Protocol):
         *,
         masks: Arrays | None = None,
         mask_gate: Gate | None = None,
+        dry: Arrays | None = None,
     ) -> None: ...
 
     def interrupt(self) -> None: ...
+
+
+# What `status` says of a row that has no token: why its continuation ends.
+_FAILURES = {1: "nonfinite_logits", 2: "no_token_allowed"}
 
 
 class EngineModel(Protocol):
@@ -85,10 +93,6 @@ class EngineModel(Protocol):
     def close(self) -> None: ...
 
 
-# What `status` says of a row that has no token: why its continuation ends.
-_FAILURES = {1: "nonfinite_logits", 2: "no_token_allowed"}
-
-
 class Engine:
     """Schedules, steps and reports. Batch limits are those the program's columns were made for.
 
@@ -97,6 +101,7 @@ class Engine:
     enable_prefix_caching  keep computed blocks for other requests that begin alike
     prefix_store           where they are kept on disk too
     proposer               guesses tokens; None: every step yields one for each sequence
+    logits_processors      of every request, before its own
     """
 
     def __init__(
@@ -108,12 +113,14 @@ class Engine:
         enable_prefix_caching: bool = True,
         prefix_store: PrefixStore | None = None,
         proposer: Proposer | None = None,
+        logits_processors: SequenceOf[LogitsProcessor] = (),
     ) -> None:
         self.model = model
         self.seed = seed
         self.enable_prefix_caching = enable_prefix_caching
         self.prefix_store = prefix_store
         self._proposer = proposer
+        self._processors = tuple(logits_processors)
         self.on_start: Callable[[str], None] | None = None  # told of requests that get going
         self._columns = model.program.columns
         self._counter = count()
@@ -143,14 +150,18 @@ class Engine:
             raise RequestError("max_model_len", model.max_model_len, limit)
         num_rows = len(columns["logit_rows"])
         max_num_seqs = min(len(columns["seq_starts"]) - 1, num_rows)
+        # Beside one for each sequence. Steps that read a prompt score it with them, and only steps
+        # that read none guess.
+        spare_rows = num_rows - max_num_seqs
         self.speculator = None
         if self._proposer is not None:
             self._proposer.reset()
-            self.speculator = Speculator(self._proposer, kv_cache, max_rows=num_rows - max_num_seqs)
+            self.speculator = Speculator(self._proposer, kv_cache, max_rows=spare_rows)
         self.scheduler = Scheduler(
             kv_cache,
             max_num_seqs=max_num_seqs,
             max_num_batched_tokens=len(columns["tokens"]),
+            max_num_scored_tokens=spare_rows,
             chunk_limit=self._chunk_limit,
             on_admit=self._admitted,
             speculator=self.speculator,
@@ -170,14 +181,23 @@ class Engine:
         request_id: str | None = None,
         priority: int = 0,
         cache_salt: str | None = None,
+        *,
+        token_healing: bool = False,
     ) -> Request:
         """A checked request, not yet added. Safe to call from any thread.
 
-        priority    lower goes first and may take the place of higher; equals go by arrival
-        cache_salt  cached prefixes are shared only with requests of the same salt
+        priority       lower goes first and may take the place of higher; equals go by arrival
+        cache_salt     cached prefixes are shared only with requests of the same salt
+        token_healing  see Request
         Raises RequestError and ContextLengthError.
         """
         number = next(self._counter)
+        if params.prompt_logprobs is not None and not self.scheduler.max_num_scored_tokens:
+            limit = "the program has no rows for it"
+            raise RequestError("prompt_logprobs", params.prompt_logprobs, limit)
+        if self._processors:
+            processors = [*self._processors, *(params.logits_processors or ())]
+            params = replace(params, logits_processors=processors)
         return Request(
             str(number) if request_id is None else request_id,
             prompt,
@@ -189,6 +209,7 @@ class Engine:
             priority=priority,
             cache_salt=cache_salt,
             grammars=lambda: self._grammars,
+            token_healing=token_healing,
         )
 
     def add(self, request: Request) -> None:
@@ -305,18 +326,17 @@ class Engine:
 
     def _run(self, step: Step) -> None:
         program = self.model.program
-        shape = step.n_tokens, step.n_seqs, len(step.rows)
+        inputs = step.n_tokens, step.n_seqs, step.n_rows, step.history, step.bias
         masks = step.masks
         if masks is None:
-            program.step(*shape, step.history, step.bias)
+            program.step(*inputs, dry=step.dry)
             return
-        arrays = masks.rows, masks.words
         if not masks.unwritten:
-            program.step(*shape, step.history, step.bias, masks=arrays)
+            program.step(*inputs, masks=masks.arrays, dry=step.dry)
             return
         gate = program.mask_gate
         with self._mask_writer.writing(masks, gate):
-            program.step(*shape, step.history, step.bias, masks=arrays, mask_gate=gate)
+            program.step(*inputs, masks=masks.arrays, mask_gate=gate, dry=step.dry)
 
     def _postprocess(self, scheduled: list[Sequence], step: Step) -> list[RequestOutput]:
         now = time.perf_counter()
@@ -324,14 +344,22 @@ class Engine:
             sequence.num_computed_tokens += sequence.num_scheduled_tokens
             if sequence.num_computed_tokens >= sequence.register_at:
                 self.scheduler.kv_cache.register(sequence)
+        changed: dict[Request, list[Continuation]] = {}
+        if step.scored:
+            self._score_prompts(step.scored, changed)
+        if step.has_processors:
+            self._sample_processed(step, changed)
         count = len(step.rows)
         sampled = self._columns["sampled"][:count].tolist()
         status = self._columns["status"][:count].tolist()
-        changed: dict[Request, list[Continuation]] = {}
         row = 0
         while row < count:
-            continuation = self._continuations[step.rows[row]]
-            draft = continuation.sequence.draft
+            sequence = step.rows[row]
+            continuation = self._continuations.get(sequence)
+            if continuation is None:  # it has just failed
+                row += 1
+                continue
+            draft = sequence.draft
             if draft:
                 self._verify(continuation, row, sampled, status)
             else:
@@ -355,8 +383,10 @@ class Engine:
             continuation.fail(grammar.error)
         else:
             try:
-                if sequence.params.logprobs is not None:
-                    self._add_logprobs(continuation, row, token)
+                if continuation.has_logprobs:
+                    self._add_logprobs(continuation, row)
+                if sequence.params.mirostat:
+                    sequence.mirostat_mu = float(self._columns["mirostat_next"][row])
                 continuation.append(token)
                 if grammar is not None:
                     continuation.append_forced(grammar)
@@ -385,10 +415,10 @@ class Engine:
         sequence.num_computed_tokens = len(sequence.tokens) - 1  # a wrong guess is computed anew
         self.speculator.record_draft(sequence, num_right, failed=failed)
 
-    def _fail(self, continuation: Continuation, error: Exception) -> None:
+    def _fail(self, continuation: Continuation, error: Exception, what: str = "") -> None:
         request_id = continuation.request.request_id
         _log.error("request %s failed", printable(request_id), exc_info=error)
-        continuation.fail(_one_line(error))
+        continuation.fail(what + _one_line(error))
 
     def _recover(self, error: Exception) -> list[RequestOutput]:
         """Go on after a defect: nothing that was computed is trusted, nobody innocent is lost.
@@ -425,12 +455,47 @@ class Engine:
             sequence.num_preemptions += 1
             self.scheduler.add(sequence)
 
-    def _add_logprobs(self, continuation: Continuation, row: int, token: int) -> None:
-        width = continuation.sequence.params.logprobs or 0
-        ids: list[int] = self._columns["top_ids"][row, :width].tolist()
-        values: list[float] = self._columns["top_logprobs"][row, :width].tolist()
-        chosen = float(self._columns["logprob"][row])
-        continuation.add_logprobs(token, chosen, list(zip(ids, values, strict=True)))
+    def _add_logprobs(self, continuation: Continuation, row: int) -> None:
+        params = continuation.sequence.params
+        entries = read_logprobs(self._columns, row, params.logprobs or 0, params.logprob_token_ids)
+        continuation.add_logprobs(float(self._columns["logprob"][row]), entries)
+
+    def _score_prompts(
+        self, scored: list[Scored], changed: dict[Request, list[Continuation]]
+    ) -> None:
+        """Take the log-probabilities of prompt tokens, a bounded number in each step."""
+        for part in scored:
+            continuation = self._continuations[part.sequence]
+            try:
+                self._score_prompt(continuation, part)
+            except Exception as error:  # in code that runs for this request only
+                self._fail(continuation, error)
+            self._retire_failed(continuation, changed)
+
+    def _score_prompt(self, continuation: Continuation, part: Scored) -> None:
+        width = part.sequence.params.prompt_logprobs or 0
+        for row in range(part.first_row, part.first_row + part.count):
+            status = int(self._columns["status"][row])
+            if status != 0:
+                continuation.fail(_FAILURES[status])
+                return
+            continuation.add_prompt_logprobs(read_logprobs(self._columns, row, width))
+
+    def _sample_processed(self, step: Step, changed: dict[Request, list[Continuation]]) -> None:
+        """Sample the rows of requests with logits processors, and end those whose code raises."""
+        for sequence, error in sample_processed(self.model.program, self._columns, step):
+            continuation = self._continuations.get(sequence)
+            if continuation is not None:
+                self._fail(continuation, error, "logits processor failed: ")
+                self._retire_failed(continuation, changed)
+
+    def _retire_failed(
+        self, continuation: Continuation, changed: dict[Request, list[Continuation]]
+    ) -> None:
+        """Before its row is looked at, which nobody wants any more."""
+        if continuation.finish_reason is not None:
+            self._retire(continuation)
+            changed.setdefault(continuation.request, []).append(continuation)
 
     def _report(
         self, request: Request, changed: list[Continuation], now: float

@@ -10,6 +10,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
+from pyllm.beam_search import BeamSearchOutput, BeamSearchParams, search
 from pyllm.chat import ChatRenderer, as_conversations, is_conversation
 from pyllm.checks import check_integer
 from pyllm.engine import Engine, EngineModel
@@ -20,7 +21,12 @@ from pyllm.outputs import Delta, RequestOutput
 from pyllm.progress import ProgressBar
 from pyllm.prompts import Encoded, Prompt, Prompts, as_prompt_list, cache_salt, encode_prompt
 from pyllm.request import Request
-from pyllm.sampling import DefaultMaxTokens, RequestOutputKind, SamplingParams
+from pyllm.sampling import (
+    DefaultMaxTokens,
+    LogitsProcessor,
+    RequestOutputKind,
+    SamplingParams,
+)
 from pyllm.special_text import Messages
 from pyllm.speculation.config import read_speculative_config
 from pyllm.speculation.make import make_proposer
@@ -62,6 +68,7 @@ class LLM:
                             prompt lookup; {"model": path}: by a smaller model; False: not at all.
                             The output is the same bit for bit, and what does not pay is left off
     seed                    seeds requests that bring no seed of their own, by order of arrival
+    logits_processors       applied to every request, before its own; see SamplingParams
 
     Raises ModelFileError, TokenizerError, RequestError, MemoryBudgetError, DeviceError, OSError.
     """
@@ -84,6 +91,7 @@ class LLM:
         max_decode_slowdown: float | None = DECODE_SLOWDOWN,
         speculative_config: Mapping[str, object] | bool | None = None,
         seed: int = 0,
+        logits_processors: Sequence[LogitsProcessor] | None = None,
     ) -> None:
         if kv_cache_dtype not in ("auto", "f16"):
             raise RequestError("kv_cache_dtype", kv_cache_dtype, 'must be "auto" or "f16"')
@@ -133,6 +141,7 @@ class LLM:
             max_decode_slowdown=max_decode_slowdown,
             enable_prefix_caching=enable_prefix_caching,
             prefix_store=loaded.prefix_store,
+            logits_processors=logits_processors or (),
         )
 
     @classmethod
@@ -145,6 +154,7 @@ class LLM:
         enable_prefix_caching: bool = True,
         prefix_store: PrefixStore | None = None,
         proposer: Proposer | None = None,
+        logits_processors: Sequence[LogitsProcessor] | None = None,
     ) -> Self:
         """An LLM over a model that is loaded already; closing the LLM closes the model.
 
@@ -159,6 +169,7 @@ class LLM:
             max_decode_slowdown=max_decode_slowdown,
             enable_prefix_caching=enable_prefix_caching,
             prefix_store=prefix_store,
+            logits_processors=logits_processors or (),
         )
         return llm
 
@@ -192,6 +203,7 @@ class LLM:
         sampling_params: SamplingParams | Sequence[SamplingParams] | None = None,
         *,
         parse_special: bool = False,
+        token_healing: bool = False,
         use_tqdm: bool = True,
         priority: int | Sequence[int] = 0,
     ) -> list[RequestOutput]:
@@ -202,6 +214,8 @@ class LLM:
         is seen only by prompts with the same salt.
         `parse_special` reads "<|im_start|>" and its like as tokens, for text that a template
         made; otherwise, as is right for text from users, they are plain text.
+        `token_healing` takes back the end of a prompt that was cut inside a word and lets the
+        answer begin with it; texts begin where the prompt ends all the same.
         `use_tqdm` shows progress on a terminal's stderr when it takes over a second.
         `priority`, one for all or one for each, says who goes first: the lower.
         Raises RequestError, ContextLengthError and TokenizerError before any work is done.
@@ -214,7 +228,56 @@ class LLM:
         params = _params_for(len(encoded), sampling_params, SamplingParams())
         priorities = _priorities_for(len(encoded), priority)
         salts = list(map(cache_salt, given))
-        return self._run(encoded, params, priorities, salts, use_tqdm=use_tqdm)
+        return self._run(
+            encoded, params, priorities, salts, use_tqdm=use_tqdm, token_healing=token_healing
+        )
+
+    def beam_search(
+        self,
+        prompts: Prompts,
+        params: BeamSearchParams,
+        *,
+        parse_special: bool = False,
+        use_tqdm: bool = False,
+        priority: int | Sequence[int] = 0,
+    ) -> list[BeamSearchOutput]:
+        """The `beam_width` most probable continuations of each prompt, best first.
+
+        Prompts and priority as in `generate`, and the same errors.
+        """
+        tokenizer = self.model.tokenizer
+        given = as_prompt_list(prompts)
+        encoded = [
+            encode_prompt(prompt, tokenizer, parse_special=parse_special) for prompt in given
+        ]
+        priorities = _priorities_for(len(encoded), priority)
+        salts = list(map(cache_salt, given))
+
+        def generate(
+            beams: list[list[int]], origins: list[int], sampling: SamplingParams
+        ) -> list[RequestOutput]:
+            return self._run(
+                [(None, beam) for beam in beams],
+                [sampling] * len(beams),
+                [priorities[origin] for origin in origins],
+                [salts[origin] for origin in origins],
+                use_tqdm=use_tqdm,
+            )
+
+        outputs = search(
+            [ids for _, ids in encoded],
+            params,
+            generate=generate,
+            eog_ids=tokenizer.eog_ids,
+            max_model_len=self.model.max_model_len,
+        )
+        for output in outputs:
+            for sequence in output.sequences:
+                ids = sequence.tokens
+                if sequence.finish_reason == "stop" and not params.include_stop_str_in_output:
+                    ids = ids[:-1]
+                sequence.text = tokenizer.decode(ids)
+        return outputs
 
     def chat(
         self,
@@ -243,6 +306,7 @@ class LLM:
         sampling_params: SamplingParams | None = None,
         *,
         parse_special: bool = False,
+        token_healing: bool = False,
         priority: int = 0,
         **template_options: Any,
     ) -> Iterator[Delta]:
@@ -253,6 +317,9 @@ class LLM:
         """
         params = _params_for(1, sampling_params, SamplingParams())[0]
         if is_conversation(prompt):
+            if token_healing:
+                limit = "applies to a plain prompt; a template ends where a message ends"
+                raise RequestError("token_healing", True, limit)
             if parse_special:
                 limit = "applies to a plain prompt; what a template writes is parsed anyway"
                 raise RequestError("parse_special", True, limit)
@@ -265,8 +332,13 @@ class LLM:
             encoded = encode_prompt(prompt, self.model.tokenizer, parse_special=parse_special)
         params = replace(params, output_kind=RequestOutputKind.DELTA)
         check_priority(priority)
-        salt = cache_salt(prompt)
-        request = self.engine.make_request(*encoded, params, priority=priority, cache_salt=salt)
+        request = self.engine.make_request(
+            *encoded,
+            params,
+            priority=priority,
+            cache_salt=cache_salt(prompt),
+            token_healing=token_healing,
+        )
         return self._deltas(request)
 
     def get_tokenizer(self) -> Tokenizer:
@@ -299,11 +371,17 @@ class LLM:
         salts: Sequence[str | None],
         *,
         use_tqdm: bool,
+        token_healing: bool = False,
     ) -> list[RequestOutput]:
         final = RequestOutputKind.FINAL_ONLY
         requests = [
             self.engine.make_request(
-                text, ids, replace(p, output_kind=final), priority=priority, cache_salt=salt
+                text,
+                ids,
+                replace(p, output_kind=final),
+                priority=priority,
+                cache_salt=salt,
+                token_healing=token_healing,
             )
             for (text, ids), p, priority, salt in zip(
                 encoded, params, priorities, salts, strict=True

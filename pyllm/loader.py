@@ -43,6 +43,7 @@ _log = logging.getLogger(__name__)
 FLOAT_BYTES = 4
 MAX_THREADS = 1024  # more would be a mistake; the core refuses them too
 PANEL_TOKENS = 16  # the cache stores tokens in vectors of 16
+SCORED_ROWS = 32  # prompt tokens that a step can report on: 16 MiB of logits at 128k
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,9 @@ def load_model(
     threads_batch = threads if num_threads_batch is None else num_threads_batch
     with GGUFFile.open(path) as file:
         config = read_config(file, builders())
-        max_rows = max_num_seqs + draft_rows(speculation, max_num_seqs, config.n_vocab)
+        # A step guesses only when it reads no prompt: both uses take turns with the same rows.
+        spare_rows = max(SCORED_ROWS, draft_rows(speculation, max_num_seqs, config.n_vocab))
+        max_rows = max_num_seqs + spare_rows
         program = plan(record(file, config), max_num_batched_tokens, max_rows)
         kv = choose_kv_size(
             config, block_size=block_size, max_num_seqs=max_num_seqs, max_model_len=max_model_len,

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-FinishReason = Literal["stop", "length", "error", "abort"]
+if TYPE_CHECKING:
+    from pyllm.logprobs import FlatLogprobs
+
+FinishReason = Literal["stop", "length", "error", "abort", "repetition"]
 
 
 @dataclass(slots=True)
@@ -23,17 +26,18 @@ class CompletionOutput:
 
     finish_reason  "stop": an end-of-generation token, a stop id or a stop string;
                    "length": max_tokens or the end of the context; "error": see stop_reason;
-                   "abort": cancelled; None while it runs
-    stop_reason    the stop string or stop id that matched; of an error "nonfinite_logits",
-                   "no_token_allowed", "structured_outputs: " and what the grammar ran into, or
-                   the exception that ended it
+                   "abort": cancelled; "repetition": see repetition_detection; None while it runs
+    stop_reason    the stop string or stop id that matched, "repetition_detected"; of an error
+                   "nonfinite_logits", "no_token_allowed", "structured_outputs: " and what the
+                   grammar ran into, "logits processor failed: " and its exception, or the
+                   exception that ended it
     """
 
     index: int
     text: str
     token_ids: list[int]
     cumulative_logprob: float | None
-    logprobs: list[dict[int, Logprob]] | None
+    logprobs: list[dict[int, Logprob]] | FlatLogprobs | None
     finish_reason: FinishReason | None = None
     stop_reason: int | str | None = None
 
@@ -60,7 +64,10 @@ class RequestMetrics:
 
 @dataclass(slots=True)
 class RequestOutput:
-    """A prompt and its continuations, `outputs[i].index == i` when finished."""
+    """A prompt and its continuations, `outputs[i].index == i` when finished.
+
+    prompt_logprobs  one entry for each prompt token, None for the first: nothing predicts it
+    """
 
     request_id: str
     prompt: str | None  # None when the prompt was given as token ids
@@ -68,7 +75,7 @@ class RequestOutput:
     outputs: list[CompletionOutput]
     finished: bool
     metrics: RequestMetrics | None = None
-    prompt_logprobs: None = None
+    prompt_logprobs: list[dict[int, Logprob] | None] | FlatLogprobs | None = None
     num_cached_tokens: int = 0  # of the prompt, found in the prefix cache
 
 
@@ -84,7 +91,7 @@ class Delta:
     index: int
     text: str
     token_ids: list[int]
-    logprobs: list[dict[int, Logprob]] | None = None
+    logprobs: list[dict[int, Logprob]] | FlatLogprobs | None = None
     finish_reason: FinishReason | None = None
     stop_reason: int | str | None = None
     finished: bool = False

@@ -39,6 +39,8 @@ class Quarantine:
 
     def _chunk(self, scheduler: Scheduler, suspect: Sequence) -> Sequence:
         size = min(suspect.num_pending_tokens, scheduler.max_num_batched_tokens)
+        if suspect.is_scored:
+            size = min(size, scheduler.max_num_scored_tokens)
         suspect.num_scheduled_tokens = size
         grown = scheduler.kv_cache.grow(suspect, suspect.num_computed_tokens + size)
         assert grown, "a lone sequence fits"

@@ -8,16 +8,22 @@ from collections.abc import Sequence as SequenceOf
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from pyllm.bad_words import BadWords
 from pyllm.continuation import Continuation
+from pyllm.dry import DryHistory, breakers_of
 from pyllm.errors import ContextLengthError, RequestError
-from pyllm.history import TokenHistory
-from pyllm.outputs import RequestMetrics, RequestOutput
+from pyllm.history import TokenHistory, WindowHistory
+from pyllm.logprobs import Entry, FlatLogprobs
+from pyllm.outputs import Logprob, RequestMetrics, RequestOutput
 from pyllm.sampling import RequestOutputKind, SamplingParams
 from pyllm.sequence import Sequence
 from pyllm.stop_strings import StopMatcher
 from pyllm.structured.params import as_structured_outputs
 from pyllm.text_stream import TextStream
+from pyllm.thinking_budget import ThinkingBudget
 from pyllm.token_bias import TokenBias
+from pyllm.token_healing import HealingMask, tokens_to_take_back
+from pyllm.token_mask import AllOf, AllowedTokens, TokenFollower, TokenMask
 
 if TYPE_CHECKING:
     from pyllm.structured.compiler import GrammarCompiler
@@ -31,6 +37,8 @@ MAX_SALT_CHARS = 256
 class Request:
     """Raises RequestError and ContextLengthError on construction, never later.
 
+    `token_healing` takes back tokens at the end of the prompt that a longer token could have been;
+    `prompt_token_ids` lacks them, the answer begins with their text, its `text` shows what follows.
     `default_seed` serves when the parameters give none. Continuation 0 uses the seed itself, so
     n=2 begins with the answer of n=1.
     """
@@ -48,10 +56,19 @@ class Request:
         grammars: Callable[[], GrammarCompiler],
         cache_salt: str | None = None,
         priority: int = 0,
+        token_healing: bool = False,
     ) -> None:
         params.validate(tokenizer.n_vocab)
         if cache_salt is not None:
             _check_salt(cache_salt)
+        if token_healing and params.structured_outputs is not None:
+            limit = "does not go with structured_outputs, which see the answer from its first byte"
+            raise RequestError("token_healing", True, limit)
+        prompt_token_ids = truncated(prompt_token_ids, params, max_model_len)
+        back = tokens_to_take_back(tokenizer, prompt_token_ids) if token_healing else 0
+        kept = len(prompt_token_ids) - back
+        self._taken_back = list(prompt_token_ids[kept:])
+        prompt_token_ids = prompt_token_ids[:kept]
         num_prompt_tokens = len(prompt_token_ids)
         if num_prompt_tokens == 0:
             raise RequestError("prompt", prompt, "has no tokens; there is nothing to continue")
@@ -70,16 +87,22 @@ class Request:
         room = max_model_len - num_prompt_tokens
         max_length = num_prompt_tokens + min(room, params.max_tokens or room)
         matcher = StopMatcher(params.stop_strings) if params.stop_strings else None
+        self._bad_words = BadWords(params.bad_words, tokenizer) if params.bad_words else None
+        self.prompt_logprobs: list[dict[int, Logprob] | None] | FlatLogprobs | None = None
         seed = default_seed if params.seed in (None, -1) else params.seed
         assert seed is not None
         grammar = None
         if (structured := as_structured_outputs(params.structured_outputs)) is not None:
-            # Forced tokens have a log-probability only when they are sampled.
-            grammar = grammars().compile(structured, jump=params.logprobs is None)
+            grammar = grammars().compile(structured, jump=_may_jump(params))
         self.continuations = [
             self._continuation(index, continuation_seed(seed, index), max_length, matcher, grammar)
             for index in range(params.n)
         ]
+        if params.prompt_logprobs is not None:
+            self.prompt_logprobs = FlatLogprobs() if params.flat_logprobs else []
+            self.prompt_logprobs.append(None)  # nothing predicts the first token
+            if num_prompt_tokens > 1:
+                self.continuations[0].sequence.next_scored = 1
 
     def _continuation(
         self,
@@ -95,22 +118,29 @@ class Request:
         stop_ids = frozenset[int]() if ignore_eos else self.eog_ids
         if params.stop_token_ids is not None:
             stop_ids |= frozenset(map(int, params.stop_token_ids))
+        followers = self._followers()
         bias = None
-        if params.logit_bias or params.min_tokens:
-            bias = TokenBias(params.logit_bias or {}, stop_ids)
+        if params.logit_bias or params.min_tokens or self._bad_words:
+            bias = TokenBias(params.logit_bias or {}, stop_ids, self._bad_words)
         sequence = Sequence(
             request_id=self.request_id,
             params=params,
             seed=seed,
             num_prompt_tokens=len(self.prompt_token_ids),
             stop_ids=stop_ids,
-            history=TokenHistory(self.prompt_token_ids) if params.has_penalties else None,
+            history=self._history(),
             bias=bias,
             tokens=list(self.prompt_token_ids),
             cache_salt=self.cache_salt,
             priority=self.priority,
             grammar=None if grammar is None else grammar.copy(),
             max_length=max_length,
+            mask=self._mask(followers),
+            followers=followers,
+            sampler_order=params.sampler_order,
+            dry=self._dry(),
+            processors=tuple(params.logits_processors or ()),
+            mirostat_mu=2.0 * params.mirostat_tau,
         )
         text_stream = None
         if params.detokenize:
@@ -121,8 +151,40 @@ class Request:
                 stops=matcher,
                 include_stop=params.include_stop_str_in_output,
                 keep_first_space=grammar is not None,  # the grammar has seen it
+                skip_written=self._taken_back,
             )
         return Continuation(self, index, sequence, max_length, text_stream)
+
+    def _followers(self) -> tuple[TokenFollower, ...]:
+        tokenizer, budget = self._tokenizer, self.params.thinking_token_budget
+        followers: list[TokenFollower] = []
+        if self._taken_back:
+            text = b"".join(map(tokenizer.token_bytes, self._taken_back))
+            followers.append(HealingMask(tokenizer, text))
+        if budget is not None and budget >= 0:
+            followers.append(ThinkingBudget(tokenizer, self.prompt_token_ids, budget))
+        return tuple(followers)
+
+    def _mask(self, followers: tuple[TokenFollower, ...]) -> TokenMask | None:
+        masks: list[TokenMask] = list(followers)
+        if self.params.allowed_token_ids is not None:
+            masks.append(AllowedTokens(self.params.allowed_token_ids, self._tokenizer.n_vocab))
+        return AllOf(masks) if len(masks) > 1 else next(iter(masks), None)
+
+    def _history(self) -> TokenHistory | None:
+        params = self.params
+        if not params.has_penalties:
+            return None
+        if params.repeat_last_n is None:
+            return TokenHistory(self.prompt_token_ids)
+        return WindowHistory(self.prompt_token_ids, params.repeat_last_n)
+
+    def _dry(self) -> DryHistory | None:
+        params = self.params
+        if not params.has_dry:
+            return None
+        breakers = breakers_of(self._tokenizer, params.dry_sequence_breakers)
+        return DryHistory(self.prompt_token_ids, params, breakers)
 
     @property
     def finished(self) -> bool:
@@ -135,6 +197,11 @@ class Request:
     def token_text(self, token: int) -> str:
         """One token's text by itself; bytes that are no whole character become U+FFFD."""
         return self._tokenizer.token_bytes(token).decode("utf-8", "replace")
+
+    def as_logprobs(self, entries: list[Entry]) -> dict[int, Logprob]:
+        return {
+            token: Logprob(value, rank, self.token_text(token)) for token, value, rank in entries
+        }
 
     def report(self, changed: list[Continuation], now: float) -> RequestOutput | None:
         """What `output_kind` wants to hear after a step at time `now` that changed `changed`."""
@@ -172,6 +239,7 @@ class Request:
             outputs=outputs,
             finished=finished,
             metrics=self._metrics,
+            prompt_logprobs=self.prompt_logprobs,
             num_cached_tokens=self.continuations[0].sequence.num_cached_tokens or 0,
         )
 
@@ -180,6 +248,38 @@ def _check_salt(salt: object) -> None:
     if not isinstance(salt, str) or not 0 < len(salt) <= MAX_SALT_CHARS:
         limit = f"must be a text of 1 to {MAX_SALT_CHARS} characters"
         raise RequestError("cache_salt", salt, limit)
+
+
+def truncated(
+    prompt: SequenceOf[int], params: SamplingParams, max_model_len: int
+) -> SequenceOf[int]:
+    """The end of the prompt that `truncate_prompt_tokens` asks for.
+
+    -1 leaves room for max_tokens, for one token when that is None.
+    """
+    size = params.truncate_prompt_tokens
+    if size is None:
+        return prompt
+    if size < 0:
+        size = max(1, max_model_len - (params.max_tokens or 1))
+    return prompt[-size:]
+
+
+def _may_jump(params: SamplingParams) -> bool:
+    """Whether tokens that a grammar forces may be written without being sampled.
+
+    Not where somebody is told of every sampled token, or forbids some of them: the answer must not
+    depend on who forced a token.
+    """
+    return not (
+        params.logprobs is not None
+        or params.logprob_token_ids is not None
+        or params.logits_processors
+        or params.mirostat
+        or params.allowed_token_ids is not None
+        or params.bad_words
+        or params.thinking_token_budget is not None
+    )
 
 
 def continuation_seed(seed: int, index: int) -> int:

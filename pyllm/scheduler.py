@@ -35,6 +35,9 @@ class Scheduler:
     and the budget exceeds the decodes. So it ends, and the next is first. Only an endless stream
     of better priority can hold one up.
 
+    max_num_scored_tokens          most tokens of a step, of prompts whose log-probabilities are
+                                   wanted: each may take a row of logits. Shared out by rank, so
+                                   the first in rank always has some
     chunk_limit(decodes, watched)  most prompt tokens of a step in which `decodes` sequences
                                    decode; watched: somebody reads along. 0 never twice in a row
     on_admit(sequence)             it gets its first tokens in this step, or does so again
@@ -46,6 +49,7 @@ class Scheduler:
         *,
         max_num_seqs: int,
         max_num_batched_tokens: int,
+        max_num_scored_tokens: int = 0,
         chunk_limit: Callable[[int, bool], int] | None = None,
         on_admit: Callable[[Sequence], None] | None = None,
         speculator: Speculator | None = None,
@@ -57,12 +61,14 @@ class Scheduler:
         self.kv_cache = kv_cache
         self.max_num_seqs = max_num_seqs
         self.max_num_batched_tokens = max_num_batched_tokens
+        self.max_num_scored_tokens = max_num_scored_tokens
         self.chunk_limit = chunk_limit
         self.on_admit = on_admit
         self.speculator = speculator
         self.running: list[Sequence] = []  # by rank
         self.waiting: list[Sequence] = []  # by rank
         self._arrivals = count()
+        self._scored_left = max_num_scored_tokens  # in this step
 
     def add(self, sequence: Sequence) -> None:
         sequence.rank = sequence.priority, next(self._arrivals)
@@ -74,6 +80,7 @@ class Scheduler:
         Some, as long as there are any. Nothing is lost when the step is not run after all.
         """
         self.kv_cache.begin_step()
+        self._scored_left = self.max_num_scored_tokens
         if self.waiting and self.running:
             self._admit_urgent()
         decodes = []
@@ -93,6 +100,8 @@ class Scheduler:
                 if sequence.num_scheduled_tokens:
                     chunks.append(sequence)
         while self.waiting and budget != 0:
+            if self.waiting[0].is_scored and not self._scored_left:
+                break
             prefix = self._prefix_to_start_after(self.waiting[0])
             if prefix is None:
                 break
@@ -140,16 +149,26 @@ class Scheduler:
     def _schedule_chunk(self, sequence: Sequence, budget: int, ahead: int) -> int:
         """Give it a chunk; returns what is left of the budget: nothing when blocks ran out.
 
+        The chunk is empty, and the budget whole, when others have the rows for scores.
+
         Blocks for the `ahead` who rank before it stay free: each will soon need one, and would
         take it back together with all that was computed.
         """
+        wanted = min(sequence.num_pending_tokens, budget)
+        if sequence.is_scored:
+            wanted = min(wanted, self._scored_left)
+            if not wanted:
+                sequence.num_scheduled_tokens = 0
+                return budget
         while (room := self._room(sequence, ahead)) < 1 and self.running[-1] is not sequence:
             self._preempt_last()
-        wanted = min(sequence.num_pending_tokens, budget)
         size = sequence.num_scheduled_tokens = max(0, min(wanted, room))
         if size:
             self.kv_cache.grow(sequence, sequence.num_computed_tokens + size)
-            self.kv_cache.announce(sequence)
+            if sequence.is_scored:
+                self._scored_left -= size
+            else:  # for one that is read so slowly nobody should wait
+                self.kv_cache.announce(sequence)
         return budget - size if size == wanted else 0
 
     def _room(self, sequence: Sequence, ahead: int) -> int:

@@ -6,17 +6,18 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from pyllm.dry import DryHistory
 from pyllm.history import TokenHistory
-from pyllm.sampling import SamplingParams
+from pyllm.sampling import LogitsProcessor, SamplingParams
 from pyllm.token_bias import TokenBias
-from pyllm.token_mask import TokenMask
+from pyllm.token_mask import TokenFollower, TokenMask
 
 if TYPE_CHECKING:
     from pyllm.prefix_cache import CachedBlock
+    from pyllm.speculation.outlook import Outlook
     from pyllm.structured.grammar_state import GrammarState
 
-if TYPE_CHECKING:
-    from pyllm.speculation.outlook import Outlook
+NOTHING_TO_SCORE = 2**62  # a position no prompt reaches
 
 
 @dataclass(slots=True, eq=False)
@@ -42,8 +43,17 @@ class Sequence:
     priority: int = 0  # lower goes first
     mask: TokenMask | None = None  # None: every token may follow
     grammar: GrammarState | None = None  # limits the tokens too, by those before
+    followers: tuple[TokenFollower, ...] = ()  # parts of the mask that are told every token
+
     # filled by the request, constant, with a default
     max_length: int = 2**31 - 1  # tokens, prompt and output together
+    sampler_order: int = 0  # see sampler_order.py
+    dry: DryHistory | None = None  # None without DRY
+    processors: tuple[LogitsProcessor, ...] = ()
+
+    # filled by the engine
+    mirostat_mu: float = 0.0  # bits; the state of mirostat
+    next_scored: int = NOTHING_TO_SCORE  # first prompt position whose log-probability is wanted
 
     # filled by the scheduler
     rank: tuple[int, int] = (0, 0)  # priority, number of arrival: unique, lower goes first
@@ -73,9 +83,23 @@ class Sequence:
         """Whether its next tokens may be sampled in one step.
 
         That takes sampling which reads nothing but the tokens before: no state that a sampler
-        keeps from token to token, and nothing that Python computes between two tokens.
+        keeps from token to token (mirostat), and nothing that Python computes between two tokens
+        (grammars, followers, logits processors, DRY, bad words of several tokens). Penalties, in a
+        window or not, biases, min_tokens and allowed_token_ids can look ahead.
         """
-        return self.grammar is None
+        return not (
+            self.grammar is not None
+            or self.dry is not None
+            or self.followers
+            or self.processors
+            or self.params.mirostat
+            or (self.bias is not None and self.bias.looks_back)
+        )
+
+    @property
+    def is_scored(self) -> bool:
+        """Log-probabilities of its prompt are still to come."""
+        return self.next_scored < self.num_prompt_tokens
 
     @property
     def num_pending_tokens(self) -> int:

@@ -28,6 +28,11 @@ class StepMasks:
     words: npt.NDArray[np.uint32]  # [m, ceil(n_vocab / 32)]
     unwritten: list[tuple[Callable[[], LLMatcher], int]]  # and the line each will limit further
 
+    @property
+    def arrays(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint32]]:
+        """As `Program.step` takes them; complete once the unwritten ones are written."""
+        return self.rows, self.words
+
 
 def step_masks(sequences: SequenceOf[Sequence]) -> StepMasks | None:
     """The masks of the sequences that the rows of a step sample for; None when they have none."""

@@ -23,6 +23,13 @@ class TokenMask(Protocol):
         """The mask of the next token; None allows everything. Read before the next call."""
 
 
+class TokenFollower(TokenMask, Protocol):
+    """A mask that depends on what was generated."""
+
+    def add(self, token: int) -> None:
+        """Take a generated token."""
+
+
 @dataclass(frozen=True, slots=True)
 class UnwrittenMask:
     """A mask that is written while the step runs that needs it."""
@@ -50,3 +57,18 @@ def words_of(ids: Iterable[int], n_vocab: int) -> Words:
     allowed = np.zeros(num_words(n_vocab) * 32, np.bool_)
     allowed[list(ids)] = True
     return np.packbits(allowed, bitorder="little").view("<u4").astype(np.uint32, copy=False)
+
+
+class AllOf:
+    """Tokens that several masks allow."""
+
+    def __init__(self, masks: Iterable[TokenMask]) -> None:
+        self._masks = tuple(masks)
+
+    def next_mask(self) -> Words | None:
+        words: Words | None = None
+        for mask in self._masks:
+            more = mask.next_mask()
+            if more is not None:
+                words = more if words is None else words & more
+        return words

@@ -63,6 +63,10 @@ RUN = Command(
         Flag(("--verbose",), "print durations and rates after each answer"),
         Flag(("--no-history", "--nohistory"), "do not remember what is typed"),
         *STRUCTURE,
+        Flag(
+            ("--token-healing",),
+            "with --raw: the answer may change the last token of a prompt cut inside a word",
+        ),
         *SAMPLING,
         *ENGINE,
         *SPECULATION,

@@ -26,6 +26,7 @@ def run(
     file: str | None,
     system_prompt: str | None,
     raw: bool,
+    token_healing: bool,
     verbose: bool,
     no_history: bool,
     json_schema: str | None,
@@ -37,9 +38,19 @@ def run(
 ) -> int:
     """Runs the command; returns its exit code."""
     question = _question(prompt_words, prompt, file)  # before loading: that takes a while
+    if token_healing and not raw:
+        raise CommandLineError("--token-healing is for completing text: give --raw too")
     if (structure := structure_of(json_schema, grammar, grammar_file)) is not None:
         sampling = {**sampling, "structured_outputs": structure}
-    session = Session(model, engine, sampling, system=system_prompt, raw=raw, loader=loader)
+    session = Session(
+        model,
+        engine,
+        sampling,
+        system=system_prompt,
+        raw=raw,
+        token_healing=token_healing,
+        loader=loader,
+    )
     try:
         if verbose:
             note(f"keys and values take up to {session.llm.kv_cache_bytes / 2**20:.1f} MiB")

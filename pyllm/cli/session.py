@@ -28,7 +28,9 @@ class LanguageModel(Protocol):
 
     def get_tokenizer(self) -> Any: ...
 
-    def stream(self, prompt: Any, sampling_params: Any = None) -> Iterator[Delta]: ...
+    def stream(
+        self, prompt: Any, sampling_params: Any = None, *, token_healing: bool = False
+    ) -> Iterator[Delta]: ...
 
     def close(self) -> None: ...
 
@@ -72,6 +74,7 @@ class Session:
     engine    arguments of `LLM`; changing them takes a reload
     sampling  fields of `SamplingParams`; a seed of None draws a new one for each answer
     raw       complete the text as it is instead of chatting
+    token_healing  and let the answer begin inside the last word
     """
 
     def __init__(
@@ -82,6 +85,7 @@ class Session:
         *,
         system: str | None = None,
         raw: bool = False,
+        token_healing: bool = False,
         loader: Loader = load_model,
     ) -> None:
         self.path = path
@@ -91,6 +95,7 @@ class Session:
         self.timings = Timings()
         self.finish_reason: str | None = None
         self._raw_wanted = raw
+        self._stream_options = {"token_healing": True} if token_healing else {}
         self._loader = loader
         self._llm: LanguageModel | None = None
         self.messages: list[dict[str, str]] = []  # without the system message
@@ -167,7 +172,7 @@ class Session:
             fields["seed"] = int.from_bytes(os.urandom(8)) >> 1
         prompt = self._completion_prompt(text) if self.completes else self._conversation(text)
         pieces: list[str] = []
-        stream = self.llm.stream(prompt, SamplingParams(**fields))
+        stream = self.llm.stream(prompt, SamplingParams(**fields), **self._stream_options)
         failed = False
         try:
             yield from self._text_of(stream, pieces)

@@ -10,7 +10,17 @@ import math
 import re
 from collections.abc import Callable
 
-__all__ = ["Parser", "choice", "integer", "integers", "number", "switch", "text"]
+__all__ = [
+    "Parser",
+    "choice",
+    "integer",
+    "integers",
+    "number",
+    "sampler_names",
+    "switch",
+    "text",
+    "token_biases",
+]
 
 Parser = Callable[[str], object]
 
@@ -89,6 +99,28 @@ def text(typed: str) -> str:
     except UnicodeEncodeError:
         raise ValueError("the text is not valid UTF-8") from None
     return typed
+
+
+def sampler_names(typed: str) -> list[str]:
+    """llama.cpp's list of samplers, "top_k;top_p;temperature"; aliases become the usual names."""
+    from pyllm.errors import RequestError
+    from pyllm.sampler_order import canonical_names
+
+    try:
+        return list(canonical_names(typed))
+    except RequestError as error:
+        raise ValueError(f"{error.value!r} cannot be used; {error.message}") from None
+
+
+def token_biases(typed: str) -> dict[int, float]:
+    """llama.cpp's "15043+1,29871-0.5": token id, sign and value."""
+    biases = {}
+    for part in typed.split(","):
+        match = re.fullmatch(r"(\d{1,10})([+-]\d{1,3}(?:\.\d{1,9})?)", part.strip())
+        if match is None:
+            raise ValueError(f"{part!r} is no bias; allowed: a token id and a number, like 15043+1")
+        biases[int(match[1])] = float(match[2])
+    return biases
 
 
 def switch(typed: str) -> bool:

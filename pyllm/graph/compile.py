@@ -58,7 +58,7 @@ class CompiledProgram:
 
     def step(
         self, n_tokens: int, n_seqs: int, n_rows: int, history: Any = None, bias: Any = None,
-        profile: bool = False, masks: Any = None, mask_gate: Any = None,
+        profile: bool = False, masks: Any = None, mask_gate: Any = None, dry: Any = None,
     ) -> None:  # fmt: skip
         """Run the first `n_tokens`, `n_seqs` and `n_rows` entries of the columns; GIL released.
 
@@ -67,12 +67,15 @@ class CompiledProgram:
         masks    (rows int32 [m] ascending, words uint32 [m, ceil(n_vocab / 32)]): the tokens that
                  these rows may choose, bit t % 32 of word t / 32 allows token t
         mask_gate  `self.mask_gate` when somebody still writes the words and will open it
+        dry      as bias, added where DRY stands in a row's order of samplers
         Raises ValueError naming the column that holds an impossible value, DeviceError when the
         model file cannot be read any more, StepInterrupted after `interrupt`.
         """
         core = self.core
         with _device_errors():
-            finished = core.step(n_tokens, n_seqs, n_rows, history, bias, profile, masks, mask_gate)
+            finished = core.step(
+                n_tokens, n_seqs, n_rows, history, bias, profile, masks, mask_gate, dry
+            )
         if not finished:
             raise StepInterrupted
 
@@ -83,6 +86,22 @@ class CompiledProgram:
         """
         if self._program is not None:
             self._program.interrupt()
+
+    def sample(
+        self,
+        row: int,
+        logits: npt.NDArray[np.float32],
+        history: Any = None,
+        bias: Any = None,
+        masks: Any = None,
+        dry: Any = None,
+    ) -> None:
+        """Sample a row of the last step from other logits, float32 [n_vocab].
+
+        history, bias, masks, dry  as the step had them
+        Raises ValueError when a logit is NaN or +infinity.
+        """
+        self.core.sample(row, logits, history, bias, masks, dry)
 
     def profile(self) -> list[tuple[int, str, int, int, int]]:
         """Return (op index, name, nanoseconds, bytes, multiply-adds) of the last profiled step."""

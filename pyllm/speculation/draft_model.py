@@ -101,6 +101,7 @@ class DraftModel:
                 history=None,
                 bias=sequence.bias if self._known_tokens == self._n_vocab else None,
                 tokens=[],
+                sampler_order=sequence.sampler_order,
             )
         self._mirrors[sequence] = mirror
         tokens, theirs = mirror.tokens, sequence.tokens

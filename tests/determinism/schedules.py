@@ -78,8 +78,8 @@ class FlakyProgram:
         self._failing = failing
         self._steps = 0
 
-    def step(self, *arguments: Any) -> None:
-        self._program.step(*arguments)
+    def step(self, *arguments: Any, **options: Any) -> None:
+        self._program.step(*arguments, **options)
         self._steps += 1
         if self._steps in self._failing:
             raise MemoryError

@@ -92,7 +92,7 @@ class FakeProgram:
         self, *, max_tokens, max_seqs, max_blocks, num_blocks, block_size, logits_of=hashed_logits,
         draft_rows=0,
     ):  # fmt: skip
-        rows = max_seqs + draft_rows
+        rows = max_seqs + max(draft_rows, 4)  # four prompt tokens can be scored in a step
         self.block_size = block_size
         self.logits_of = logits_of
         self.cells = np.full((num_blocks, block_size, 2), -1, np.int64)  # token, position
@@ -117,6 +117,22 @@ class FakeProgram:
             "seed": (np.uint64, rows),
             "rng_position": (np.int64, rows),
             "n_logprobs": (np.int32, rows),
+            "target": (np.int32, rows),
+            "deferred": (np.int32, rows),
+            "sampler_order": (np.uint64, rows),
+            "typical_p": (np.float32, rows),
+            "top_n_sigma": (np.float32, rows),
+            "xtc_probability": (np.float32, rows),
+            "xtc_threshold": (np.float32, rows),
+            "dynatemp_range": (np.float32, rows),
+            "dynatemp_exponent": (np.float32, rows),
+            "mirostat_tau": (np.float32, rows),
+            "mirostat_eta": (np.float32, rows),
+            "mirostat_mu": (np.float32, rows),
+            "min_keep": (np.int32, rows),
+            "mirostat_next": (np.float32, rows),
+            "log_sum": (np.float64, rows),
+            "rank": (np.int32, rows),
             "sampled": (np.int32, rows),
             "logprob": (np.float32, rows),
             "top_ids": (np.int32, (rows, 20)),
@@ -128,7 +144,7 @@ class FakeProgram:
 
     def step(
         self, n_tokens, n_seqs, n_rows, history=None, bias=None, profile=False, masks=None,
-        mask_gate=None,
+        mask_gate=None, dry=None,
     ):  # fmt: skip
         c = self.columns
         assert 0 < n_tokens <= len(c["tokens"])
@@ -151,8 +167,8 @@ class FakeProgram:
         for row in range(n_rows):
             token = int(c["logit_rows"][row])
             visible = self._read(int(owner[token]), int(c["positions"][token]))
-            assert c["rng_position"][row] == len(visible)
-            self._sample(row, self.logits_of(visible), history, bias, masks)
+            assert c["target"][row] >= 0 or c["rng_position"][row] == len(visible)
+            self._sample(row, self.logits_of(visible), history, bias, masks, dry)
 
     def interrupt(self):
         self.interrupted = True
@@ -179,27 +195,43 @@ class FakeProgram:
             tokens.append(int(token))
         return tokens
 
-    def _sample(self, row, raw, history, bias, masks):
+    def sample(self, row, logits, history=None, bias=None, masks=None, dry=None):
+        assert self.columns["deferred"][row] == 1
+        if np.isnan(logits).any():
+            raise ValueError("logits hold NaN")
+        raw = self.columns["logits"][row].copy()
+        self._sample(row, raw, history, bias, masks, dry, logits)
+
+    def _sample(self, row, raw, history, bias, masks, dry, processed=None):
         c = self.columns
         c["logits"][row] = raw
         c["status"][row] = int(not np.isfinite(raw).all())
         if c["status"][row]:
             return
-        logits = raw.astype(np.float64)
-        if history is not None:
-            self._penalize(row, logits, history)
-        if bias is not None:
-            offsets, tokens, values = bias
+        if c["deferred"][row] and processed is None:
+            c["sampled"][row] = -1
+            return
+        logits = (raw if processed is None else processed).astype(np.float64)
+        for offsets, tokens, values in filter(None, (bias, dry)):
             for i in range(offsets[row], offsets[row + 1]):
                 logits[tokens[i]] += values[i]
+        if history is not None:
+            self._penalize(row, logits, history)
         if masks is not None and row in masks[0]:
             words = masks[1][masks[0].tolist().index(row)]
             logits[np.unpackbits(words.view(np.uint8), bitorder="little")[:N_VOCAB] == 0] = -np.inf
         if logits.max() == -np.inf:
             c["status"][row] = 2
             return
-        token = int(np.argmax(logits)) if c["temperature"][row] == 0 else self._draw(row, logits)
-        logprobs = raw - np.log(np.exp(raw.astype(np.float64)).sum())
+        if c["target"][row] >= 0:
+            token = int(c["target"][row])
+        else:
+            greedy = c["temperature"][row] == 0
+            token = int(np.argmax(logits)) if greedy else self._draw(row, logits)
+        c["mirostat_next"][row] = c["mirostat_mu"][row] - 0.125 * (token % 3)
+        c["log_sum"][row] = np.log(np.exp(raw.astype(np.float64)).sum())
+        logprobs = (raw - c["log_sum"][row]).astype(np.float32)
+        c["rank"][row] = 1 + (logprobs > logprobs[token]).sum()
         best = np.argsort(-logprobs, kind="stable")[:20]
         c["sampled"][row] = token
         c["logprob"][row] = logprobs[token]

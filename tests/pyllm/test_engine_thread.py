@@ -28,13 +28,13 @@ class StuckModel(FakeModel):
         self.told_to_stop = threading.Event()
         whole_step = self.program.step
 
-        def step(n_tokens, *rest):
+        def step(n_tokens, *rest, **options):
             if (self.program.columns["tokens"][:n_tokens] == 77).sum() > 9:
                 self.reading.set()
                 assert self.told_to_stop.wait(PATIENCE_S), "nobody interrupted"
                 self.told_to_stop.clear()
                 raise StepInterrupted
-            whole_step(n_tokens, *rest)
+            whole_step(n_tokens, *rest, **options)
 
         self.program.step = step
         self.program.interrupt = self.told_to_stop.set

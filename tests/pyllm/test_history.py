@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyllm.history import TokenHistory
+from pyllm.history import TokenHistory, WindowHistory
 
 tokens = st.lists(st.integers(0, 400), max_size=300)
 
@@ -38,3 +38,13 @@ def test_after_is_what_adding_would_give_and_changes_nothing(prompt, output, mor
     assert (tokens.tolist(), counts.tolist()) == (later.tokens.tolist(), later.counts.tolist())
     assert tokens.dtype == counts.dtype == np.int32
     assert (history.tokens.tolist(), history.counts.tolist()) == before
+
+
+@given(prompt=tokens, output=tokens, size=st.sampled_from([-1, 1, 2, 7, 64]))
+def test_a_window_equals_counting_its_tokens(prompt, output, size):
+    history = WindowHistory(prompt, size)
+    for token in output:
+        history.add(token)
+    window = (prompt + output)[-size if size > 0 else 0 :]
+    counted = dict(zip(history.tokens.tolist(), history.counts.tolist(), strict=True))
+    assert counted == Counter(window)

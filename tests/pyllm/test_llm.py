@@ -257,7 +257,7 @@ def test_a_failing_step_ends_the_request_that_made_it_fail_and_no_other():
 def test_a_failure_of_the_machine_is_reported_to_all_and_the_engine_goes_on(monkeypatch):
     with llm_of() as llm:
 
-        def step(*_):
+        def step(*_, **__):
             raise DeviceError("the model file cannot be read any more")
 
         monkeypatch.setattr(llm.model.program, "step", step)

@@ -22,7 +22,7 @@ from pyllm.errors import (
     UnsupportedModelError,
 )
 from pyllm.gguf import GGUFFile
-from pyllm.loader import load_model
+from pyllm.loader import SCORED_ROWS, load_model
 from tests.support.child_process import environment
 from tests.support.reference_models import NAMES, model_path, write_copy
 from tests.support.toy_models import toy_arrays, toy_config
@@ -42,7 +42,7 @@ def test_loads(name: str) -> None:
     assert model.kv_cache_bytes == model.program.kv_pool.nbytes
     assert model.tokenizer.n_vocab == model.config.n_vocab == N_VOCAB
     assert len(model.program.columns["tokens"]) == 512
-    assert len(model.program.columns["logit_rows"]) == 16
+    assert len(model.program.columns["logit_rows"]) == 16 + SCORED_ROWS
     model.close()
     model.close()  # a second time does nothing
     with pytest.raises(RuntimeError, match="closed"):

@@ -14,6 +14,7 @@ SOURCES = sorted((ROOT / "pyllm").rglob("*.py"))
 # module: the only files that may import it
 SOLE_IMPORTERS = {
     "pyllm._core": {
+        "pyllm/dry.py",
         "pyllm/graph/compile.py",
         "pyllm/packed_cache.py",
         "pyllm/prefix_segment.py",

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from pyllm.cli.values import choice, integer, integers, number, switch, text
+from pyllm.cli.values import (
+    choice,
+    integer,
+    integers,
+    number,
+    sampler_names,
+    switch,
+    text,
+    token_biases,
+)
 
 
 @pytest.mark.parametrize(
@@ -60,3 +69,12 @@ def test_lists_choices_switches_and_text() -> None:
         switch("maybe")
     with pytest.raises(ValueError, match="not valid UTF-8"):
         text("\udcff")
+
+
+def test_samplers_and_biases() -> None:
+    assert sampler_names("top-k;temp") == ["top_k", "temperature"]
+    with pytest.raises(ValueError, match="known names are"):
+        sampler_names("top_k;nothing")
+    assert token_biases("15043+1, 29871-0.5") == {15043: 1.0, 29871: -0.5}
+    with pytest.raises(ValueError, match="is no bias"):
+        token_biases("hello+1")
