@@ -12,11 +12,11 @@ from pyllm.cli.flags import (
     IGNORED_HARDWARE,
     KV_CACHE,
     MODEL,
-    SAMPLING,
     SPECULATION,
     STRUCTURE,
     Flag,
 )
+from pyllm.cli.sampling_flags import SAMPLING
 from pyllm.cli.values import choice, integer, integers, text
 
 __all__ = ["COMMANDS", "Command", "find_command"]

@@ -11,8 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pyllm.cli.arguments import CommandLineError
-from pyllm.cli.flags import ENGINE, SAMPLING, SPECULATION, Flag
+from pyllm.cli.flags import ENGINE, SPECULATION, Flag
 from pyllm.cli.model_path import resolve_model
+from pyllm.cli.sampling_flags import SAMPLING
 from pyllm.cli.session import Session
 from pyllm.cli.terminal import escape_controls
 
