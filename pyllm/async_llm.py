@@ -9,11 +9,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from pyllm.async_inbox import AsyncInbox, LoopMailbox
+from pyllm.call_arguments import check_priority, for_chat
 from pyllm.chat import ChatRenderer
 from pyllm.checks import check_integer
-from pyllm.engine import EngineModel
+from pyllm.engine_model import EngineModel
 from pyllm.errors import RequestError
-from pyllm.llm import LLM, check_priority, for_chat
+from pyllm.llm import LLM
 from pyllm.outputs import RequestOutput
 from pyllm.prompts import Encoded, Prompt, cache_salt, encode_prompt
 from pyllm.request import Request

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from pyllm.checks import check_integer
 from pyllm.errors import RequestError
 from pyllm.outputs import FinishReason, Logprob, RequestOutput
 from pyllm.sampling import SamplingParams
+
+if TYPE_CHECKING:
+    from pyllm.tokenizer import Tokenizer
 
 MAX_BEAM_WIDTH = 256
 
@@ -63,6 +67,13 @@ class BeamSearchOutput:
     """`beam_width` sequences, best first."""
 
     sequences: list[BeamSearchSequence]
+
+    def write_texts(self, tokenizer: Tokenizer, params: BeamSearchParams) -> None:
+        for sequence in self.sequences:
+            ids = sequence.tokens
+            if sequence.finish_reason == "stop" and not params.include_stop_str_in_output:
+                ids = ids[:-1]
+            sequence.text = tokenizer.decode(ids)
 
 
 class Beams:

@@ -9,30 +9,30 @@ from collections.abc import Sequence as SequenceOf
 from dataclasses import replace
 from functools import cached_property
 from itertools import count
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from pyllm.batch import Arrays, Batch, Columns, Scored, Step
+from pyllm.batch import Batch, Step
 from pyllm.continuation import Continuation
-from pyllm.errors import PyLLMError, RequestError, printable
+from pyllm.engine_model import EngineModel
+from pyllm.errors import PyLLMError, RequestError
 from pyllm.interrupt import StepInterrupted
 from pyllm.kv_cache import KVCache
-from pyllm.logits_processors import RowSampler, sample_processed
-from pyllm.logprobs import read_logprobs
+from pyllm.logits_processors import sample_processed
 from pyllm.outputs import RequestOutput
 from pyllm.quarantine import Quarantine
 from pyllm.request import Request, mixed
+from pyllm.row_results import RowResults, fail
 from pyllm.sampling import LogitsProcessor, SamplingParams
 from pyllm.scheduler import Scheduler
 from pyllm.sequence import Sequence
 from pyllm.speculation.proposer import Proposer
 from pyllm.speculation.speculator import Speculator
+from pyllm.step_runner import StepRunner
 from pyllm.step_times import StepTimes
 
 if TYPE_CHECKING:
     from pyllm.prefix_store import PrefixStore
     from pyllm.structured.compiler import GrammarCompiler
-    from pyllm.structured.mask_writer import Gate, MaskWriter
-    from pyllm.tokenizer import Tokenizer
 
 
 _log = logging.getLogger(__name__)
@@ -45,52 +45,6 @@ _NOBODY: frozenset[str] = frozenset()
 
 def _no_news() -> bool:
     return False
-
-
-class Program(RowSampler, Protocol):
-    """What the engine needs of a compiled program."""
-
-    @property
-    def columns(self) -> Columns: ...
-    @property
-    def mask_gate(self) -> Gate: ...
-
-    def step(
-        self,
-        n_tokens: int,
-        n_seqs: int,
-        n_rows: int,
-        history: Arrays | None = None,
-        bias: Arrays | None = None,
-        *,
-        masks: Arrays | None = None,
-        mask_gate: Gate | None = None,
-        dry: Arrays | None = None,
-    ) -> None: ...
-
-    def interrupt(self) -> None: ...
-
-
-# What `status` says of a row that has no token: why its continuation ends.
-_FAILURES = {1: "nonfinite_logits", 2: "no_token_allowed"}
-
-
-class EngineModel(Protocol):
-    """What the engine needs of a loaded model."""
-
-    @property
-    def program(self) -> Program: ...
-    @property
-    def tokenizer(self) -> Tokenizer: ...
-    @property
-    def max_model_len(self) -> int: ...
-    @property
-    def num_kv_blocks(self) -> int: ...
-    @property
-    def block_size(self) -> int: ...
-    @property
-    def kv_cache_bytes(self) -> int: ...
-    def close(self) -> None: ...
 
 
 class Engine:
@@ -123,6 +77,8 @@ class Engine:
         self._processors = tuple(logits_processors)
         self.on_start: Callable[[str], None] | None = None  # told of requests that get going
         self._columns = model.program.columns
+        self._runner = StepRunner(model.program)
+        self._results = RowResults(self._columns)
         self._counter = count()
         self._step_times = StepTimes(max_decode_slowdown)
         self.reset()
@@ -220,19 +176,12 @@ class Engine:
             self._continuations[continuation.sequence] = continuation
             self.scheduler.add(continuation.sequence)
 
-    # Imported late: llguidance takes 60 ms, and only requests with a grammar need it.
-
     @cached_property
     def _grammars(self) -> GrammarCompiler:
+        # Imported late: llguidance takes 60 ms, and only requests with a grammar need it.
         from pyllm.structured.compiler import GrammarCompiler
 
         return GrammarCompiler(self.model.tokenizer)
-
-    @cached_property
-    def _mask_writer(self) -> MaskWriter:
-        from pyllm.structured.mask_writer import MaskWriter
-
-        return MaskWriter()
 
     def abort(self, request_id: str) -> RequestOutput | None:
         """Forget a request and free its blocks; unknown and finished ids are ignored.
@@ -288,7 +237,7 @@ class Engine:
                 self._interruptible = _NOBODY
                 return []
         start = time.perf_counter()
-        self._run(step)
+        self._runner.run(step)
         now = time.perf_counter()
         self._failed = False
         self._interruptible = _NOBODY
@@ -324,74 +273,47 @@ class Engine:
         if self.on_start is not None:
             self.on_start(sequence.request_id)
 
-    def _run(self, step: Step) -> None:
-        program = self.model.program
-        inputs = step.n_tokens, step.n_seqs, step.n_rows, step.history, step.bias
-        masks = step.masks
-        if masks is None:
-            program.step(*inputs, dry=step.dry)
-            return
-        if not masks.unwritten:
-            program.step(*inputs, masks=masks.arrays, dry=step.dry)
-            return
-        gate = program.mask_gate
-        with self._mask_writer.writing(masks, gate):
-            program.step(*inputs, masks=masks.arrays, mask_gate=gate, dry=step.dry)
-
     def _postprocess(self, scheduled: list[Sequence], step: Step) -> list[RequestOutput]:
         now = time.perf_counter()
         for sequence in scheduled:
             sequence.num_computed_tokens += sequence.num_scheduled_tokens
             if sequence.num_computed_tokens >= sequence.register_at:
                 self.scheduler.kv_cache.register(sequence)
-        changed: dict[Request, list[Continuation]] = {}
-        if step.scored:
-            self._score_prompts(step.scored, changed)
+        for part in step.scored:
+            self._results.take_scores(self._continuations[part.sequence], part)
         if step.has_processors:
-            self._sample_processed(step, changed)
+            self._sample_processed(step)
         count = len(step.rows)
         sampled = self._columns["sampled"][:count].tolist()
         status = self._columns["status"][:count].tolist()
+        changed: dict[Request, list[Continuation]] = {}
         row = 0
         while row < count:
-            sequence = step.rows[row]
-            continuation = self._continuations.get(sequence)
-            if continuation is None:  # it has just failed
-                row += 1
-                continue
-            draft = sequence.draft
+            continuation = self._continuations[step.rows[row]]
+            draft = continuation.sequence.draft
             if draft:
                 self._verify(continuation, row, sampled, status)
-            else:
-                self._take(continuation, row, sampled[row], status[row])
+            elif continuation.finish_reason is None:  # it failed just now otherwise
+                self._results.take(continuation, row, sampled[row], status[row])
             row += 1 + len(draft)
             if continuation.finish_reason is not None:
                 self._retire(continuation)
             changed.setdefault(continuation.request, []).append(continuation)
+        for part in step.scored:
+            failed = self._continuations.get(part.sequence)  # in the middle of its prompt
+            if failed is not None and failed.finish_reason is not None:
+                self._retire(failed)
+                changed.setdefault(failed.request, []).append(failed)
         return [
             output
             for request, continuations in changed.items()
             if (output := self._report(request, continuations, now)) is not None
         ]
 
-    def _take(self, continuation: Continuation, row: int, token: int, status: int) -> None:
-        sequence = continuation.sequence
-        grammar = sequence.grammar
-        if status != 0:
-            continuation.fail(_FAILURES[status])
-        elif grammar is not None and not grammar.accept(token):
-            continuation.fail(grammar.error)
-        else:
-            try:
-                if continuation.has_logprobs:
-                    self._add_logprobs(continuation, row)
-                if sequence.params.mirostat:
-                    sequence.mirostat_mu = float(self._columns["mirostat_next"][row])
-                continuation.append(token)
-                if grammar is not None:
-                    continuation.append_forced(grammar)
-            except Exception as error:  # in code that runs for this request only
-                self._fail(continuation, error)
+    def _sample_processed(self, step: Step) -> None:
+        """Sample the rows of requests with logits processors, and end those whose code raises."""
+        for sequence, error in sample_processed(self.model.program, self._columns, step):
+            fail(self._continuations[sequence], error, "logits processor failed: ")
 
     def _verify(
         self, continuation: Continuation, row: int, sampled: list[int], status: list[int]
@@ -403,7 +325,7 @@ class Engine:
         num_right, failed = 0, False
         for place in range(len(draft) + 1):
             token = sampled[row + place]
-            self._take(continuation, row + place, token, status[row + place])
+            self._results.take(continuation, row + place, token, status[row + place])
             if place == len(draft) or status[row + place] != 0:
                 break
             failed = token != draft[place]
@@ -414,11 +336,6 @@ class Engine:
                 break
         sequence.num_computed_tokens = len(sequence.tokens) - 1  # a wrong guess is computed anew
         self.speculator.record_draft(sequence, num_right, failed=failed)
-
-    def _fail(self, continuation: Continuation, error: Exception, what: str = "") -> None:
-        request_id = continuation.request.request_id
-        _log.error("request %s failed", printable(request_id), exc_info=error)
-        continuation.fail(what + _one_line(error))
 
     def _recover(self, error: Exception) -> list[RequestOutput]:
         """Go on after a defect: nothing that was computed is trusted, nobody innocent is lost.
@@ -431,7 +348,7 @@ class Engine:
         quarantine = self._quarantine
         if suspects and quarantine is not None:
             (culprit,) = suspects
-            self._fail(self._continuations[culprit], error)
+            fail(self._continuations[culprit], error)
         else:
             _log.warning("a step failed; its requests are computed again", exc_info=error)
             quarantine = Quarantine(suspects)
@@ -455,48 +372,6 @@ class Engine:
             sequence.num_preemptions += 1
             self.scheduler.add(sequence)
 
-    def _add_logprobs(self, continuation: Continuation, row: int) -> None:
-        params = continuation.sequence.params
-        entries = read_logprobs(self._columns, row, params.logprobs or 0, params.logprob_token_ids)
-        continuation.add_logprobs(float(self._columns["logprob"][row]), entries)
-
-    def _score_prompts(
-        self, scored: list[Scored], changed: dict[Request, list[Continuation]]
-    ) -> None:
-        """Take the log-probabilities of prompt tokens, a bounded number in each step."""
-        for part in scored:
-            continuation = self._continuations[part.sequence]
-            try:
-                self._score_prompt(continuation, part)
-            except Exception as error:  # in code that runs for this request only
-                self._fail(continuation, error)
-            self._retire_failed(continuation, changed)
-
-    def _score_prompt(self, continuation: Continuation, part: Scored) -> None:
-        width = part.sequence.params.prompt_logprobs or 0
-        for row in range(part.first_row, part.first_row + part.count):
-            status = int(self._columns["status"][row])
-            if status != 0:
-                continuation.fail(_FAILURES[status])
-                return
-            continuation.add_prompt_logprobs(read_logprobs(self._columns, row, width))
-
-    def _sample_processed(self, step: Step, changed: dict[Request, list[Continuation]]) -> None:
-        """Sample the rows of requests with logits processors, and end those whose code raises."""
-        for sequence, error in sample_processed(self.model.program, self._columns, step):
-            continuation = self._continuations.get(sequence)
-            if continuation is not None:
-                self._fail(continuation, error, "logits processor failed: ")
-                self._retire_failed(continuation, changed)
-
-    def _retire_failed(
-        self, continuation: Continuation, changed: dict[Request, list[Continuation]]
-    ) -> None:
-        """Before its row is looked at, which nobody wants any more."""
-        if continuation.finish_reason is not None:
-            self._retire(continuation)
-            changed.setdefault(continuation.request, []).append(continuation)
-
     def _report(
         self, request: Request, changed: list[Continuation], now: float
     ) -> RequestOutput | None:
@@ -511,8 +386,3 @@ class Engine:
             self.speculator.forget(continuation.sequence)
         del self._continuations[continuation.sequence]
         continuation.sequence.grammar = None  # callers keep requests; a lexer takes megabytes
-
-
-def _one_line(error: Exception) -> str:
-    text = " ".join(f"{type(error).__name__}: {error}".split())
-    return text.removesuffix(":")[:200]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numbers
 import queue
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
@@ -11,9 +10,17 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from pyllm.beam_search import BeamSearchOutput, BeamSearchParams, search
+from pyllm.call_arguments import (
+    check_priority,
+    check_slowdown,
+    for_chat,
+    params_for,
+    priorities_for,
+)
 from pyllm.chat import ChatRenderer, as_conversations, is_conversation
 from pyllm.checks import check_integer
-from pyllm.engine import Engine, EngineModel
+from pyllm.engine import Engine
+from pyllm.engine_model import EngineModel
 from pyllm.engine_thread import EngineThread, Message
 from pyllm.errors import PyLLMError, RequestError
 from pyllm.loader import load_model
@@ -22,7 +29,6 @@ from pyllm.progress import ProgressBar
 from pyllm.prompts import Encoded, Prompt, Prompts, as_prompt_list, cache_salt, encode_prompt
 from pyllm.request import Request
 from pyllm.sampling import (
-    DefaultMaxTokens,
     LogitsProcessor,
     RequestOutputKind,
     SamplingParams,
@@ -102,7 +108,7 @@ class LLM:
         check_integer("max_num_seqs", max_num_seqs, 1, 2**31 - 1)
         check_integer("max_num_batched_tokens", max_num_batched_tokens, 1, 2**31 - 1)
         check_integer("seed", seed, -(2**63), 2**64 - 1)
-        _check_slowdown(max_decode_slowdown)
+        check_slowdown(max_decode_slowdown)
         if max_num_batched_tokens < max_num_seqs:  # before loading: that takes a while
             limit = f"must be at least max_num_seqs ({max_num_seqs})"
             raise RequestError("max_num_batched_tokens", max_num_batched_tokens, limit)
@@ -160,7 +166,7 @@ class LLM:
 
         proposer  guesses tokens, see speculation/; None: no speculation. Closed with the LLM
         """
-        _check_slowdown(max_decode_slowdown)
+        check_slowdown(max_decode_slowdown)
         llm = cls.__new__(cls)
         llm._start(
             model,
@@ -225,8 +231,8 @@ class LLM:
             encode_prompt(prompt, self.model.tokenizer, parse_special=parse_special)
             for prompt in given
         ]
-        params = _params_for(len(encoded), sampling_params, SamplingParams())
-        priorities = _priorities_for(len(encoded), priority)
+        params = params_for(len(encoded), sampling_params, SamplingParams())
+        priorities = priorities_for(len(encoded), priority)
         salts = list(map(cache_salt, given))
         return self._run(
             encoded, params, priorities, salts, use_tqdm=use_tqdm, token_healing=token_healing
@@ -250,7 +256,7 @@ class LLM:
         encoded = [
             encode_prompt(prompt, tokenizer, parse_special=parse_special) for prompt in given
         ]
-        priorities = _priorities_for(len(encoded), priority)
+        priorities = priorities_for(len(encoded), priority)
         salts = list(map(cache_salt, given))
 
         def generate(
@@ -272,11 +278,7 @@ class LLM:
             max_model_len=self.model.max_model_len,
         )
         for output in outputs:
-            for sequence in output.sequences:
-                ids = sequence.tokens
-                if sequence.finish_reason == "stop" and not params.include_stop_str_in_output:
-                    ids = ids[:-1]
-                sequence.text = tokenizer.decode(ids)
+            output.write_texts(tokenizer, params)
         return outputs
 
     def chat(
@@ -295,8 +297,8 @@ class LLM:
         Raises TemplateError too, when the model has no chat template or the template fails.
         """
         encoded = [self._chat.encode(m, **template_options) for m in as_conversations(messages)]
-        params = _params_for(len(encoded), sampling_params, SamplingParams(max_tokens=None))
-        priorities = _priorities_for(len(encoded), priority)
+        params = params_for(len(encoded), sampling_params, SamplingParams(max_tokens=None))
+        priorities = priorities_for(len(encoded), priority)
         salts = [None] * len(encoded)
         return self._run(encoded, list(map(for_chat, params)), priorities, salts, use_tqdm=use_tqdm)
 
@@ -315,7 +317,7 @@ class LLM:
         Checks its arguments at once (same errors as `generate` and `chat`), starts when iterated.
         Closing the iterator, or leaving it to the garbage collector, ends the request.
         """
-        params = _params_for(1, sampling_params, SamplingParams())[0]
+        params = params_for(1, sampling_params, SamplingParams())[0]
         if is_conversation(prompt):
             if token_healing:
                 limit = "applies to a plain prompt; a template ends where a message ends"
@@ -443,45 +445,3 @@ def _as_deltas(output: RequestOutput) -> Iterator[Delta]:
             metrics=output.metrics,
             num_cached_tokens=output.num_cached_tokens,
         )
-
-
-def _params_for(
-    count: int, given: SamplingParams | Sequence[SamplingParams] | None, default: SamplingParams
-) -> list[SamplingParams]:
-    params = default if given is None else given
-    if isinstance(params, SamplingParams):
-        return [params] * count
-    if not isinstance(params, Sequence) or not all(isinstance(p, SamplingParams) for p in params):
-        raise RequestError("sampling_params", given, "must be SamplingParams or a list of them")
-    if len(params) != count:
-        limit = f"must be one for all or one for each of the {count} prompts"
-        raise RequestError("sampling_params", f"{len(params)} of them", limit)
-    return list(params)
-
-
-def _priorities_for(count: int, given: int | Sequence[int]) -> list[int]:
-    if isinstance(given, numbers.Integral):
-        given = [int(given)] * count
-    if not isinstance(given, Sequence) or len(given) != count:
-        limit = f"must be one integer for all or one for each of the {count} prompts"
-        raise RequestError("priority", given, limit)
-    for priority in given:
-        check_priority(priority)
-    return list(given)
-
-
-def check_priority(priority: int) -> None:
-    check_integer("priority", priority, -(2**31), 2**31 - 1)
-
-
-def _check_slowdown(value: object) -> None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if value is not None and not (is_number and value > 1):  # type: ignore[operator]
-        raise RequestError("max_decode_slowdown", value, "must be a number above 1, or None")
-
-
-def for_chat(params: SamplingParams) -> SamplingParams:
-    """An answer of 16 tokens is nobody's wish: unless asked for, chats run to their end."""
-    if isinstance(params.max_tokens, DefaultMaxTokens):
-        return replace(params, max_tokens=None)
-    return params

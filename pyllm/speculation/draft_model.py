@@ -12,7 +12,7 @@ from pyllm.sequence import Sequence
 from pyllm.speculation.config import SpeculativeConfig
 
 if TYPE_CHECKING:
-    from pyllm.engine import EngineModel
+    from pyllm.engine_model import EngineModel
     from pyllm.tokenizer import Tokenizer
 
 __all__ = ["DraftModel", "check_vocabulary"]

@@ -122,7 +122,7 @@ def test_every_feature_beside_every_other_changes_nothing(
     """Guesses, penalties, DRY, mirostat, scored prompts, grammars, processors, cached prefixes."""
     answers = [alone(guest.wish) for guest in schedule.guests]
     proposer = Knowing(answers) if guesses else None
-    outputs = run(model, schedule, lambda engine: engine.scheduler.check(), proposer)
+    outputs = run(model, schedule, proposer=proposer)
     assert_as_alone(schedule, outputs, alone)
 
 
