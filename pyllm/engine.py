@@ -218,6 +218,8 @@ class Engine:
         except StepInterrupted:
             self._interruptible = _NOBODY
             self._was_interrupted = True
+            for sequence in self._scheduled:  # it may have come too late for the prompt it was for
+                sequence.draft = []
             return []
         except PyLLMError:  # the machine's fault: it would befall everybody
             raise

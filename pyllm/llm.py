@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import queue
 from collections.abc import Iterator, Mapping, Sequence
-from copy import copy
 from dataclasses import replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self
 
+from pyllm.answers import deltas_of, outputs_of
 from pyllm.beam_search import BeamSearchOutput, BeamSearchParams, search
 from pyllm.call_arguments import (
     check_priority,
@@ -21,18 +20,13 @@ from pyllm.chat import ChatRenderer, as_conversations, is_conversation
 from pyllm.checks import check_integer
 from pyllm.engine import Engine
 from pyllm.engine_model import EngineModel
-from pyllm.engine_thread import EngineThread, Message
+from pyllm.engine_thread import EngineThread
 from pyllm.errors import PyLLMError, RequestError
 from pyllm.loader import load_model
 from pyllm.outputs import Delta, RequestOutput
 from pyllm.progress import ProgressBar
 from pyllm.prompts import Encoded, Prompt, Prompts, as_prompt_list, cache_salt, encode_prompt
-from pyllm.request import Request
-from pyllm.sampling import (
-    LogitsProcessor,
-    RequestOutputKind,
-    SamplingParams,
-)
+from pyllm.sampling import LogitsProcessor, RequestOutputKind, SamplingParams
 from pyllm.special_text import Messages
 from pyllm.speculation.config import read_speculative_config
 from pyllm.speculation.make import make_proposer
@@ -43,9 +37,6 @@ if TYPE_CHECKING:
 
     from pyllm.prefix_store import PrefixStore
     from pyllm.tokenizer import Tokenizer
-
-_Inbox: TypeAlias = "queue.SimpleQueue[Message]"
-
 
 DECODE_SLOWDOWN = 2.0  # a reader hardly notices a token that takes twice as long
 
@@ -341,7 +332,7 @@ class LLM:
             cache_salt=cache_salt(prompt),
             token_healing=token_healing,
         )
-        return self._deltas(request)
+        return deltas_of(self._thread, request)
 
     def get_tokenizer(self) -> Tokenizer:
         return self.model.tokenizer
@@ -389,59 +380,4 @@ class LLM:
                 encoded, params, priorities, salts, strict=True
             )
         ]
-        results: dict[str, RequestOutput] = {}
-        inbox: _Inbox = queue.SimpleQueue()
-        try:
-            self._thread.submit(requests, inbox)
-            with ProgressBar("generating", shown=use_tqdm) as bar:
-                while len(results) < len(requests):
-                    output = _received(inbox)
-                    results[output.request_id] = output
-                    bar(len(results), len(requests))
-        finally:  # an interrupt or a failure: the others must not go on for nobody
-            self._abandon(requests, results)
-        return [results[request.request_id] for request in requests]
-
-    def _deltas(self, request: Request) -> Iterator[Delta]:
-        inbox: _Inbox = queue.SimpleQueue()
-        finished = False
-        try:
-            self._thread.submit([request], inbox)
-            while not finished:
-                output = _received(inbox)
-                finished = output.finished
-                yield from _as_deltas(output)
-        finally:
-            if not finished:
-                self._thread.abort([request.request_id])
-
-    def _abandon(self, requests: list[Request], results: Mapping[str, object]) -> None:
-        unfinished = [r.request_id for r in requests if r.request_id not in results]
-        if unfinished:
-            self._thread.abort(unfinished)
-
-
-def _received(inbox: _Inbox) -> RequestOutput:
-    message = inbox.get()
-    if isinstance(message, PyLLMError):
-        # A copy: several callers may hear the same error, each with a traceback of its own.
-        raise copy(message)
-    return message
-
-
-def _as_deltas(output: RequestOutput) -> Iterator[Delta]:
-    last = len(output.outputs) - 1
-    for position, part in enumerate(output.outputs):
-        yield Delta(
-            index=part.index,
-            text=part.text,
-            token_ids=part.token_ids,
-            logprobs=part.logprobs,
-            finish_reason=part.finish_reason,
-            stop_reason=part.stop_reason,
-            finished=output.finished and position == last,
-            request_id=output.request_id,
-            prompt_token_ids=output.prompt_token_ids,
-            metrics=output.metrics,
-            num_cached_tokens=output.num_cached_tokens,
-        )
+        return outputs_of(self._thread, requests, use_tqdm=use_tqdm)
