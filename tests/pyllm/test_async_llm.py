@@ -49,6 +49,20 @@ async def freed(llm):
         await asyncio.sleep(0.001)
 
 
+def test_token_healing_is_what_the_llm_gives():
+    params = SamplingParams(temperature=0, max_tokens=6)
+    with LLM.from_model(FakeModel(logits_of=printable_logits)) as plain:
+        expected = plain.generate(["a st"], params, token_healing=True)[0]
+
+    async def main():
+        async with llm_of(logits_of=printable_logits) as llm:
+            return await last_of(llm.generate("a st", params, token_healing=True, priority=1))
+
+    output = run(main())
+    assert output.outputs == expected.outputs
+    assert output.prompt_token_ids == expected.prompt_token_ids
+
+
 # ---- answers ---------------------------------------------------------------------------------
 
 

@@ -85,3 +85,17 @@ def test_the_context_ends_a_search():
 def test_impossible_parameters_are_refused(fields):
     with pytest.raises(RequestError, match=next(iter(fields))):
         BeamSearchParams(**{"beam_width": 2, "max_tokens": 3, **fields})
+
+
+def test_beams_share_what_is_cached_with_their_salt_only():
+    asked = []
+
+    class Watched(LLM):
+        def _run(self, encoded, params, priorities, salts, **options):
+            asked.append((priorities, salts))
+            return super()._run(encoded, params, priorities, salts, **options)
+
+    with Watched.from_model(FakeModel(logits_of=few_logits)) as llm:
+        prompts = [{"prompt_token_ids": [BOS, 1], "cache_salt": "mine"}, [BOS, 2]]
+        llm.beam_search(prompts, BeamSearchParams(2, 2, ignore_eos=True), priority=[5, 6])
+    assert asked == [([5, 6], ["mine", None]), ([5, 5, 6, 6], ["mine", "mine", None, None])]

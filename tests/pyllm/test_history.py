@@ -40,6 +40,21 @@ def test_after_is_what_adding_would_give_and_changes_nothing(prompt, output, mor
     assert (history.tokens.tolist(), history.counts.tolist()) == before
 
 
+@given(prompt=tokens, output=tokens, more=tokens, size=st.sampled_from([-1, 1, 2, 7, 64]))
+def test_a_window_after_more_tokens_is_what_adding_would_give(prompt, output, more, size):
+    history, later = WindowHistory(prompt, size), WindowHistory(prompt, size)
+    for token in output:
+        history.add(token)
+    for token in output + more:
+        later.add(token)
+    before = history.tokens.tolist(), history.counts.tolist()
+    seen, counts = history.after(more)
+    expected = zip(later.tokens.tolist(), later.counts.tolist(), strict=True)
+    assert dict(zip(seen.tolist(), counts.tolist(), strict=True)) == dict(expected)
+    assert seen.dtype == counts.dtype == np.int32
+    assert (history.tokens.tolist(), history.counts.tolist()) == before
+
+
 @given(prompt=tokens, output=tokens, size=st.sampled_from([-1, 1, 2, 7, 64]))
 def test_a_window_equals_counting_its_tokens(prompt, output, size):
     history = WindowHistory(prompt, size)

@@ -9,7 +9,7 @@ from pyllm.errors import RequestError
 from pyllm.kv_cache import KVCache
 from pyllm.sampling import SamplingParams
 from pyllm.scheduler import Scheduler
-from pyllm.sequence import Sequence
+from pyllm.sequence import NOTHING_TO_SCORE, Sequence
 
 
 def sequence_of(num_tokens, priority=0):
@@ -24,12 +24,14 @@ def scheduler_of(
     budget=16,
     chunk_limit=None,
     prefix_caching=False,
+    max_num_scored_tokens=0,
 ):
     return Scheduler(
         KVCache(num_blocks, block_size, prefix_caching=prefix_caching),
         max_num_seqs=max_num_seqs,
         max_num_batched_tokens=budget,
         chunk_limit=chunk_limit,
+        max_num_scored_tokens=max_num_scored_tokens,
     )
 
 
@@ -63,6 +65,40 @@ def test_decodes_come_first_and_prompts_take_the_rest_of_the_budget():
     assert step(scheduler) == [(old, 1), (new, 15)]
     assert step(scheduler) == [(old, 1), (new, 10)]
     assert step(scheduler) == [(old, 1), (new, 1)]
+
+
+def test_prompts_that_are_scored_share_the_rows_for_it_by_rank():
+    scheduler = scheduler_of(budget=16, max_num_scored_tokens=5)
+    first, second, plain = sequence_of(8), sequence_of(6), sequence_of(7)
+    for sequence in (first, second):
+        sequence.next_scored = 1
+    for sequence in (first, second, plain):
+        scheduler.add(sequence)
+    assert step(scheduler) == [(first, 5)]  # the next one waits, and so do all behind it
+    assert step(scheduler) == [(first, 3), (second, 2), (plain, 7)]
+    first.next_scored = NOTHING_TO_SCORE
+    assert step(scheduler) == [(first, 1), (plain, 1), (second, 4)]
+
+
+def test_a_scored_prompt_without_rows_gives_way_to_the_others_that_run():
+    scheduler = scheduler_of(budget=16, max_num_scored_tokens=3)
+    first, second, plain = (sequence_of(9) for _ in range(3))
+    for sequence in (first, second, plain):
+        scheduler.add(sequence)
+        sequence.next_scored = 1 if sequence is not plain else NOTHING_TO_SCORE
+    for _ in range(3):
+        scheduler._admit([])
+    assert step(scheduler) == [(first, 3), (plain, 9)]
+    assert second.num_scheduled_tokens == 0
+
+
+def test_nobody_waits_for_a_block_that_is_read_as_slowly_as_a_prompt_is_scored():
+    scheduler = scheduler_of(budget=64, prefix_caching=True, max_num_scored_tokens=3)
+    scored, plain = sequence_of(40), sequence_of(40)
+    scored.next_scored = 1
+    scheduler.add(scored)
+    scheduler.add(plain)
+    assert step(scheduler) == [(scored, 3), (plain, 40)]
 
 
 def test_first_come_first_served_up_to_max_num_seqs():

@@ -4,9 +4,18 @@ import numpy as np
 import pytest
 
 from pyllm.engine import Engine
+from pyllm.errors import RequestError
 from pyllm.sampling import SamplingParams
 from pyllm.token_healing import HealingMask, TokenSpellings, tokens_to_take_back
-from tests.pyllm.fake_program import BOS, EOS, N_VOCAB, FakeModel, FakeTokenizer, scripted
+from tests.pyllm.fake_program import (
+    BOS,
+    EOS,
+    N_VOCAB,
+    FakeModel,
+    FakeTokenizer,
+    printable_logits,
+    scripted,
+)
 from tests.pyllm.test_engine import run
 
 TOKENIZER = FakeTokenizer()
@@ -80,3 +89,22 @@ def test_other_tokens_cannot_be_chosen():
     answer = run(engine, [request])[0].outputs[0]
     assert answer.token_ids[0] == 262
     assert answer.text.startswith("op")
+
+
+def test_a_grammar_leaves_no_room_for_healing():
+    engine = Engine(FakeModel())
+    params = SamplingParams(structured_outputs={"choice": ["a"]})
+    with pytest.raises(RequestError, match="token_healing"):
+        engine.make_request("x st", [BOS, *b"x st"], params, token_healing=True)
+
+
+def test_healed_prompts_share_what_is_cached():
+    engine = Engine(FakeModel(logits_of=printable_logits))
+    params = SamplingParams(temperature=0, max_tokens=9)
+    prompt = [BOS, *b"a prompt of more than one block, x st"]
+    outputs = []
+    for healing in (False, True, True):
+        request = engine.make_request(None, prompt, params, token_healing=healing)
+        outputs += run(engine, [request])
+    assert [output.num_cached_tokens for output in outputs] == [0, 32, 32]
+    assert outputs[1].outputs == outputs[2].outputs

@@ -24,6 +24,10 @@ PARAMS = [
     {"stop": "c", "min_tokens": 3, "temperature": 20},
     {"stop_token_ids": [100, 101, 102], "ignore_eos": True},
     {"n": 3, "temperature": 2.0},
+    {"repetition_penalty": 1.3, "frequency_penalty": 0.4, "repeat_last_n": 5, "logprobs": 1},
+    {"presence_penalty": 0.5, "repeat_last_n": -1},
+    {"allowed_token_ids": [97, 98, 99, 100, 257], "logprobs": 0},
+    {"prompt_logprobs": 2, "logprob_token_ids": [97, 3]},
 ]
 
 
@@ -195,3 +199,28 @@ def test_nonfinite_logits_behind_a_wrong_guess_harm_nobody():
     while engine.has_unfinished():
         outputs += engine.step()
     assert outputs[-1].outputs == [expected]
+
+
+def test_an_interrupt_that_comes_too_late_drops_the_guesses():
+    """Meant for a step that read a prompt, it ends one that checks a draft."""
+    prompt, params = [BOS, 1, 2], SamplingParams(max_tokens=40, seed=3, output_kind=FINAL)
+    expected = alone(prompt, params, few_letters)
+    answers = answers_of([(prompt, params)], [expected])
+    engine = eager_engine(Guesser(knowing(answers)), logits_of=few_letters)
+    request = engine.make_request(None, prompt, params, "x")
+    engine.add(request)
+    outputs, late = [], 0
+    whole_step = engine.model.program.step
+
+    def step(*arguments, **options):
+        nonlocal late
+        if request.continuations[0].sequence.draft and late < 3:
+            late += 1
+            engine.model.program.interrupt()
+        whole_step(*arguments, **options)
+
+    engine.model.program.step = step
+    while engine.has_unfinished():
+        outputs += engine.step()
+    assert late == 3
+    assert outputs[-1].outputs == expected.outputs

@@ -4,11 +4,22 @@ import random
 
 import pytest
 
+from pyllm.bad_words import BadWords
 from pyllm.kv_cache import KVCache
 from pyllm.sampling import SamplingParams
 from pyllm.sequence import Sequence
 from pyllm.speculation.speculator import Speculator
+from pyllm.token_bias import TokenBias
+from pyllm.token_mask import AllowedTokens
+from tests.pyllm.fake_program import FakeTokenizer
 from tests.pyllm.speculation.guessers import EagerSpeculator, Guesser
+
+
+class LoneWords(FakeTokenizer):
+    """Every word is one token."""
+
+    def encode(self, text, **_):
+        return [ord(text[-1])]
 
 
 def memory_bound(n_tokens):
@@ -132,12 +143,32 @@ def test_nobody_loses_a_block_to_a_guess():
     assert speculator.draft([one], 100) > 0
 
 
-def test_what_cannot_be_sampled_ahead_is_left_alone():
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"grammar": object()},  # whatever it says of the next token
+        {"dry": object()},
+        {"followers": (object(),)},
+        {"processors": (print,)},
+        {"bias": TokenBias({}, (), BadWords(["abc"], FakeTokenizer()))},
+        {"params": SamplingParams(mirostat=2)},
+    ],
+    ids=repr,
+)
+def test_what_cannot_be_sampled_ahead_is_left_alone(options):
     speculator = eager_speculator_of(Guesser(lambda _, count: [2] * count))
     sequence = sequence_of()
-    sequence.grammar = object()  # whatever it says of the next token
+    for name, value in options.items():
+        setattr(sequence, name, value)
     assert not sequence.can_speculate
     assert speculator.draft([sequence], 100) == 0
+
+
+def test_what_looks_at_the_tokens_before_only_can_be_sampled_ahead():
+    sequence = sequence_of()
+    sequence.bias = TokenBias({5: 1.0}, {2}, BadWords(["a"], LoneWords()))
+    sequence.mask = AllowedTokens([1, 2], 272)
+    assert sequence.can_speculate
 
 
 def test_fewer_guesses_than_wanted_are_not_tried():

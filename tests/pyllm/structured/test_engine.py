@@ -118,6 +118,29 @@ def test_log_probabilities_change_no_token(kind, temperature):
         tokens.append(token)
 
 
+def test_processors_are_asked_for_forced_tokens_too():
+    asked = []
+    params = SamplingParams(
+        structured_outputs={"regex": "[ab]cdef[gh]"}, max_tokens=50, output_kind=FINAL,
+        logits_processors=[lambda _, output, logits: asked.append(bytes(output))],
+    )  # fmt: skip
+    (output,) = complete(params)
+    assert re.fullmatch("[ab]cdef[gh]", output.text)
+    assert asked[:6] == [output.text.encode()[:length] for length in range(6)]
+
+
+@pytest.mark.parametrize("logprobs", [None, 1])
+def test_forced_tokens_may_be_forbidden(logprobs):
+    """Whoever forces a token: what a request does not allow is not written."""
+    params = SamplingParams(
+        structured_outputs={"regex": "[ab]cdef[gh]"}, max_tokens=50, output_kind=FINAL,
+        allowed_token_ids=list(b"abcd"), logprobs=logprobs,
+    )  # fmt: skip
+    (output,) = complete(params)
+    assert (output.finish_reason, output.stop_reason) == ("error", "no_token_allowed")
+    assert output.text[1:] == "cd"
+
+
 @pytest.mark.parametrize("max_tokens", [1, 2, 5, 9])
 def test_max_tokens_cuts_forced_tokens_too(max_tokens):
     params = SamplingParams(
