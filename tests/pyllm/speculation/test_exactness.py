@@ -205,16 +205,21 @@ def test_an_interrupt_that_comes_too_late_drops_the_guesses():
     """Meant for a step that read a prompt, it ends one that checks a draft."""
     prompt, params = [BOS, 1, 2], SamplingParams(max_tokens=40, seed=3, output_kind=FINAL)
     expected = alone(prompt, params, few_letters)
-    answers = answers_of([(prompt, params)], [expected])
-    engine = eager_engine(Guesser(knowing(answers)), logits_of=few_letters)
+    know = knowing(answers_of([(prompt, params)], [expected]))
+    outputs, late, just_interrupted = [], 0, False
+
+    def guess(sequence, count):
+        return [] if just_interrupted else know(sequence, count)
+
+    engine = eager_engine(Guesser(guess), logits_of=few_letters)
     request = engine.make_request(None, prompt, params, "x")
     engine.add(request)
-    outputs, late = [], 0
     whole_step = engine.model.program.step
 
     def step(*arguments, **options):
-        nonlocal late
-        if request.continuations[0].sequence.draft and late < 3:
+        nonlocal late, just_interrupted
+        just_interrupted = bool(request.continuations[0].sequence.draft) and late < 3
+        if just_interrupted:
             late += 1
             engine.model.program.interrupt()
         whole_step(*arguments, **options)
