@@ -14,6 +14,7 @@ from pyllm.checks import check_integer
 from pyllm.engine import Engine, EngineModel
 from pyllm.engine_thread import EngineThread, Inbox
 from pyllm.errors import PyLLMError, RequestError
+from pyllm.kv_types import choose_kv_types
 from pyllm.loader import load_model
 from pyllm.outputs import Delta, RequestOutput
 from pyllm.progress import ProgressBar
@@ -40,7 +41,10 @@ class LLM:
     max_model_len           tokens of prompt and answer together; None: the model's, if it fits
     max_num_seqs            continuations computed at a time
     max_num_batched_tokens  tokens per step, the size of a prefill chunk
-    kv_cache_dtype          "auto" or "f16"
+    kv_cache_dtype          how keys and values are stored: "auto" (f16), "f16", "bf16", "q8_0"
+                            (1.88 x the tokens in the same memory) or "q4_0" (3.56 x)
+    cache_type_k            of keys alone; None: kv_cache_dtype
+    cache_type_v            of values alone; None: kv_cache_dtype
     kv_cache_bytes          memory for keys and values; None: at most a quarter of what is free
     packed_cache            keep packed weights in a file under ~/.cache/pyllm that later starts map
     seed                    seeds requests that bring no seed of their own, by order of arrival
@@ -58,13 +62,14 @@ class LLM:
         max_num_seqs: int = 16,
         max_num_batched_tokens: int = 512,
         kv_cache_dtype: str = "auto",
+        cache_type_k: str | None = None,
+        cache_type_v: str | None = None,
         kv_cache_bytes: int | None = None,
         packed_cache: bool = False,
         enable_prefix_caching: bool | None = None,
         seed: int = 0,
     ) -> None:
-        if kv_cache_dtype not in ("auto", "f16"):
-            raise RequestError("kv_cache_dtype", kv_cache_dtype, 'must be "auto" or "f16"')
+        kv_types = choose_kv_types(kv_cache_dtype, cache_type_k, cache_type_v)
         if enable_prefix_caching:
             limit = "is not supported by this version; leave it out"
             raise RequestError("enable_prefix_caching", enable_prefix_caching, limit)
@@ -83,6 +88,7 @@ class LLM:
                 max_num_seqs=max_num_seqs,
                 max_num_batched_tokens=max_num_batched_tokens,
                 kv_cache_bytes=kv_cache_bytes,
+                kv_types=kv_types,
                 packed_cache=packed_cache,
                 progress=progress,
             )

@@ -88,21 +88,7 @@ static void softmax_row(const AttentionArgs* a, int64_t row) {
   a->sum[row] = f32_reduce_add(sum);
 }
 
-// n elements (a multiple of 16) to float; the same place of the panel `ahead` is prefetched into
-// L2: at 128 dimensions the converted tile, its source and what follows would not share an L1 of 48
-// KB.
-static inline void convert_elements(const uint16_t* from, int64_t n, const uint16_t* ahead,
-                                    float* to) {
-  int64_t i = 0;
-  for (; i + 32 <= n; i += 32) {
-    __builtin_prefetch(ahead + i, 0, 2);
-    f32_store(to + i, f32_load_f16(from + i));
-    f32_store(to + i + 16, f32_load_f16(from + i + 16));
-  }
-  if (i < n) f32_store(to + i, f32_load_f16(from + i));
-}
-
-// Scores of several groups: 4 panels at a time are converted to float once for all of them.
+// Scores from decoded panels: 4 at a time are converted to float once for all groups.
 static void score_groups(const AttentionArgs* a, const RowGroup* groups, int64_t n_groups) {
   for (int64_t first = 0; first < a->n_panels; first += kMaxTileVectors) {
     const int64_t left = a->n_panels - first;
@@ -111,7 +97,7 @@ static void score_groups(const AttentionArgs* a, const RowGroup* groups, int64_t
     for (int64_t p = 0; p < n_panels; ++p) {
       float* panel = a->tile + p * 16 * a->k_dim;
       const uint16_t* const* from = a->panels + first + p;
-      convert_elements(from[0], 16 * a->k_dim, from[kPanelsAhead], panel);
+      load_keys(a->k_type, from[0], a->k_dim, from[kPanelsAhead], panel);
       converted[p] = panel;
     }
     for (int64_t i = 0; i < n_groups; ++i) {
@@ -121,7 +107,8 @@ static void score_groups(const AttentionArgs* a, const RowGroup* groups, int64_t
   }
 }
 
-// Weighted values of several groups: 64 tokens x 64 dimensions are converted to float once for all.
+// Weighted values from decoded panels: 64 tokens x 64 dimensions are converted to float once for
+// all groups.
 static void value_groups(const AttentionArgs* a, const RowGroup* groups, int64_t n_groups) {
   const uint16_t* const* panels = a->panels + a->n_panels;
   const int64_t n_tokens = groups[n_groups - 1].max_visible, n_vectors = a->v_stride / 16;
@@ -131,12 +118,13 @@ static void value_groups(const AttentionArgs* a, const RowGroup* groups, int64_t
     for (int64_t begin = 0; begin < n_tokens; begin += 64) {
       const int64_t end = n_tokens - begin < 64 ? n_tokens : begin + 64;
       const float* converted[kAttentionChunk / 16];
-      for (int64_t t = begin; t < end; ++t) {
-        const int64_t element = t % 16 * a->v_stride + 16 * vector;
+      for (int64_t t = begin; t < end; t += kPanelTokens) {
+        const int64_t n = end - t < kPanelTokens ? end - t : kPanelTokens;
+        const uint16_t* const* from = panels + t / kPanelTokens;
         float* value = a->tile + (t - begin) * width;
-        convert_elements(panels[t / 16] + element, width, panels[t / 16 + kPanelsAhead] + element,
-                         value);
-        if (t % 16 == 0) converted[t / 16] = value;
+        load_values(a->v_type, from[0], {a->v_stride, n, 16 * vector, width}, from[kPanelsAhead],
+                    value);
+        converted[t / kPanelTokens] = value;
       }
       for (int64_t i = 0; i < n_groups; ++i) {
         value_group(a, groups[i], begin, end, converted, width, 16 * vector, width / 16);
@@ -145,10 +133,12 @@ static void value_groups(const AttentionArgs* a, const RowGroup* groups, int64_t
   }
 }
 
+// One group of f16 is read straight from the cache, each element once; everything else goes through
+// float tiles.
 static void attention_chunk(const AttentionArgs* a) {
   RowGroup groups[kAttentionRows];
   const int64_t n_groups = make_groups(a, groups);
-  if (n_groups == 1) {
+  if (n_groups == 1 && a->k_type == kKvF16) {
     score_group(a, groups[0], a->panels, 0, a->n_panels);
   } else {
     score_groups(a, groups, n_groups);
@@ -156,7 +146,7 @@ static void attention_chunk(const AttentionArgs* a) {
   for (int64_t row = 0; row < a->n_rows; ++row) {
     if (a->n_visible[row] > 0) softmax_row(a, row);
   }
-  if (n_groups == 1) {
+  if (n_groups == 1 && a->v_type == kKvF16) {
     value_group(a, groups[0], 0, kAttentionChunk, a->panels + a->n_panels, a->v_stride, 0,
                 a->v_stride / 16);
   } else {

@@ -63,7 +63,8 @@ class Attention : public Op {
       const int64_t begin = c.seq_starts[static_cast<size_t>(seq)];
       const int64_t end = c.seq_starts[static_cast<size_t>(seq) + 1];
       const int64_t context = c.positions[static_cast<size_t>(end) - 1] + 1;
-      cost.bytes += context * n_kv_heads_ * (head_dim_ + kv_->v_stride) * int64_t{sizeof(uint16_t)};
+      cost.bytes +=
+          static_cast<int64_t>(static_cast<double>(context * n_kv_heads_) * kv_->token_bytes());
       for (int64_t t = begin; t < end; ++t) {
         cost.macs += (c.positions[static_cast<size_t>(t)] + 1) * n_heads_ * (head_dim_ + v_dim_);
       }
@@ -170,9 +171,9 @@ class Attention : public Op {
     const int64_t in_block = position % kv_->block_size, panel = in_block / kPanelTokens;
     const int64_t lane = in_block % kPanelTokens;
     const int64_t block = step.block(step.seq_of(token), position / kv_->block_size);
-    kernels().kv_store(key, head_dim_, kv_->keys(layer_, block, head, panel) + lane,
-                       step.row(v_, token) + head * v_dim_, v_dim_,
-                       kv_->values(layer_, block, head, panel) + lane * kv_->v_stride);
+    kernels().store_key(kv_->k_type, key, head_dim_, kv_->keys(layer_, block, head, panel), lane);
+    kernels().store_value(kv_->v_type, step.row(v_, token) + head * v_dim_, v_dim_,
+                          kv_->values(layer_, block, head, panel), lane);
   }
 
   // The keys and values of the new tokens in the item's chunks.
@@ -245,8 +246,9 @@ class Attention : public Op {
     const uint16_t* panels[kMaxPanels];
     const int64_t n_panels = (s.n_visible[n_rows - 1] + kPanelTokens - 1) / kPanelTokens;
     list_panels(step, item, kv_head, chunk, n_panels, panels);
-    const AttentionArgs args{n_rows,   head_dim_, kv_->v_stride, s.q, s.n_visible, panels,
-                             n_panels, s.scores,  s.tile,        max, sum,         out};
+    const AttentionArgs args{kv_->k_type, kv_->v_type, n_rows, head_dim_, kv_->v_stride,
+                             s.q,         s.n_visible, panels, n_panels,  s.scores,
+                             s.tile,      max,         sum,    out};
     kernels().attention_chunk(&args);
   }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from pyllm.cli.flags import (
     DEBUG,
@@ -11,11 +11,12 @@ from pyllm.cli.flags import (
     IGNORED_CHAT,
     IGNORED_HARDWARE,
     KV_CACHE,
+    KV_NAMES,
     MODEL,
     SAMPLING,
     Flag,
 )
-from pyllm.cli.values import choice, integer, integers, text
+from pyllm.cli.values import choice, choices, integer, integers, text
 
 __all__ = ["COMMANDS", "Command", "find_command"]
 
@@ -60,7 +61,7 @@ RUN = Command(
         Flag(("--no-history", "--nohistory"), "do not remember what is typed"),
         *SAMPLING,
         *ENGINE,
-        KV_CACHE,
+        *KV_CACHE,
         *IGNORED_HARDWARE,
         *IGNORED_CHAT,
     ),
@@ -153,7 +154,20 @@ BENCH = Command(
             "md",
         ),
         Flag(("--profile",), "print a table of time per operation instead"),
-        replace(KV_CACHE, group=""),
+        Flag(
+            ("-ctk", "--cache-type-k"),
+            "how cached keys are stored: f16, bf16, q8_0, q4_0",
+            choices(*KV_NAMES),
+            "TYPE,…",
+            ("f16",),
+        ),
+        Flag(
+            ("-ctv", "--cache-type-v"),
+            "how cached values are stored",
+            choices(*KV_NAMES),
+            "TYPE,…",
+            ("f16",),
+        ),
         *IGNORED_HARDWARE,
     ),
 )

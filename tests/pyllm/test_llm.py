@@ -14,6 +14,7 @@ import pytest
 
 import pyllm.llm as llm_module
 from pyllm.errors import ContextLengthError, PyLLMError, RequestError
+from pyllm.kv_types import KVTypes
 from pyllm.llm import LLM
 from pyllm.sampling import SamplingParams
 from tests.pyllm.fake_program import EOS, FakeModel, hashed_logits, printable_logits, scripted
@@ -339,7 +340,8 @@ print(len(llm.generate("a", GREEDY)))
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("kv_cache_dtype", "q8_0"), ("enable_prefix_caching", True), ("max_num_seqs", 0),
+        ("kv_cache_dtype", "q5_1"), ("cache_type_k", "fp8"), ("enable_prefix_caching", True),
+        ("max_num_seqs", 0),
         ("max_num_batched_tokens", 15), ("max_num_batched_tokens", 0), ("max_num_seqs", 1.5),
         ("seed", "x"), ("num_threads", "2"), ("num_threads", 10**9), ("num_threads_batch", 10**9),
         ("max_model_len", "32k"), ("max_model_len", 32.5), ("kv_cache_bytes", True),
@@ -358,7 +360,8 @@ def test_the_constructor_loads_what_it_was_told(monkeypatch):
         return FakeModel()
 
     monkeypatch.setattr(llm_module, "load_model", load_model)
-    with LLM("m.gguf", num_threads=3, max_model_len=99, enable_prefix_caching=False, seed=4) as llm:
+    options = {"num_threads": 3, "max_model_len": 99, "cache_type_k": "q8_0"}
+    with LLM("m.gguf", **options, enable_prefix_caching=False, seed=4) as llm:
         assert llm.engine.seed == 4
         assert llm.get_tokenizer().name == "fake"
     del calls["progress"]
@@ -370,6 +373,7 @@ def test_the_constructor_loads_what_it_was_told(monkeypatch):
         "max_num_seqs": 16,
         "max_num_batched_tokens": 512,
         "kv_cache_bytes": None,
+        "kv_types": KVTypes("q8_0", "f16"),
         "packed_cache": False,
     }
 
