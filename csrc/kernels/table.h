@@ -100,8 +100,8 @@ struct AttentionArgs {
   KvType k_type, v_type;
   int64_t n_rows, k_dim, v_stride;  // v_stride is a multiple of 16
   const float* q;                   // [n_rows][k_dim], already scaled
-  const int32_t*
-      n_visible;  // [n_rows], ascending: the row sees the first n_visible tokens, 0 to 256
+  // [n_rows] each, ascending, 0 to 256: the row sees the tokens from n_hidden to n_visible - 1.
+  const int32_t *n_hidden, *n_visible;
   const uint16_t* const* panels;
   int64_t n_panels;  // 1 to 16, as many as the last row sees
   float* scores;     // scratch [n_rows][256]

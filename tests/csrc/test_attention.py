@@ -43,6 +43,13 @@ STORED: list[dict[str, Any]] = [
     {"lengths": (40,), "n_heads": 1, "n_kv_heads": 1, "head_dim": 5, "v_dim": 3,
      "k_type": "q4_0", "v_type": "q4_0"},
 ]  # fmt: skip
+# Inside a panel, a panel, across chunks, a chunk; many rows that see different first chunks.
+WINDOWS: list[dict[str, Any]] = [
+    *({"lengths": (600, 30), "window": n, "block_size": 32} for n in (1, 5, 16, 100, 256, 300)),
+    {"lengths": (700,), "n_heads": 8, "n_kv_heads": 1, "window": 40, "head_dim": 20, "v_dim": 36},
+    {"lengths": (560,), "n_heads": 6, "n_kv_heads": 1, "window": 270, "head_dim": 80, "v_dim": 80,
+     "k_type": "q8_0", "v_type": "q4_0", "block_size": 48},
+]  # fmt: skip
 
 
 def one_by_one(lengths: tuple[int, ...]) -> Schedule:
@@ -80,7 +87,44 @@ def test_every_type_equals_numpy(isa: str, shape: dict[str, Any]) -> None:
         )
 
 
-@pytest.mark.parametrize("shape", [*SHAPES, *STORED], ids=str)
+@pytest.mark.parametrize("shape", WINDOWS, ids=str)
+def test_windows_equal_numpy(isa: str, shape: dict[str, Any]) -> None:
+    model = AttentionModel(**shape)
+    for threads in (1, 3):
+        result = model.run(threads=threads)
+        np.testing.assert_allclose(result, model.expected(), rtol=2e-4, atol=2e-5)
+
+
+@pytest.mark.parametrize("shape", WINDOWS, ids=str)
+def test_windows_have_the_same_bits_in_every_schedule(shape: dict[str, Any]) -> None:
+    model = AttentionModel(**shape)
+    whole = model.run()
+    for chunk, threads in ((1, 1), (1, 3), (7, 2), (100, 1), (100, 3)):
+        schedule = in_chunks(model.lengths, chunk)
+        assert_same_bits(model.run(schedule, threads=threads), whole)
+
+
+def test_a_window_of_everything_changes_no_bit() -> None:
+    model = AttentionModel(**MIXED)
+    whole = model.run()
+    model.window = 530
+    assert_same_bits(model.run(), whole)
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_what_left_the_window_cannot_reach_a_row(kind: str) -> None:
+    """A window of 50: rows from 90 on see nothing of the NaN before 40."""
+    model = AttentionModel((400,), window=50, k_type=kind, v_type=kind)
+    clean = model.run()
+    model.k[:40] = np.nan
+    model.v[:40] = np.inf
+    for schedule in (None, in_chunks((400,), 1), in_chunks((400,), 64)):
+        poisoned = model.run(schedule)
+        assert_same_bits(poisoned[89:], clean[89:])
+        assert np.isnan(poisoned[:89]).all()
+
+
+@pytest.mark.parametrize("shape", [*SHAPES, *STORED, *WINDOWS], ids=str)
 def test_same_bits_on_every_instruction_set(restore_isa: None, shape: dict[str, Any]) -> None:
     results = []
     for name in _core.isas():

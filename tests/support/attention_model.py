@@ -27,6 +27,7 @@ class AttentionModel:
     rope_pairs: int = 0
     mode: str = "neox"
     norms: bool = False
+    window: int = 0
     k_type: str = "f16"
     v_type: str = "f16"
     seed: int = 0
@@ -63,7 +64,7 @@ class AttentionModel:
             "attention", inputs, [self.n_heads * self.v_dim], weights, layer=0,
             n_heads=self.n_heads, n_kv_heads=self.n_kv_heads, head_dim=self.head_dim,
             v_dim=self.v_dim, scale=self.scale, eps=1e-6, rope_dim=2 * self.rope_pairs,
-            mode=self.mode,
+            mode=self.mode, window=self.window,
         )  # fmt: skip
         program = builder.build(kv, threads)
         return program, kv, out
@@ -110,6 +111,8 @@ class AttentionModel:
             for head in range(self.n_heads):
                 scores = q[:, head] @ k[:, head // group].T.astype(np.float64) * self.scale
                 scores[np.triu_indices(n, 1)] = -np.inf
+                if self.window:
+                    scores[np.tril_indices(n, -self.window)] = -np.inf
                 weights = np.exp(scores - scores.max(axis=1, keepdims=True))
                 out[rows, head] = weights @ v[:, head // group] / weights.sum(axis=1, keepdims=True)
             start += n

@@ -1,5 +1,6 @@
 // Attention over one chunk, and the merge of chunks.
 #include <algorithm>
+#include <utility>
 
 #include "compare.h"
 #include "samples.h"
@@ -28,8 +29,9 @@ std::vector<uint16_t> random_panels(pyllm::KvType type, int64_t n, int64_t panel
   return units;
 }
 
-Floats attend(const Shape& s, const Floats& q, const std::vector<int32_t>& n_visible,
-              const std::vector<uint16_t>& keys, const std::vector<uint16_t>& values) {
+Floats attend(const Shape& s, const Floats& q, const std::vector<int32_t>& n_hidden,
+              const std::vector<int32_t>& n_visible, const std::vector<uint16_t>& keys,
+              const std::vector<uint16_t>& values) {
   const int64_t n_panels = (n_visible.back() + 15) / 16;
   std::vector<const uint16_t*> panels;
   for (int64_t i = 0; i < n_panels; ++i) panels.push_back(keys.data() + i * key_panel(s));
@@ -39,13 +41,14 @@ Floats attend(const Shape& s, const Floats& q, const std::vector<int32_t>& n_vis
   Floats scores(rows * pyllm::kAttentionChunk);
   Floats tile(static_cast<size_t>(64 * s.k_dim > 4096 ? 64 * s.k_dim : 4096));
   Floats max(rows), sum(rows), out(rows * static_cast<size_t>(s.v_stride));
-  const pyllm::AttentionArgs args{
-      s.k_type,      s.v_type, s.n_rows,      s.k_dim,     s.v_stride, q.data(),   n_visible.data(),
-      panels.data(), n_panels, scores.data(), tile.data(), max.data(), sum.data(), out.data()};
+  const pyllm::AttentionArgs args{s.k_type,      s.v_type,   s.n_rows,        s.k_dim,
+                                  s.v_stride,    q.data(),   n_hidden.data(), n_visible.data(),
+                                  panels.data(), n_panels,   scores.data(),   tile.data(),
+                                  max.data(),    sum.data(), out.data()};
   pyllm::kernels().attention_chunk(&args);
   Floats seen;  // what belongs to rows that see a token
   for (size_t row = 0; row < rows; ++row) {
-    if (n_visible[row] == 0) continue;
+    if (n_visible[row] <= n_hidden[row]) continue;
     const auto begin = out.begin() + static_cast<int64_t>(row) * s.v_stride;
     seen.insert(seen.end(), {max[row], sum[row]});
     seen.insert(seen.end(), begin, begin + s.v_stride);
@@ -58,15 +61,17 @@ void compare_chunk(const Shape& s, Random* random, Comparison* comparison) {
   const auto keys = random_panels(s.k_type, s.k_dim, key_panel(s), random);
   const auto values = random_panels(s.v_type, s.v_stride, value_panel(s), random);
   std::vector<int32_t> n_visible(static_cast<size_t>(s.n_rows));
-  for (const int64_t most : {1, 17, 256}) {
+  for (const auto& [most, window] : {std::pair{1, 1}, {17, 17}, {256, 256}, {256, 1}, {250, 90}}) {
     for (int32_t& n : n_visible) n = static_cast<int32_t>(random->below(most + 1));
     n_visible.back() = static_cast<int32_t>(most);
     std::sort(n_visible.begin(), n_visible.end());
+    std::vector<int32_t> n_hidden;
+    for (const int32_t n : n_visible) n_hidden.push_back(n > window ? n - window : 0);
     comparison->check("attention of " + std::to_string(s.n_rows) + " rows, " +
                           std::to_string(s.k_dim) + " dimensions, " + std::to_string(most) +
-                          " tokens, types " + std::to_string(s.k_type) + " " +
-                          std::to_string(s.v_type),
-                      [&] { return attend(s, q, n_visible, keys, values); });
+                          " tokens, window " + std::to_string(window) + ", types " +
+                          std::to_string(s.k_type) + " " + std::to_string(s.v_type),
+                      [&] { return attend(s, q, n_hidden, n_visible, keys, values); });
   }
 }
 
