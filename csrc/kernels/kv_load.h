@@ -4,8 +4,8 @@
 // then read from the L1 cache: twice a vector's load and one store, where the rows of a KV head do
 // 4 multiply-adds or more with it. In exchange the register tiles know two element types.
 //
-// Beside what is decoded, the same place of the panel `ahead` is prefetched into L2: at 128
-// dimensions the tile, its source and what follows would not share an L1 of 48 KB.
+// Beside what is decoded, the same place of the panel `ahead` is prefetched: of 16-bit types into
+// L2, as at 128 dimensions the tile, its source and what follows would not share an L1 of 48 KB.
 
 static inline F32 load_half(KvType type, const uint16_t* p) {
   return type == kKvF16 ? f32_load_f16(p) : f32_load_bf16(p);
@@ -42,17 +42,18 @@ static void load_quantized_keys(const uint16_t* panel, int64_t k_dim, const uint
                                 float* to) {
   const int64_t n_scales = kv_panel_scales(kType, k_dim);
   const auto* bytes = reinterpret_cast<const uint8_t*>(panel + n_scales);
-  const auto* next = reinterpret_cast<const uint8_t*>(ahead);
+  const auto* next = reinterpret_cast<const uint8_t*>(ahead + n_scales);
   for (int64_t first = 0; first < k_dim; first += kKvGroup) {
     const int64_t end = k_dim - first < kKvGroup ? k_dim : first + kKvGroup;
     const F32 scale = f32_load_f16(panel + first / kKvGroup * kPanelTokens);
+    __builtin_prefetch(ahead + first / kKvGroup * kPanelTokens);
     const KvScale s = {scale, kv_offset<kType>(scale)};
     for (int64_t d = first; d < end; d += kType == kKvQ8_0 ? 1 : 2) {
       if constexpr (kType == kKvQ8_0) {
-        if (d % 4 == 0) __builtin_prefetch(next + 16 * d, 0, 2);
+        if (d % 4 == 0) __builtin_prefetch(next + 16 * d);
         f32_store(to + 16 * d, kv_decode(i32_load_u8(bytes + 16 * d), s));
       } else {
-        if (d % 8 == 0) __builtin_prefetch(next + 8 * d, 0, 2);
+        if (d % 8 == 0) __builtin_prefetch(next + 8 * d);
         const I32 pair = i32_load_u8(bytes + 8 * d);
         f32_store(to + 16 * d, kv_decode(low_nibbles(pair), s));
         if (d + 1 < end) f32_store(to + 16 * d + 16, kv_decode(i32_shr<4>(pair), s));
@@ -104,10 +105,11 @@ static void load_quantized_values(const uint16_t* panel, const ValuePart& part,
     const F32 scale = f32_load_f16(panel + group * kPanelTokens);
     f32_store(scales, scale);
     f32_store(offsets, kv_offset<kType>(scale));
+    __builtin_prefetch(ahead + group * kPanelTokens);
     const int64_t codes = kv_panel_scales(kType, part.v_dim) + group * kBytes / 2;
     for (int64_t t = 0; t < part.n_tokens; ++t) {
       const auto* bytes = reinterpret_cast<const uint8_t*>(panel + codes + t * stride);
-      __builtin_prefetch(ahead + codes + t * stride, 0, 2);
+      if (d == 0) __builtin_prefetch(ahead + codes + t * stride);
       const KvScale s = {f32_set1(scales[t]), f32_set1(offsets[t])};
       float* value = to + t * part.n + d;
       const I32 first = i32_load_u8(bytes);
