@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pyllm.cli.flags import (
     DEBUG,
@@ -172,7 +172,50 @@ BENCH = Command(
     ),
 )
 
-COMMANDS = (RUN, SHOW, TOKENIZE, BENCH, DOCTOR)
+_EVAL_FLAGS = (
+    Flag(("-f", "--file"), "the text; without it, pyllm's own sources", text, "FILE", None),
+    Flag(
+        ("-c", "--context", "--ctx-size"),
+        "tokens of a chunk; the second half of each is predicted",
+        integer(2, 2**20),
+        "N",
+        512,
+    ),
+    Flag(("--chunks",), "chunks of the text to read, at most", integer(1, 2**31 - 1), "N", 8),
+    Flag(
+        ("-t", "--num-threads", "--threads"),
+        "threads (default: physical cores within the CPU quota)",
+        integer(1, 1024),
+        "N",
+        None,
+    ),
+    *(replace(flag, group="") for flag in KV_CACHE),
+    JSON,
+)
+
+EVAL_KLD = Command(
+    "eval kld",
+    "pyllm.cli.eval:kld",
+    "what a KV type or a quantization changes",
+    "MODEL",
+    (Flag(("--base",), "compare with this model instead", text, "MODEL", None), *_EVAL_FLAGS),
+    notes=(
+        "Prints the Kullback-Leibler divergence of the predictions from those of the same model "
+        "with f16 keys and values, or of --base, as llama-perplexity does. Both are in memory at "
+        "once."
+    ),
+)
+
+EVAL_PERPLEXITY = Command(
+    "eval perplexity",
+    "pyllm.cli.eval:perplexity",
+    "how well a model predicts a text",
+    "MODEL",
+    _EVAL_FLAGS,
+    notes="Perplexities of other texts, vocabularies, -c or --chunks cannot be compared.",
+)
+
+COMMANDS = (RUN, SHOW, TOKENIZE, BENCH, EVAL_KLD, EVAL_PERPLEXITY, DOCTOR)
 
 
 def find_command(name: str) -> Command | None:

@@ -227,7 +227,7 @@ def _kv_type(names: tuple[str, ...], what: str, default: str | None) -> Flag:
 
 
 KV_CACHE = (
-    _kv_type(("--kv-cache-dtype",), "how cached keys and values are stored", "auto"),
+    _kv_type(("--kv-cache-dtype", "--kv"), "how cached keys and values are stored", "auto"),
     _kv_type(("-ctk", "--cache-type-k"), "keys alone", None),
     _kv_type(("-ctv", "--cache-type-v"), "values alone", None),
 )
