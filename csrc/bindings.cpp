@@ -189,10 +189,9 @@ py::array_t<float> read(Program& program, const PyValue& value, int64_t n_rows) 
 // ---- KV blocks, for tests ----
 
 KvType to_kv_type(const std::string& name) {
-  if (name == "f16") return kKvF16;
-  if (name == "bf16") return kKvBf16;
-  if (name == "q8_0") return kKvQ8_0;
-  if (name == "q4_0") return kKvQ4_0;
+  for (const KvType type : {kKvF16, kKvBf16, kKvQ8_0, kKvQ4_0}) {
+    if (name == kKvTypeNames[type]) return type;
+  }
   throw std::invalid_argument("KVPool: no type '" + name + "'");
 }
 
@@ -352,6 +351,8 @@ PYBIND11_MODULE(_core, m) {
       .def_readonly("v_dim", &KVPool::v_dim)
       .def_readonly("block_size", &KVPool::block_size)
       .def_readonly("n_blocks", &KVPool::n_blocks)
+      .def_property_readonly("k_type", [](const KVPool& kv) { return kKvTypeNames[kv.k_type]; })
+      .def_property_readonly("v_type", [](const KVPool& kv) { return kKvTypeNames[kv.v_type]; })
       .def_property_readonly("nbytes", &KVPool::nbytes)
       .def("keys", &keys, py::arg("layer"), py::arg("block"), py::arg("head"),
            "Decoded copy, float32 [block_size, k_dim].")

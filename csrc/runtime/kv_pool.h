@@ -9,6 +9,8 @@
 
 namespace pyllm {
 
+constexpr const char* kKvTypeNames[] = {"f16", "bf16", "q8_0", "q4_0"};  // by KvType
+
 // A block holds `block_size` tokens of one sequence. For each layer, block and KV head, contiguous:
 // block_size/16 panels of keys, then as many of values, as kernels/kv_panel.h lays them out.
 class KVPool {

@@ -26,6 +26,7 @@ def test_size_counts_padded_values() -> None:
 def test_size_follows_the_types(k_type: str, v_type: str, token_bytes: int) -> None:
     pool = _core.KVPool(**GOOD, k_type=k_type, v_type=v_type)
     assert pool.nbytes == 2 * 5 * 3 * 32 * token_bytes
+    assert (pool.k_type, pool.v_type) == (k_type, v_type)
     with pytest.raises(ValueError, match="no type 'q5_1'"):
         _core.KVPool(**GOOD, k_type="q5_1")
 
