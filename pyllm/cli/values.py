@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Callable
 
-__all__ = ["Parser", "choice", "integer", "integers", "number", "switch", "text"]
+__all__ = ["Parser", "choice", "choices", "integer", "integers", "number", "switch", "text"]
 
 Parser = Callable[[str], object]
 
@@ -80,6 +80,12 @@ def choice(*allowed: str) -> Parser:
         return typed
 
     return parse
+
+
+def choices(*allowed: str) -> Parser:
+    """Some of a few words, separated by commas: "f16,q8_0"."""
+    parse_one = choice(*allowed)
+    return lambda typed: [parse_one(part.strip()) for part in typed.split(",")]
 
 
 def text(typed: str) -> str:
