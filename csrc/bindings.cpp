@@ -246,11 +246,18 @@ py::array_t<float> read(Program& program, const PyValue& value, int64_t n_rows) 
 
 // ---- KV blocks, for tests ----
 
-// f16 [block_size][dim] of one layer, block and head; `at` gives a token's element.
+KvType to_kv_type(const std::string& name) {
+  for (const KvType type : {kKvF16, kKvBf16, kKvQ8_0, kKvQ4_0}) {
+    if (name == kKvTypeNames[type]) return type;
+  }
+  throw std::invalid_argument("KVPool: no type '" + name + "'");
+}
+
+// [block_size][dim] of one layer, block and head; `at` gives a token's element.
 template <typename At>
-py::array half_array(int64_t block_size, int64_t dim, At at) {
-  py::array result(py::dtype("e"), {block_size, dim});
-  auto* out = static_cast<uint16_t*>(result.mutable_data());
+py::array_t<float> token_array(int64_t block_size, int64_t dim, At at) {
+  py::array_t<float> result({block_size, dim});
+  float* out = result.mutable_data();
   for (int64_t t = 0; t < block_size; ++t) {
     for (int64_t d = 0; d < dim; ++d) *out++ = at(t, d);
   }
@@ -263,18 +270,16 @@ void check_block(const KVPool& kv, int64_t layer, int64_t block, int64_t head) {
   if (!inside) throw std::invalid_argument("no such layer, block or head");
 }
 
-py::array keys(const KVPool& kv, int64_t layer, int64_t block, int64_t head) {
+py::array_t<float> keys(const KVPool& kv, int64_t layer, int64_t block, int64_t head) {
   check_block(kv, layer, block, head);
-  return half_array(kv.block_size, kv.k_dim, [&](int64_t t, int64_t d) {
-    return kv.keys(layer, block, head, t / kPanelTokens)[d * kPanelTokens + t % kPanelTokens];
-  });
+  return token_array(kv.block_size, kv.k_dim,
+                     [&](int64_t t, int64_t d) { return kv.key(layer, block, head, t, d); });
 }
 
-py::array values(const KVPool& kv, int64_t layer, int64_t block, int64_t head) {
+py::array_t<float> values(const KVPool& kv, int64_t layer, int64_t block, int64_t head) {
   check_block(kv, layer, block, head);
-  return half_array(kv.block_size, kv.v_dim, [&](int64_t t, int64_t d) {
-    return kv.values(layer, block, head, t / kPanelTokens)[t % kPanelTokens * kv.v_stride + d];
-  });
+  return token_array(kv.block_size, kv.v_dim,
+                     [&](int64_t t, int64_t d) { return kv.value(layer, block, head, t, d); });
 }
 
 // ---- KV blocks, for the persistent prefix cache ----
@@ -414,19 +419,27 @@ PYBIND11_MODULE(_core, m) {
       "min_length, counted up to limit.");
   m.attr("LAYOUT_VERSION") = kLayoutVersion;
 
-  py::class_<KVPool, std::shared_ptr<KVPool>>(m, "KVPool",
-                                              "Paged f16 keys and values of all layers.")
-      .def(py::init<int64_t, int64_t, int64_t, int64_t, int64_t, int64_t>(), py::arg("n_layers"),
-           py::arg("n_kv_heads"), py::arg("k_dim"), py::arg("v_dim"), py::arg("block_size"),
-           py::arg("n_blocks"),
-           "block_size is in tokens, a multiple of 16. Memory becomes resident as blocks are "
-           "written.")
+  py::class_<KVPool, std::shared_ptr<KVPool>>(m, "KVPool", "Paged keys and values of all layers.")
+      .def(py::init([](int64_t n_layers, int64_t n_kv_heads, int64_t k_dim, int64_t v_dim,
+                       int64_t block_size, int64_t n_blocks, const std::string& k_type,
+                       const std::string& v_type) {
+             return std::make_shared<KVPool>(n_layers, n_kv_heads, k_dim, v_dim, block_size,
+                                             n_blocks, to_kv_type(k_type), to_kv_type(v_type));
+           }),
+           py::arg("n_layers"), py::arg("n_kv_heads"), py::arg("k_dim"), py::arg("v_dim"),
+           py::arg("block_size"), py::arg("n_blocks"), py::arg("k_type") = "f16",
+           py::arg("v_type") = "f16",
+           "block_size is in tokens, a multiple of 16; types are f16, bf16, q8_0 or q4_0. Memory "
+           "becomes\n"
+           "resident as blocks are written.")
       .def_readonly("n_layers", &KVPool::n_layers)
       .def_readonly("n_kv_heads", &KVPool::n_kv_heads)
       .def_readonly("k_dim", &KVPool::k_dim)
       .def_readonly("v_dim", &KVPool::v_dim)
       .def_readonly("block_size", &KVPool::block_size)
       .def_readonly("n_blocks", &KVPool::n_blocks)
+      .def_property_readonly("k_type", [](const KVPool& kv) { return kKvTypeNames[kv.k_type]; })
+      .def_property_readonly("v_type", [](const KVPool& kv) { return kKvTypeNames[kv.v_type]; })
       .def_property_readonly("nbytes", &KVPool::nbytes)
       .def_property_readonly("block_bytes", &KVPool::block_bytes)
       .def_property_readonly("layout", &KVPool::layout, "Names what the bytes of a block mean.")
@@ -435,9 +448,9 @@ PYBIND11_MODULE(_core, m) {
       .def("copy_in", &copy_in, py::arg("block"), py::arg("source"),
            "Overwrite a block with bytes that copy_out of a pool with the same layout gave.")
       .def("keys", &keys, py::arg("layer"), py::arg("block"), py::arg("head"),
-           "Copy, float16 [block_size, k_dim].")
+           "Decoded copy, float32 [block_size, k_dim].")
       .def("values", &values, py::arg("layer"), py::arg("block"), py::arg("head"),
-           "Copy, float16 [block_size, v_dim].");
+           "Decoded copy, float32 [block_size, v_dim].");
 
   py::class_<MaskGate>(m, "MaskGate", "Where sampling waits for token masks that are written.")
       .def(py::init<>(), "Closed.")

@@ -26,7 +26,7 @@ struct BuildContext {
 
   // Index of the table with these frequencies, made when new.
   size_t rope_table(const std::vector<float>& inv_freq, double mscale);
-  size_t attention_plan(int64_t n_heads, int64_t n_kv_heads);
+  size_t attention_plan(int64_t n_heads, int64_t n_kv_heads, int64_t window);
 };
 
 // All methods throw std::invalid_argument with the op's name and the field at fault.

@@ -93,7 +93,7 @@ class PackedTensor:
 
 class KVPool:
     """
-    Paged f16 keys and values of all layers.
+    Paged keys and values of all layers.
     """
     def __init__(
         self,
@@ -103,9 +103,12 @@ class KVPool:
         v_dim: typing.SupportsInt | typing.SupportsIndex,
         block_size: typing.SupportsInt | typing.SupportsIndex,
         n_blocks: typing.SupportsInt | typing.SupportsIndex,
+        k_type: str = "f16",
+        v_type: str = "f16",
     ) -> None:
         """
-        block_size is in tokens, a multiple of 16. Memory becomes resident as blocks are written.
+        block_size is in tokens, a multiple of 16; types are f16, bf16, q8_0 or q4_0. Memory becomes
+        resident as blocks are written.
         """
     def copy_in(
         self, block: typing.SupportsInt | typing.SupportsIndex, source: typing_extensions.Buffer
@@ -124,18 +127,18 @@ class KVPool:
         layer: typing.SupportsInt | typing.SupportsIndex,
         block: typing.SupportsInt | typing.SupportsIndex,
         head: typing.SupportsInt | typing.SupportsIndex,
-    ) -> numpy.ndarray:
+    ) -> numpy.typing.NDArray[numpy.float32]:
         """
-        Copy, float16 [block_size, k_dim].
+        Decoded copy, float32 [block_size, k_dim].
         """
     def values(
         self,
         layer: typing.SupportsInt | typing.SupportsIndex,
         block: typing.SupportsInt | typing.SupportsIndex,
         head: typing.SupportsInt | typing.SupportsIndex,
-    ) -> numpy.ndarray:
+    ) -> numpy.typing.NDArray[numpy.float32]:
         """
-        Copy, float16 [block_size, v_dim].
+        Decoded copy, float32 [block_size, v_dim].
         """
     @property
     def block_bytes(self) -> int: ...
@@ -143,6 +146,8 @@ class KVPool:
     def block_size(self) -> int: ...
     @property
     def k_dim(self) -> int: ...
+    @property
+    def k_type(self) -> str: ...
     @property
     def layout(self) -> str:
         """
@@ -158,6 +163,8 @@ class KVPool:
     def nbytes(self) -> int: ...
     @property
     def v_dim(self) -> int: ...
+    @property
+    def v_type(self) -> str: ...
 
 class MaskGate:
     """

@@ -52,6 +52,7 @@ class ModelConfig:
     rope_base: float
     rope_scaling_type: str  # "none" or "linear"
     rope_scale_factor: float  # positions are divided by it; 1.0 for "none"
+    window: int = 0  # tokens that a token sees, itself included; 0: all before it
 
 
 def read_config(file: GGUFFile, architectures: Collection[str] | None = None) -> ModelConfig:
@@ -102,6 +103,7 @@ def read_config(file: GGUFFile, architectures: Collection[str] | None = None) ->
         rope_base=keys.number("rope.freq_base", 1.0, 1e12, default=10_000.0),
         rope_scaling_type=scaling_type,
         rope_scale_factor=scale_factor,
+        window=_window(keys),
     )
     _check_layers(keys, file, n_layers)
     _check_types(file)
@@ -130,9 +132,15 @@ def _refuse_unsupported(keys: Hyperparameters) -> None:
         value = keys.scalar(name)
         if value is not None and value != neutral:
             raise keys.unsupported(name, value, f"{neutral}, or no such key")
+
+
+def _window(keys: Hyperparameters) -> int:
     window = keys.integer("attention.sliding_window", 1, _MAX_CONTEXT, default=0)
-    if window and window < keys.integer("context_length", 1, _MAX_CONTEXT):
+    if window >= keys.integer("context_length", 1, _MAX_CONTEXT):
+        return 0
+    if window and keys.architecture != "llama":  # Mistral; other families slide in some layers only
         raise keys.unsupported("attention.sliding_window", window, "the whole context")
+    return window
 
 
 def _experts(keys: Hyperparameters, n_layers: int) -> tuple[int, int]:

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 
 from pyllm.config import ModelConfig
 from pyllm.errors import MemoryBudgetError, RequestError
+from pyllm.kv_types import PANEL_TOKENS, KVTypes
 
 __all__ = ["KVSize", "block_bytes", "choose_kv_size"]
 
-F16_BYTES = 2
-VALUE_ALIGN = 16  # the pool pads the values of a head to a vector
 DEFAULT_SHARE = 4  # without a wish, the cache takes at most a quarter of the available memory
 
 
@@ -28,17 +27,17 @@ class KVSize:
         )
 
 
-def block_bytes(config: ModelConfig, block_size: int) -> int:
-    """Bytes of one block: keys and values of `block_size` tokens in every layer, f16."""
-    v_stride = -(-config.v_dim // VALUE_ALIGN) * VALUE_ALIGN
-    per_token = config.n_layers * config.n_kv_heads * (config.head_dim + v_stride) * F16_BYTES
-    return block_size * per_token
+def block_bytes(config: ModelConfig, block_size: int, types: KVTypes) -> int:
+    """Bytes of one block: keys and values of `block_size` tokens in every layer."""
+    panels = config.n_layers * config.n_kv_heads * block_size // PANEL_TOKENS
+    return panels * types.panel_bytes(config.head_dim, config.v_dim)
 
 
 def choose_kv_size(
     config: ModelConfig,
     *,
     block_size: int,
+    types: KVTypes,
     max_num_seqs: int,
     max_model_len: int | None,
     kv_cache_bytes: int | None,
@@ -54,7 +53,7 @@ def choose_kv_size(
     if max_model_len is not None and max_model_len > config.context_length:
         limit = f"at most {config.context_length}, the context this model was made for"
         raise RequestError("max_model_len", max_model_len, limit)
-    per_block = block_bytes(config, block_size)
+    per_block = block_bytes(config, block_size, types)
     sequence = _blocks(max_model_len or config.context_length, block_size)
     budget = kv_cache_bytes
     if budget is None:

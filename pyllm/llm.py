@@ -22,6 +22,7 @@ from pyllm.engine import Engine
 from pyllm.engine_model import EngineModel
 from pyllm.engine_thread import EngineThread
 from pyllm.errors import PyLLMError, RequestError
+from pyllm.kv_types import choose_kv_types
 from pyllm.loader import load_model
 from pyllm.outputs import Delta, RequestOutput
 from pyllm.progress import ProgressBar
@@ -53,7 +54,10 @@ class LLM:
     max_model_len           tokens of prompt and answer together; None: the model's, if it fits
     max_num_seqs            continuations computed at a time
     max_num_batched_tokens  tokens per step, the size of a prefill chunk
-    kv_cache_dtype          "auto" or "f16"
+    kv_cache_dtype          how keys and values are stored: "auto" (f16), "f16", "bf16", "q8_0"
+                            (1.88 x the tokens in the same memory) or "q4_0" (3.56 x)
+    cache_type_k            of keys alone; None: kv_cache_dtype
+    cache_type_v            of values alone; None: kv_cache_dtype
     kv_cache_bytes          memory for keys and values; None: at most a quarter of what is free
     enable_prefix_caching   keep what was computed of a prompt for others that begin like it
     prefix_cache_dir        keep it on disk too, for later starts; a directory of your own
@@ -80,6 +84,8 @@ class LLM:
         max_num_seqs: int = 16,
         max_num_batched_tokens: int = 512,
         kv_cache_dtype: str = "auto",
+        cache_type_k: str | None = None,
+        cache_type_v: str | None = None,
         kv_cache_bytes: int | None = None,
         packed_cache: bool = False,
         enable_prefix_caching: bool = True,
@@ -90,8 +96,7 @@ class LLM:
         seed: int = 0,
         logits_processors: Sequence[LogitsProcessor] | None = None,
     ) -> None:
-        if kv_cache_dtype not in ("auto", "f16"):
-            raise RequestError("kv_cache_dtype", kv_cache_dtype, 'must be "auto" or "f16"')
+        kv_types = choose_kv_types(kv_cache_dtype, cache_type_k, cache_type_v)
         if enable_prefix_caching not in (True, False):
             limit = "must be True or False"
             raise RequestError("enable_prefix_caching", enable_prefix_caching, limit)
@@ -112,6 +117,7 @@ class LLM:
                 max_num_seqs=max_num_seqs,
                 max_num_batched_tokens=max_num_batched_tokens,
                 kv_cache_bytes=kv_cache_bytes,
+                kv_types=kv_types,
                 packed_cache=packed_cache,
                 prefix_cache_dir=prefix_cache_dir if enable_prefix_caching else None,
                 prefix_cache_bytes=prefix_cache_bytes,

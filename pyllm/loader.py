@@ -29,6 +29,7 @@ from pyllm.graph.plan import Plan, plan
 from pyllm.graph.weights import Weight, Weights
 from pyllm.kernels import isa, prepare
 from pyllm.kv_budget import choose_kv_size
+from pyllm.kv_types import PANEL_TOKENS, KVTypes
 from pyllm.memory import available_memory
 from pyllm.packed_cache import CachedWeight, Progress, build_key, model_key, use_packed_cache
 from pyllm.prefix_store import DEFAULT_BYTES, PrefixStore, identity_of
@@ -42,8 +43,8 @@ _log = logging.getLogger(__name__)
 
 FLOAT_BYTES = 4
 MAX_THREADS = 1024  # more would be a mistake; the core refuses them too
-PANEL_TOKENS = 16  # the cache stores tokens in vectors of 16
 SCORED_ROWS = 32  # prompt tokens that a step can report on: 16 MiB of logits at 128k
+F16 = KVTypes()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,7 @@ def load_model(
     max_num_seqs: int = 16,
     max_num_batched_tokens: int = 512,
     kv_cache_bytes: int | None = None,
+    kv_types: KVTypes = F16,
     block_size: int = 32,
     packed_cache: bool = False,
     prefix_cache_dir: str | os.PathLike[str] | None = None,
@@ -91,6 +93,7 @@ def load_model(
     max_num_seqs            sequences of one step
     max_num_batched_tokens  tokens of one step; longer prompts run in several
     kv_cache_bytes          None: up to a quarter of the memory the weights leave
+    kv_types                how keys and values are stored
     block_size              tokens of a KV block, a multiple of 16
     packed_cache            keep packed weights in a file that later starts map (packed_cache.py)
     prefix_cache_dir        keep computed blocks of keys and values there for later starts
@@ -124,15 +127,16 @@ def load_model(
         max_rows = max_num_seqs + spare_rows
         program = plan(record(file, config), max_num_batched_tokens, max_rows)
         kv = choose_kv_size(
-            config, block_size=block_size, max_num_seqs=max_num_seqs, max_model_len=max_model_len,
-            kv_cache_bytes=kv_cache_bytes, available=_left_beside(file, program),
+            config, block_size=block_size, types=kv_types, max_num_seqs=max_num_seqs,
+            max_model_len=max_model_len, kv_cache_bytes=kv_cache_bytes,
+            available=_left_beside(file, program),
         )  # fmt: skip
         operands = _operands(file, _weights_of(program.ops))
         if packed_cache:
             weights = _multiplied(program.ops, operands)
             use_packed_cache(file, weights, threads_batch, progress)
         limits = Limits(max_num_seqs, -(-kv.max_model_len // block_size))
-        pool = make_kv_pool(config, kv.num_blocks, block_size)
+        pool = make_kv_pool(config, kv.num_blocks, block_size, kv_types)
         compiled = compile_program(
             program, operands.__getitem__, pool, limits, threads, threads_batch
         )

@@ -11,13 +11,14 @@ from pyllm.cli.flags import (
     IGNORED_CHAT,
     IGNORED_HARDWARE,
     KV_CACHE,
+    KV_NAMES,
     MODEL,
     SPECULATION,
     STRUCTURE,
     Flag,
 )
 from pyllm.cli.sampling_flags import SAMPLING
-from pyllm.cli.values import choice, integer, integers, text
+from pyllm.cli.values import choice, choices, integer, integers, text
 
 __all__ = ["COMMANDS", "Command", "find_command"]
 
@@ -70,7 +71,7 @@ RUN = Command(
         *SAMPLING,
         *ENGINE,
         *SPECULATION,
-        KV_CACHE,
+        *KV_CACHE,
         *IGNORED_HARDWARE,
         *IGNORED_CHAT,
     ),
@@ -177,12 +178,68 @@ BENCH = Command(
             "md",
         ),
         Flag(("--profile",), "print a table of time per operation instead"),
-        replace(KV_CACHE, group=""),
+        Flag(
+            ("-ctk", "--cache-type-k"),
+            "how cached keys are stored: f16, bf16, q8_0, q4_0",
+            choices(*KV_NAMES),
+            "TYPE,…",
+            ("f16",),
+        ),
+        Flag(
+            ("-ctv", "--cache-type-v"),
+            "how cached values are stored",
+            choices(*KV_NAMES),
+            "TYPE,…",
+            ("f16",),
+        ),
         *IGNORED_HARDWARE,
     ),
 )
 
-COMMANDS = (RUN, SHOW, TOKENIZE, EXPLAIN_CACHE, BENCH, DOCTOR)
+_EVAL_FLAGS = (
+    Flag(("-f", "--file"), "the text; without it, pyllm's own sources", text, "FILE", None),
+    Flag(
+        ("-c", "--context", "--ctx-size"),
+        "tokens of a chunk; the second half of each is predicted",
+        integer(2, 2**20),
+        "N",
+        512,
+    ),
+    Flag(("--chunks",), "chunks of the text to read, at most", integer(1, 2**31 - 1), "N", 8),
+    Flag(
+        ("-t", "--num-threads", "--threads"),
+        "threads (default: physical cores within the CPU quota)",
+        integer(1, 1024),
+        "N",
+        None,
+    ),
+    *(replace(flag, group="") for flag in KV_CACHE),
+    JSON,
+)
+
+EVAL_KLD = Command(
+    "eval kld",
+    "pyllm.cli.eval:kld",
+    "what a KV type or a quantization changes",
+    "MODEL",
+    (Flag(("--base",), "compare with this model instead", text, "MODEL", None), *_EVAL_FLAGS),
+    notes=(
+        "Prints the Kullback-Leibler divergence of the predictions from those of the same model "
+        "with f16 keys and values, or of --base, as llama-perplexity does. Both are in memory at "
+        "once."
+    ),
+)
+
+EVAL_PERPLEXITY = Command(
+    "eval perplexity",
+    "pyllm.cli.eval:perplexity",
+    "how well a model predicts a text",
+    "MODEL",
+    _EVAL_FLAGS,
+    notes="Perplexities of other texts, vocabularies, -c or --chunks cannot be compared.",
+)
+
+COMMANDS = (RUN, SHOW, TOKENIZE, EXPLAIN_CACHE, BENCH, EVAL_KLD, EVAL_PERPLEXITY, DOCTOR)
 
 
 def find_command(name: str) -> Command | None:

@@ -18,6 +18,7 @@ __all__ = [
     "IGNORED_CHAT",
     "IGNORED_HARDWARE",
     "KV_CACHE",
+    "KV_NAMES",
     "MODEL",
     "SPECULATION",
     "STRUCTURE",
@@ -192,12 +193,17 @@ IGNORED_CHAT = (
     _ignored(("-cnv", "--conversation"), "chatting is the default", takes_value=False),
 )
 
-# The key-value cache keeps 16-bit numbers; another type asked for must not be ignored.
-KV_CACHE = Flag(
-    ("-ctk", "-ctv", "--kv-cache-dtype", "--cache-type-k", "--cache-type-v"),
-    "number format of the key-value cache",
-    choice("auto", "f16", "float16"),
-    "TYPE",
-    "auto",
-    "engine",
+KV_NAMES = ("f16", "bf16", "q8_0", "q4_0", "auto", "float16", "bfloat16")
+
+
+def _kv_type(names: tuple[str, ...], what: str, default: str | None) -> Flag:
+    return Flag(
+        names, f"{what}: f16, bf16, q8_0 or q4_0", choice(*KV_NAMES), "TYPE", default, "engine"
+    )
+
+
+KV_CACHE = (
+    _kv_type(("--kv-cache-dtype", "--kv"), "how cached keys and values are stored", "auto"),
+    _kv_type(("-ctk", "--cache-type-k"), "keys alone", None),
+    _kv_type(("-ctv", "--cache-type-v"), "values alone", None),
 )

@@ -91,12 +91,13 @@ def _dispatch(typed: list[str]) -> int:
         return _print_overview()
     if typed[0] in ("--version", "-V", "version"):
         return _print_version()
-    name = next((word for word in typed if word != "--debug"), "")
-    command = find_command(name)
+    words = [word for word in typed if word != "--debug"]
+    command = find_command(" ".join(words[:2])) or find_command(" ".join(words[:1]))
     if command is None:
-        raise CommandLineError(_unknown_command(name))
+        raise CommandLineError(_unknown_command(" ".join(words[:1])))
     rest = list(typed)
-    rest.remove(name)
+    for word in command.name.split():
+        rest.remove(word)
     parsed = parse(command, rest, os.environ)
     if parsed.help:
         from pyllm.cli.help import command_help

@@ -13,6 +13,7 @@ from collections.abc import Callable
 __all__ = [
     "Parser",
     "choice",
+    "choices",
     "integer",
     "integers",
     "number",
@@ -90,6 +91,12 @@ def choice(*allowed: str) -> Parser:
         return typed
 
     return parse
+
+
+def choices(*allowed: str) -> Parser:
+    """Some of a few words, separated by commas: "f16,q8_0"."""
+    parse_one = choice(*allowed)
+    return lambda typed: [parse_one(part.strip()) for part in typed.split(",")]
 
 
 def text(typed: str) -> str:

@@ -18,6 +18,7 @@ from pyllm.graph.graph import Op, Value
 from pyllm.graph.plan import Plan
 from pyllm.graph.weights import Weight
 from pyllm.interrupt import StepInterrupted
+from pyllm.kv_types import KVTypes
 
 PackedTensor = _core.PackedTensor
 KVPool = _core.KVPool
@@ -160,10 +161,12 @@ def compile_program(
         return CompiledProgram(core, kv_pool, plan)
 
 
-def make_kv_pool(config: ModelConfig, num_blocks: int, block_size: int) -> KVPool:
-    """Reserve keys and values of all layers, f16; memory is taken block by block on first use."""
+def make_kv_pool(config: ModelConfig, num_blocks: int, block_size: int, types: KVTypes) -> KVPool:
+    """Reserve keys and values of all layers; memory is taken block by block on first use."""
     heads = config.n_kv_heads, config.head_dim, config.v_dim
-    return KVPool(config.n_layers, *heads, block_size, num_blocks)
+    return KVPool(
+        config.n_layers, *heads, block_size, num_blocks, k_type=types.keys, v_type=types.values
+    )
 
 
 def pack(weight: Weight, threads: int) -> PackedTensor:

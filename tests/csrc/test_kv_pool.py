@@ -7,6 +7,7 @@ import pytest
 
 from pyllm import _core
 from tests.support.attention_model import AttentionModel
+from tests.support.kv_reference import stored
 
 GOOD = {"n_layers": 2, "n_kv_heads": 3, "k_dim": 10, "v_dim": 20, "block_size": 32, "n_blocks": 5}
 
@@ -15,6 +16,19 @@ def test_size_counts_padded_values() -> None:
     pool = _core.KVPool(**GOOD)
     assert pool.nbytes == 2 * 5 * 3 * 32 * (10 + 32) * 2
     assert (pool.block_size, pool.n_blocks, pool.k_dim, pool.v_dim) == (32, 5, 10, 20)
+
+
+@pytest.mark.parametrize(
+    ("k_type", "v_type", "token_bytes"),
+    [("bf16", "bf16", 2 * (10 + 32)), ("q8_0", "q8_0", (10 + 2) + (32 + 2)),
+     ("q4_0", "q4_0", (5 + 2) + (16 + 2)), ("q4_0", "f16", 5 + 2 + 64)],
+)  # fmt: skip
+def test_size_follows_the_types(k_type: str, v_type: str, token_bytes: int) -> None:
+    pool = _core.KVPool(**GOOD, k_type=k_type, v_type=v_type)
+    assert pool.nbytes == 2 * 5 * 3 * 32 * token_bytes
+    assert (pool.k_type, pool.v_type) == (k_type, v_type)
+    with pytest.raises(ValueError, match="no type 'q5_1'"):
+        _core.KVPool(**GOOD, k_type="q5_1")
 
 
 def test_memory_is_not_touched_until_written() -> None:
@@ -37,11 +51,13 @@ def test_impossible_sizes_are_refused(field: str, value: int) -> None:
         _core.KVPool(**sizes)
 
 
+@pytest.mark.parametrize("kind", ["f16", "bf16", "q8_0", "q4_0"])
 @pytest.mark.parametrize("block_size", [16, 32, 48])
-def test_tokens_land_in_their_blocks(isa: str, block_size: int) -> None:
+def test_tokens_land_in_their_blocks(isa: str, block_size: int, kind: str) -> None:
     model = AttentionModel(
-        (75, 20), n_heads=2, n_kv_heads=2, head_dim=10, v_dim=18, block_size=block_size
-    )
+        (75, 20), n_heads=2, n_kv_heads=2, head_dim=37, v_dim=45, block_size=block_size,
+        k_type=kind, v_type=kind,
+    )  # fmt: skip
     program, kv, _ = model.program(threads=2)
     c = program.columns
     c["tokens"][:95] = np.arange(95)
@@ -56,8 +72,8 @@ def test_tokens_land_in_their_blocks(isa: str, block_size: int) -> None:
             keys = np.concatenate([kv.keys(0, int(b), head) for b in blocks])[:n]
             values = np.concatenate([kv.values(0, int(b), head) for b in blocks])[:n]
             rows = slice(start, start + n)
-            expected_keys = model.k[rows].reshape(n, 2, 10)[:, head].astype(np.float16)
-            expected_values = model.v[rows].reshape(n, 2, 18)[:, head].astype(np.float16)
+            expected_keys = stored(model.k[rows].reshape(n, 2, 37)[:, head], kind)
+            expected_values = stored(model.v[rows].reshape(n, 2, 45)[:, head], kind)
             np.testing.assert_array_equal(keys, expected_keys)
             np.testing.assert_array_equal(values, expected_values)
 

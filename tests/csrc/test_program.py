@@ -251,8 +251,10 @@ def test_an_empty_program_is_refused() -> None:
 def test_attention_needs_a_pool() -> None:
     builder = ProgramBuilder(max_tokens=1)
     x = builder.rows(np.ones((1, 8)))
-    builder.op("attention", [x, x, x], [8], [None, None, None], layer=0, n_heads=1, n_kv_heads=1,
-               head_dim=8, v_dim=8, scale=1.0, eps=0.0, rope_dim=0, mode="neox")  # fmt: skip
+    builder.op(
+        "attention", [x, x, x], [8], [None, None, None], layer=0, window=0, n_heads=1,
+        n_kv_heads=1, head_dim=8, v_dim=8, scale=1.0, eps=0.0, rope_dim=0, mode="neox",
+    )  # fmt: skip
     with pytest.raises(ValueError, match="needs a KVPool"):
         builder.build()
 

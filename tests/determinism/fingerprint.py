@@ -1,6 +1,6 @@
 """Runs three target requests in given company and writes down every bit they produced.
 
-python -m tests.determinism.fingerprint MODEL     fingerprints as JSON, for another process
+python -m tests.determinism.fingerprint MODEL TYPE     as JSON, for another process
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from pyllm.engine import Engine
+from pyllm.kv_types import KVTypes
 from pyllm.loader import load_model
 from pyllm.sampling import RequestOutputKind, SamplingParams
 
@@ -45,12 +46,13 @@ NUM_OUTPUT_TOKENS = 24
 
 @dataclass(frozen=True)
 class Setting:
-    """How a target is run; the result must not depend on any of it."""
+    """How a target is run; the result must not depend on any of it but the type of the cache."""
 
     batch: int = 1  # sequences, the target among them
     chunk: int = 512  # tokens per step
     threads: int = 1
     threads_batch: int | None = None  # None: as many
+    kv_type: str = "f16"
     num_kv_blocks: int | None = None  # None: plenty; fewer make sequences give way and come back
     cached: bool = False  # each target runs a second time, on blocks that the first left
 
@@ -76,6 +78,7 @@ def fingerprints(path: Path, setting: Setting) -> dict[str, list[str]]:
         max_model_len=CONTEXT if setting.num_kv_blocks is None else 600,
         max_num_seqs=min(setting.batch, setting.chunk),
         max_num_batched_tokens=setting.chunk,
+        kv_types=KVTypes(setting.kv_type, setting.kv_type),
     )
     if setting.num_kv_blocks is not None:
         model = replace(model, num_kv_blocks=setting.num_kv_blocks)
@@ -132,4 +135,5 @@ def _digest(data: bytes) -> str:
 __all__ = ["CONTEXT", "TARGETS", "RecordingEngine", "Setting", "fingerprints"]
 
 if __name__ == "__main__":
-    json.dump(fingerprints(Path(sys.argv[1]), Setting(batch=2, chunk=64, threads=2)), sys.stdout)
+    other = Setting(batch=2, chunk=64, threads=2, kv_type=sys.argv[2])
+    json.dump(fingerprints(Path(sys.argv[1]), other), sys.stdout)

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from pyllm.errors import MemoryBudgetError, RequestError
 from pyllm.kv_budget import KVSize, block_bytes, choose_kv_size
+from pyllm.kv_types import KVTypes
 
 GIB = 2**30
+F16 = KVTypes()
 
 
 def config(context_length: int = 8192, **changes: Any) -> Any:
@@ -26,16 +28,22 @@ def config(context_length: int = 8192, **changes: Any) -> Any:
 
 def size(model: Any = None, **changes: Any) -> KVSize:
     options: dict[str, Any] = {
-        "block_size": 32, "max_num_seqs": 16, "max_model_len": None, "kv_cache_bytes": None,
-        "available": 16 * GIB,
+        "block_size": 32, "types": F16, "max_num_seqs": 16, "max_model_len": None,
+        "kv_cache_bytes": None, "available": 16 * GIB,
     }  # fmt: skip
     return choose_kv_size(model or config(), **{**options, **changes})
 
 
 def test_bytes_of_a_block() -> None:
-    assert block_bytes(config(), 32) == 32 * 128 * 1024
+    assert block_bytes(config(), 32, F16) == 32 * 128 * 1024
     # The pool pads the values of a head to 16: 7 takes as much as 16.
-    assert block_bytes(config(v_dim=7), 16) == block_bytes(config(v_dim=16), 16)
+    assert block_bytes(config(v_dim=7), 16, F16) == block_bytes(config(v_dim=16), 16, F16)
+
+
+@pytest.mark.parametrize(("kind", "factor"), [("bf16", 1), ("q8_0", 32 / 17), ("q4_0", 32 / 9)])
+def test_smaller_types_hold_more_tokens(kind: str, factor: float) -> None:
+    chosen = size(types=KVTypes(kind, kind), kv_cache_bytes=GIB, max_num_seqs=64)
+    assert chosen.num_blocks == int(size(kv_cache_bytes=GIB, max_num_seqs=64).num_blocks * factor)
 
 
 def test_quarter_of_the_memory_without_a_wish() -> None:
@@ -111,7 +119,7 @@ def test_one_full_sequence_always_fits(
         )
     except (MemoryBudgetError, RequestError):
         return
-    assert chosen.nbytes == chosen.num_blocks * block_bytes(model, block) <= memory
+    assert chosen.nbytes == chosen.num_blocks * block_bytes(model, block, F16) <= memory
     assert 1 <= chosen.max_model_len <= min(context, chosen.num_blocks * block)
     assert wish is None or chosen.max_model_len == wish
 

@@ -14,6 +14,7 @@ import pytest
 
 import pyllm.llm as llm_module
 from pyllm.errors import ContextLengthError, DeviceError, PyLLMError, RequestError
+from pyllm.kv_types import KVTypes
 from pyllm.llm import LLM
 from pyllm.sampling import SamplingParams
 from pyllm.speculation.config import SpeculativeConfig
@@ -379,7 +380,8 @@ print(len(llm.generate("a", GREEDY)))
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("kv_cache_dtype", "q8_0"), ("enable_prefix_caching", None), ("max_num_seqs", 0),
+        ("kv_cache_dtype", "q5_1"), ("cache_type_k", "fp8"), ("enable_prefix_caching", None),
+        ("max_num_seqs", 0),
         ("max_num_batched_tokens", 15), ("max_num_batched_tokens", 0), ("max_num_seqs", 1.5),
         ("seed", "x"), ("num_threads", "2"), ("num_threads", 10**9), ("num_threads_batch", 10**9),
         ("max_decode_slowdown", 1), ("max_decode_slowdown", "2"), ("max_decode_slowdown", True),
@@ -399,7 +401,10 @@ def test_the_constructor_loads_what_it_was_told(monkeypatch):
         return FakeModel()
 
     monkeypatch.setattr(llm_module, "load_model", load_model)
-    options = {"num_threads": 3, "max_model_len": 99, "enable_prefix_caching": False}
+    options = {
+        "num_threads": 3, "max_model_len": 99, "enable_prefix_caching": False,
+        "cache_type_k": "q8_0",
+    }  # fmt: skip
     with LLM("m.gguf", prefix_cache_dir="not used then", seed=4, **options) as llm:
         assert llm.engine.seed == 4
         assert not llm.engine.enable_prefix_caching
@@ -413,6 +418,7 @@ def test_the_constructor_loads_what_it_was_told(monkeypatch):
         "max_num_seqs": 16,
         "max_num_batched_tokens": 512,
         "kv_cache_bytes": None,
+        "kv_types": KVTypes("q8_0", "f16"),
         "packed_cache": False,
         "prefix_cache_dir": None,
         "prefix_cache_bytes": None,

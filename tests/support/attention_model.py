@@ -8,6 +8,7 @@ import numpy as np
 
 from pyllm import _core
 from tests.support.core_program import Floats, ProgramBuilder
+from tests.support.kv_reference import stored
 
 # A step: (sequence, number of its next tokens) pairs.
 Schedule = list[list[tuple[int, int]]]
@@ -26,6 +27,9 @@ class AttentionModel:
     rope_pairs: int = 0
     mode: str = "neox"
     norms: bool = False
+    window: int = 0
+    k_type: str = "f16"
+    v_type: str = "f16"
     seed: int = 0
     q: Floats = field(init=False)
     k: Floats = field(init=False)
@@ -47,7 +51,8 @@ class AttentionModel:
 
     def program(self, threads: int = 1) -> tuple[_core.Program, _core.KVPool, tuple[int, int, str]]:
         n_blocks = 1 + self.max_blocks() * len(self.lengths)
-        kv = _core.KVPool(1, self.n_kv_heads, self.head_dim, self.v_dim, self.block_size, n_blocks)
+        heads = self.n_kv_heads, self.head_dim, self.v_dim
+        kv = _core.KVPool(1, *heads, self.block_size, n_blocks, self.k_type, self.v_type)
         builder = ProgramBuilder(sum(self.lengths), 0, len(self.lengths), self.max_blocks())
         inputs = [builder.rows(table) for table in (self.q, self.k, self.v)]
         weights = [
@@ -59,7 +64,7 @@ class AttentionModel:
             "attention", inputs, [self.n_heads * self.v_dim], weights, layer=0,
             n_heads=self.n_heads, n_kv_heads=self.n_kv_heads, head_dim=self.head_dim,
             v_dim=self.v_dim, scale=self.scale, eps=1e-6, rope_dim=2 * self.rope_pairs,
-            mode=self.mode,
+            mode=self.mode, window=self.window,
         )  # fmt: skip
         program = builder.build(kv, threads)
         return program, kv, out
@@ -94,18 +99,20 @@ class AttentionModel:
         return result
 
     def expected(self) -> np.ndarray:
-        """The same in float64, with keys and values rounded to f16 as the cache holds them."""
+        """The same in float64, with keys and values rounded as the cache holds them."""
         out = np.zeros((sum(self.lengths), self.n_heads, self.v_dim))
         group = self.n_heads // self.n_kv_heads
         start = 0
         for n in self.lengths:
             rows = slice(start, start + n)
             q = self._heads(self.q[rows], self.n_heads, 0)
-            k = self._heads(self.k[rows], self.n_kv_heads, 1).astype(np.float16).astype(np.float64)
-            v = self.v[rows].astype(np.float16).astype(np.float64).reshape(n, self.n_kv_heads, -1)
+            k = stored(self._heads(self.k[rows], self.n_kv_heads, 1), self.k_type)
+            v = stored(self.v[rows].reshape(n, self.n_kv_heads, -1), self.v_type)
             for head in range(self.n_heads):
-                scores = q[:, head] @ k[:, head // group].T * self.scale
+                scores = q[:, head] @ k[:, head // group].T.astype(np.float64) * self.scale
                 scores[np.triu_indices(n, 1)] = -np.inf
+                if self.window:
+                    scores[np.tril_indices(n, -self.window)] = -np.inf
                 weights = np.exp(scores - scores.max(axis=1, keepdims=True))
                 out[rows, head] = weights @ v[:, head // group] / weights.sum(axis=1, keepdims=True)
             start += n

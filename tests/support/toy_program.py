@@ -19,6 +19,7 @@ from pyllm.graph.graph import Op, Value
 from pyllm.graph.plan import Plan
 from pyllm.graph.reference import Batch
 from pyllm.kernels import prepare
+from pyllm.kv_types import KVTypes
 
 BLOCK_SIZE = 16
 BLOCKS_PER_SEQ = 40  # 640 tokens
@@ -28,7 +29,7 @@ MAX_SEQS = 33
 def compile_toy(plan: Plan, config: Any, threads: int = 1) -> CompiledProgram:
     """Pack the weights of a toy model and build its program; each sequence has its own blocks."""
     prepared = {w: _operand(w) for op in plan.ops for w in op.weights if w is not None}
-    pool = make_kv_pool(config, MAX_SEQS * BLOCKS_PER_SEQ, BLOCK_SIZE)
+    pool = make_kv_pool(config, MAX_SEQS * BLOCKS_PER_SEQ, BLOCK_SIZE, KVTypes())
     limits = Limits(MAX_SEQS, BLOCKS_PER_SEQ)
     return compile_program(plan, prepared.__getitem__, pool, limits, threads)
 

@@ -68,6 +68,8 @@ def test_short_and_long_spellings_are_one_flag() -> None:
             "draft_max": 16,
             "draft_min": None,
             "kv_cache_dtype": "auto",
+            "cache_type_k": None,
+            "cache_type_v": None,
         }
     assert sampling(run("m", "--temperature=0.5"))["temperature"] == 0.5
     assert run("m", "-sys", "be brief").values["system_prompt"] == "be brief"
@@ -101,7 +103,7 @@ def test_prompts_may_begin_with_a_dash() -> None:
         (["m", "-n"], "-n needs a value: -n N"),
         (["m", "--raw=yes"], "--raw takes no value, 'yes' was given"),
         (["m", "-t4"], "unknown option -t4"),
-        (["m", "-ctk", "q8_0"], "-ctk: 'q8_0' is not known; allowed: auto, f16, float16"),
+        (["m", "-ctk", "q5_1"], "-ctk: 'q5_1' is not known; allowed: f16, bf16, q8_0, q4_0"),
     ],
 )
 def test_mistakes_are_named(typed: list[str], message: str) -> None:

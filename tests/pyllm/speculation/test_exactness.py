@@ -228,4 +228,5 @@ def test_an_interrupt_that_comes_too_late_drops_the_guesses():
     while engine.has_unfinished():
         outputs += engine.step()
     assert late == 3
+    assert outputs[-1].metrics.num_preemptions == 0, "a step failed"
     assert outputs[-1].outputs == expected.outputs
