@@ -107,6 +107,20 @@ class Request:
                 return False
         return True
 
+    @property
+    def num_read_tokens(self) -> int:
+        """Prompt tokens that are computed; safe to ask from any thread."""
+        first = self.continuations[0].sequence
+        # A prompt that was read stays so when its keys and values are given up for others.
+        if first.num_output_tokens:
+            return first.num_prompt_tokens
+        return min(first.num_computed_tokens, first.num_prompt_tokens)
+
+    @property
+    def num_written_tokens(self) -> int:
+        """Tokens of all continuations; safe to ask from any thread."""
+        return sum(c.sequence.num_output_tokens for c in self.continuations)
+
     def token_text(self, token: int) -> str:
         """One token's text by itself; bytes that are no whole character become U+FFFD."""
         return self._tokenizer.token_bytes(token).decode("utf-8", "replace")
