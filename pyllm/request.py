@@ -150,7 +150,7 @@ class Request:
 
     def _output(self, changed: list[Continuation], finished: bool) -> RequestOutput:
         if self.params.output_kind is _DELTA:
-            outputs = [continuation.take_delta() for continuation in changed]
+            outputs = list(map(Continuation.take_delta, changed))
         else:
             outputs = [continuation.snapshot() for continuation in self.continuations]
         # Positions, not names: for every stream of every step, and 0.2 us sooner.

@@ -6,18 +6,15 @@ from encodings.utf_8 import IncrementalDecoder
 
 
 class Utf8Decoder(IncrementalDecoder):
-    """The usual decoder, but whole characters, nearly all pieces, do not pass through its Python.
+    """The usual decoder, but ASCII, nearly all pieces of most texts, skips its Python.
 
-    Invalid bytes become U+FFFD. Saves 0.4 us of the 1.1 us that text costs a token.
+    That takes 0.46 us, this 0.14. Invalid bytes become U+FFFD.
     """
 
     def __init__(self) -> None:
         super().__init__("replace")
 
     def decode(self, input: bytes, final: bool = False) -> str:  # type: ignore[override]
-        if not self.buffer:
-            try:
-                return input.decode()
-            except UnicodeDecodeError:
-                pass
+        if not self.buffer and input.isascii():
+            return input.decode()
         return super().decode(input, final)
