@@ -5,6 +5,7 @@ from __future__ import annotations
 import numbers
 import queue
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from copy import copy
 from dataclasses import replace
 from types import TracebackType
@@ -15,9 +16,11 @@ from pyllm.checks import check_integer
 from pyllm.engine import Engine, EngineModel
 from pyllm.engine_thread import EngineThread, Message
 from pyllm.errors import PyLLMError, RequestError
+from pyllm.generation_progress import GenerationProgress
 from pyllm.kv_types import choose_kv_types
 from pyllm.loader import load_model
 from pyllm.outputs import Delta, RequestOutput
+from pyllm.prefix_order import sharers_together
 from pyllm.progress import ProgressBar
 from pyllm.prompts import Encoded, Prompt, Prompts, as_prompt_list, cache_salt, encode_prompt
 from pyllm.request import Request
@@ -208,6 +211,7 @@ class LLM:
         is seen only by prompts with the same salt.
         `parse_special` reads "<|im_start|>" and its like as tokens, for text that a template
         made; otherwise, as is right for text from users, they are plain text.
+        Prompts that share a prefix are computed close together, which changes no result.
         `use_tqdm` shows progress on a terminal's stderr when it takes over a second.
         `priority`, one for all or one for each, says who goes first: the lower.
         Raises RequestError, ContextLengthError and TokenizerError before any work is done.
@@ -315,18 +319,25 @@ class LLM:
                 encoded, params, priorities, salts, strict=True
             )
         ]
+        encoded.clear()  # thousands of prompts are held once
+        order = [request.request_id for request in requests]
+        progress = GenerationProgress(requests, shown=use_tqdm)
         results: dict[str, RequestOutput] = {}
         inbox: _Inbox = queue.SimpleQueue()
         try:
-            self._thread.submit(requests, inbox)
-            with ProgressBar("generating", shown=use_tqdm) as bar:
-                while len(results) < len(requests):
-                    output = _received(inbox)
-                    results[output.request_id] = output
-                    bar(len(results), len(requests))
+            self._thread.submit(sharers_together(requests), inbox)
+            del requests  # each goes when it is finished
+            with progress:
+                while len(results) < len(order):
+                    with suppress(queue.Empty):
+                        output = _opened(inbox.get(timeout=progress.patience))
+                        results[output.request_id] = output
+                        progress.finish(output)
+                    progress.show()
         finally:  # an interrupt or a failure: the others must not go on for nobody
-            self._abandon(requests, results)
-        return [results[request.request_id] for request in requests]
+            if progress.unfinished:
+                self._thread.abort(progress.unfinished)
+        return [results[request_id] for request_id in order]
 
     def _deltas(self, request: Request) -> Iterator[Delta]:
         inbox: _Inbox = queue.SimpleQueue()
@@ -334,21 +345,15 @@ class LLM:
         try:
             self._thread.submit([request], inbox)
             while not finished:
-                output = _received(inbox)
+                output = _opened(inbox.get())
                 finished = output.finished
                 yield from _as_deltas(output)
         finally:
             if not finished:
                 self._thread.abort([request.request_id])
 
-    def _abandon(self, requests: list[Request], results: Mapping[str, object]) -> None:
-        unfinished = [r.request_id for r in requests if r.request_id not in results]
-        if unfinished:
-            self._thread.abort(unfinished)
 
-
-def _received(inbox: _Inbox) -> RequestOutput:
-    message = inbox.get()
+def _opened(message: Message) -> RequestOutput:
     if isinstance(message, PyLLMError):
         # A copy: several callers may hear the same error, each with a traceback of its own.
         raise copy(message)

@@ -10,7 +10,17 @@ import math
 import re
 from collections.abc import Callable
 
-__all__ = ["Parser", "choice", "choices", "integer", "integers", "number", "switch", "text"]
+__all__ = [
+    "Parser",
+    "choice",
+    "choices",
+    "integer",
+    "integers",
+    "number",
+    "number_or_inf",
+    "switch",
+    "text",
+]
 
 Parser = Callable[[str], object]
 
@@ -67,6 +77,21 @@ def number(lowest: float, highest: float | None = None, *, above: bool = False) 
         ):
             raise ValueError(f"{typed} is out of range; allowed: {allowed}")
         return value
+
+    return parse
+
+
+def number_or_inf(above: float) -> Parser:
+    """A number more than `above`, or "inf"."""
+    parse_finite = number(above, above=True)
+
+    def parse(typed: str) -> object:
+        if typed.lower() == "inf":
+            return math.inf
+        try:
+            return parse_finite(typed)
+        except ValueError as error:
+            raise ValueError(f"{error}, or inf") from None
 
     return parse
 
