@@ -7,8 +7,14 @@ from tests.pyllm.fake_program import FakeTokenizer
 
 
 def request(name: str, ids: list[int]) -> Request:
-    params, tokenizer = SamplingParams(), FakeTokenizer()
-    return Request(name, None, ids, params, tokenizer=tokenizer, max_model_len=99, default_seed=1)
+    return Request(
+        name, None, ids, SamplingParams(), tokenizer=FakeTokenizer(), max_model_len=99,
+        default_seed=1, grammars=no_grammars,
+    )  # fmt: skip
+
+
+def no_grammars():
+    raise AssertionError("no request here has one")
 
 
 def test_those_that_share_a_prefix_stand_together():
