@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Iterator
+from contextlib import suppress
 from copy import copy
 from typing import TypeAlias
 
 from pyllm.engine_thread import EngineThread, Message
 from pyllm.errors import PyLLMError
+from pyllm.generation_progress import GenerationProgress
 from pyllm.outputs import Delta, RequestOutput
-from pyllm.progress import ProgressBar
+from pyllm.prefix_order import sharers_together
 from pyllm.request import Request
 
 __all__ = ["deltas_of", "outputs_of"]
@@ -21,21 +23,28 @@ _Inbox: TypeAlias = "queue.SimpleQueue[Message]"
 def outputs_of(
     thread: EngineThread, requests: list[Request], *, use_tqdm: bool
 ) -> list[RequestOutput]:
-    """The last report of each request, in their order. Raises what ended the engine."""
+    """The last report of each request, in their order. Raises what ended the engine.
+
+    Empties the list: each request goes when it is finished.
+    """
+    order = [request.request_id for request in requests]
+    progress = GenerationProgress(requests, shown=use_tqdm)
     results: dict[str, RequestOutput] = {}
     inbox: _Inbox = queue.SimpleQueue()
     try:
-        thread.submit(requests, inbox)
-        with ProgressBar("generating", shown=use_tqdm) as bar:
-            while len(results) < len(requests):
-                output = _received(inbox)
-                results[output.request_id] = output
-                bar(len(results), len(requests))
+        thread.submit(sharers_together(requests), inbox)
+        requests.clear()
+        with progress:
+            while len(results) < len(order):
+                with suppress(queue.Empty):
+                    output = _opened(inbox.get(timeout=progress.patience))
+                    results[output.request_id] = output
+                    progress.finish(output)
+                progress.show()
     finally:  # an interrupt or a failure: the others must not go on for nobody
-        unfinished = [r.request_id for r in requests if r.request_id not in results]
-        if unfinished:
-            thread.abort(unfinished)
-    return [results[request.request_id] for request in requests]
+        if progress.unfinished:
+            thread.abort(progress.unfinished)
+    return [results[request_id] for request_id in order]
 
 
 def deltas_of(thread: EngineThread, request: Request) -> Iterator[Delta]:
@@ -45,7 +54,7 @@ def deltas_of(thread: EngineThread, request: Request) -> Iterator[Delta]:
     try:
         thread.submit([request], inbox)
         while not finished:
-            output = _received(inbox)
+            output = _opened(inbox.get())
             finished = output.finished
             yield from _as_deltas(output)
     finally:
@@ -53,8 +62,7 @@ def deltas_of(thread: EngineThread, request: Request) -> Iterator[Delta]:
             thread.abort([request.request_id])
 
 
-def _received(inbox: _Inbox) -> RequestOutput:
-    message = inbox.get()
+def _opened(message: Message) -> RequestOutput:
     if isinstance(message, PyLLMError):
         # A copy: several callers may hear the same error, each with a traceback of its own.
         raise copy(message)

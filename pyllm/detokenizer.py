@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+from pyllm.utf8_decoder import Utf8Decoder
 
 if TYPE_CHECKING:
     from pyllm.tokenizer import Tokenizer
 
 __all__ = ["Detokenizer"]
-
-_Utf8Decoder = codecs.getincrementaldecoder("utf-8")
 
 
 class Detokenizer:
@@ -34,7 +33,7 @@ class Detokenizer:
         """
         self._tokenizer = tokenizer
         self._skip_special = skip_special
-        self._decoder = _Utf8Decoder("replace")
+        self._decoder = Utf8Decoder()
         starts = not len(after) or tokenizer.restarts_text(after[-1])
         at_start = starts and not keep_first_space
         self._at_start = at_start

@@ -72,7 +72,11 @@ def _shortened(text: str, max_chars: int, *, longer: bool = False) -> str:
 
 def _escaped_path(path: object) -> str:
     """A path as one printable line; bytes that are not UTF-8 appear as \\xNN."""
-    raw = str(path).encode("utf-8", "surrogateescape")
+    text = str(path)
+    try:
+        raw = text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # a lone surrogate, which no file system hands out
+        raw = text.encode("utf-8", "backslashreplace")
     text = raw.decode("utf-8", "backslashreplace")
     text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
     if len(text) <= 2 * _MAX_PATH_ENDS:

@@ -85,11 +85,13 @@ class Scheduler:
             self._admit_urgent()
         decodes = []
         chunks = []
+        grow = self.kv_cache.grow
         budget = None  # prompt tokens, counted when a prompt is there to read
         # Blocks go by rank, so preempting, which removes from the end, never hits one visited.
         for ahead, sequence in enumerate(self.running):
             if sequence.num_pending_tokens == 1:
-                if self._grow(sequence):
+                # Nearly always there is room: no second call for that.
+                if grow(sequence, len(sequence.tokens)) or self._grow(sequence):
                     sequence.num_scheduled_tokens = 1
                     decodes.append(sequence)
                 continue

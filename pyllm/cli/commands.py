@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from pyllm.cli.flags import (
@@ -18,7 +20,7 @@ from pyllm.cli.flags import (
     Flag,
 )
 from pyllm.cli.sampling_flags import SAMPLING
-from pyllm.cli.values import choice, choices, integer, integers, text
+from pyllm.cli.values import choice, choices, integer, integers, number_or_inf, text
 
 __all__ = ["COMMANDS", "Command", "find_command"]
 
@@ -239,9 +241,104 @@ EVAL_PERPLEXITY = Command(
     notes="Perplexities of other texts, vocabularies, -c or --chunks cannot be compared.",
 )
 
-COMMANDS = (RUN, SHOW, TOKENIZE, EXPLAIN_CACHE, BENCH, EVAL_KLD, EVAL_PERPLEXITY, DOCTOR)
+_SAMPLED = tuple(
+    flag for flag in SAMPLING if flag.keyword in ("temperature", "top_k", "top_p", "min_p")
+)
+# What both benches of many requests take, apart from the lengths of random ones.
+_MANY_REQUESTS = (
+    Flag(("--num-prompts",), "requests", integer(1, 10**7), "N", 64),
+    Flag(
+        ("--dataset-path", "--dataset"),
+        'take prompts from a file of JSON lines: {"prompt": "…", "output_tokens": N}',
+        text,
+        "FILE",
+        None,
+    ),
+    Flag(("--seed",), "of random prompts, arrivals and sampling", integer(0, 2**63), "N", 0),
+    Flag(("-o", "--output"), "md or json", choice("md", "json"), "FORMAT", "md"),
+    *_SAMPLED,
+    *ENGINE,
+    Flag(("--max-num-seqs",), "requests computed at a time", integer(1, 4096), "N", 16, "engine"),
+    *KV_CACHE,
+    *IGNORED_HARDWARE,
+)
+_TOKENS = integer(1, 2**31 - 1)
+
+BENCH_THROUGHPUT = Command(
+    "bench throughput",
+    "pyllm.cli.bench_throughput:bench_throughput",
+    "measure how fast many requests at once are done",
+    "MODEL",
+    (
+        Flag(("--input-len",), "prompt tokens of a random request", _TOKENS, "N", 256),
+        Flag(("--output-len",), "generated tokens of each request", _TOKENS, "N", 64),
+        Flag(
+            ("--prefix-len",),
+            "tokens before the prompt that all random requests share",
+            integer(0, 2**31 - 1),
+            "N",
+            0,
+        ),
+        *_MANY_REQUESTS,
+    ),
+)
+
+BENCH_SERVE = Command(
+    "bench serve",
+    "pyllm.cli.bench_serve:bench_serve",
+    "measure how long requests wait that arrive one after another",
+    "MODEL",
+    (
+        Flag(
+            ("--request-rate",),
+            "requests that arrive per second; inf: all at once",
+            number_or_inf(0),
+            "X",
+            math.inf,
+        ),
+        Flag(
+            ("--burstiness",),
+            "1: arrivals at random (Poisson), less: in bursts, more: evenly, inf: like a clock",
+            number_or_inf(0),
+            "X",
+            1.0,
+        ),
+        Flag(
+            ("--max-concurrency",),
+            "requests sent at a time; others wait before they are sent (default: any)",
+            integer(1, 2**31 - 1),
+            "N",
+            None,
+        ),
+        Flag(("--random-input-len",), "prompt tokens of a random request", _TOKENS, "N", 256),
+        Flag(("--random-output-len",), "generated tokens of each request", _TOKENS, "N", 64),
+        Flag(
+            ("--random-prefix-len",),
+            "tokens before the prompt that all random requests share",
+            integer(0, 2**31 - 1),
+            "N",
+            0,
+        ),
+        *_MANY_REQUESTS,
+    ),
+    notes="The engine runs in this process; no server is needed.",
+)
+
+COMMANDS = (
+    RUN,
+    SHOW,
+    TOKENIZE,
+    EXPLAIN_CACHE,
+    BENCH,
+    BENCH_THROUGHPUT,
+    BENCH_SERVE,
+    EVAL_KLD,
+    EVAL_PERPLEXITY,
+    DOCTOR,
+)
 
 
-def find_command(name: str) -> Command | None:
-    """The row called `name`."""
-    return next((command for command in COMMANDS if command.name == name), None)
+def find_command(words: Sequence[str]) -> Command | None:
+    """The row that the first words name; the longest name wins."""
+    named = [c for c in COMMANDS if c.name.split() == list(words[: len(c.name.split())])]
+    return max(named, key=lambda command: len(command.name), default=None)

@@ -91,13 +91,11 @@ def _dispatch(typed: list[str]) -> int:
         return _print_overview()
     if typed[0] in ("--version", "-V", "version"):
         return _print_version()
-    words = [word for word in typed if word != "--debug"]
-    command = find_command(" ".join(words[:2])) or find_command(" ".join(words[:1]))
+    rest = [word for word in typed if word != "--debug"]
+    command = find_command(rest)
     if command is None:
-        raise CommandLineError(_unknown_command(" ".join(words[:1])))
-    rest = list(typed)
-    for word in command.name.split():
-        rest.remove(word)
+        raise CommandLineError(_unknown_command(rest[0] if rest else ""))
+    rest = rest[len(command.name.split()) :] + ["--debug"] * ("--debug" in typed)
     parsed = parse(command, rest, os.environ)
     if parsed.help:
         from pyllm.cli.help import command_help

@@ -17,6 +17,7 @@ __all__ = [
     "integer",
     "integers",
     "number",
+    "number_or_inf",
     "sampler_names",
     "switch",
     "text",
@@ -78,6 +79,21 @@ def number(lowest: float, highest: float | None = None, *, above: bool = False) 
         ):
             raise ValueError(f"{typed} is out of range; allowed: {allowed}")
         return value
+
+    return parse
+
+
+def number_or_inf(above: float) -> Parser:
+    """A number more than `above`, or "inf"."""
+    parse_finite = number(above, above=True)
+
+    def parse(typed: str) -> object:
+        if typed.lower() == "inf":
+            return math.inf
+        try:
+            return parse_finite(typed)
+        except ValueError as error:
+            raise ValueError(f"{error}, or inf") from None
 
     return parse
 

@@ -67,6 +67,7 @@ class Tokenizer:
         self._texts = vocabulary.tokens
         self._types = vocabulary.types
         self._is_spm = vocabulary.model == "llama"
+        self._bytes: dict[int, bytes] = {}  # of tokens that were asked for; at most all
 
     @classmethod
     def from_gguf(cls, file: GGUFFile) -> Tokenizer:
@@ -163,6 +164,12 @@ class Tokenizer:
 
     def token_bytes(self, token: int) -> bytes:
         """The bytes a token stands for; a special token's own text. Raises TokenizerError."""
+        raw = self._bytes.get(token)
+        if raw is None:
+            raw = self._bytes[token] = self._spelled_out(token)
+        return raw
+
+    def _spelled_out(self, token: int) -> bytes:
         if not 0 <= token < self.n_vocab:
             raise TokenizerError(f"token id {token} is not in 0 to {self.n_vocab - 1}")
         text, kind = self._texts[token], int(self._types[token])

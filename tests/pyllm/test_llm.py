@@ -69,6 +69,43 @@ def test_thousands_of_prompts_wait_for_their_turn():
         assert all(len(output.outputs[0].token_ids) == 2 for output in outputs)
 
 
+def test_sharers_of_a_prefix_run_together_and_keep_their_seeds():
+    prompts = [f"{'long shared beginning' if i % 2 else 'another beginning'} {i}" for i in range(9)]
+    params = SamplingParams(max_tokens=6, temperature=5)
+    with llm_of(logits_of=printable_logits, max_num_seqs=1) as llm:
+        outputs = llm.generate(prompts, params)
+    assert [output.prompt for output in outputs] == prompts
+    by_start = sorted(outputs, key=lambda output: output.metrics.first_token_time)
+    beginnings = [output.prompt.split()[0] for output in by_start]
+    assert beginnings in (["another"] * 5 + ["long"] * 4, ["long"] * 4 + ["another"] * 5)
+    with llm_of(logits_of=printable_logits) as llm:
+        one_by_one = [llm.generate(prompt, params)[0] for prompt in prompts]
+    assert [o.outputs for o in outputs] == [o.outputs for o in one_by_one]
+
+
+def test_finished_requests_are_let_go_while_others_run(monkeypatch):
+    with llm_of(logits_of=printable_logits, max_num_seqs=1) as llm:
+        alive = weakref.WeakSet()
+        make = llm.engine.make_request
+
+        def make_request(*args, **options):
+            request = make(*args, **options)
+            alive.add(request)
+            return request
+
+        def logits_of(tokens):
+            gc.collect()
+            counts.append(len(alive))
+            return printable_logits(tokens)
+
+        counts = []
+        monkeypatch.setattr(llm.engine, "make_request", make_request)
+        llm.model.program.logits_of = logits_of
+        llm.generate([f"{number}" for number in range(20)], SamplingParams(max_tokens=1))
+        assert counts[0] == 20
+        assert counts[-1] <= 3
+
+
 def test_priority_says_who_goes_first():
     with llm_of(max_num_seqs=1, logits_of=printable_logits) as llm:
         for priority, order in ((0, "abc"), ([3, 1, 2], "bca")):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from pyllm.cli.values import (
@@ -9,6 +11,7 @@ from pyllm.cli.values import (
     integer,
     integers,
     number,
+    number_or_inf,
     sampler_names,
     switch,
     text,
@@ -55,6 +58,14 @@ def test_number_range() -> None:
         number(0, 1, above=True)("0")
     with pytest.raises(ValueError, match="allowed: -2 to 2"):
         number(-2, 2)("2.1")
+
+
+def test_a_number_may_be_infinite_where_it_makes_sense() -> None:
+    assert number_or_inf(0)("2.5") == 2.5
+    assert number_or_inf(0)("inf") == math.inf
+    for typed in ("0", "-inf", "nan", "x"):
+        with pytest.raises(ValueError, match="allowed: more than 0, or inf"):
+            number_or_inf(0)(typed)
 
 
 def test_lists_choices_switches_and_text() -> None:
