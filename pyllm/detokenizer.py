@@ -35,27 +35,25 @@ class Detokenizer:
         self._skip_special = skip_special
         self._decoder = Utf8Decoder()
         starts = not len(after) or tokenizer.restarts_text(after[-1])
-        at_start = starts and not keep_first_space
-        self._at_start = at_start
-        self._skip_bytes = sum(len(self._piece(token)) for token in skip_written)
-        self._at_start = at_start
+        self._at_start = at_start = starts and not keep_first_space
+        self._skip_bytes = 0
+        for token in skip_written:
+            raw = tokenizer.piece(token, at_start=at_start, skip_special=skip_special)
+            self._skip_bytes += len(raw)
+            at_start = tokenizer.restarts_text(token)
 
     def add(self, token: int) -> str:
         """The characters that `token` completes; bytes of an incomplete one wait.
 
         Raises TokenizerError for an id that is not in the vocabulary.
         """
-        raw = self._piece(token)
+        raw = self._tokenizer.piece(token, at_start=self._at_start, skip_special=self._skip_special)
+        self._at_start = self._tokenizer.restarts_text(token)
         if self._skip_bytes:
             skipped = min(self._skip_bytes, len(raw))
             self._skip_bytes -= skipped
             raw = raw[skipped:]
         return self._decoder.decode(raw)
-
-    def _piece(self, token: int) -> bytes:
-        raw = self._tokenizer.piece(token, at_start=self._at_start, skip_special=self._skip_special)
-        self._at_start = self._tokenizer.restarts_text(token)
-        return raw
 
     def flush(self) -> str:
         """U+FFFD for the bytes still waiting, "" when there are none. Then a new text may begin."""
