@@ -109,7 +109,7 @@ class Program {
   std::vector<OpProfile> profile_;
   std::atomic<bool> interrupted_{false};
   std::array<bool, 2> stops_{};  // what worker 0 decided after even and after odd ops
-  int64_t n_rows_ = 0;  // of the last step; none when it did not come to its end
+  int64_t n_rows_ = 0;           // of the last step; none when it did not come to its end
   std::mutex running_;
 };
 
