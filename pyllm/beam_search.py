@@ -6,12 +6,13 @@ beginning, which a prefix cache computes once.
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pyllm.checks import check_integer
-from pyllm.errors import RequestError
+from pyllm.errors import ContextLengthError, RequestError
 from pyllm.outputs import FinishReason, Logprob, RequestOutput
 from pyllm.sampling import SamplingParams
 
@@ -44,10 +45,18 @@ class BeamSearchParams:
     def __post_init__(self) -> None:
         check_integer("beam_width", self.beam_width, 1, MAX_BEAM_WIDTH)
         check_integer("max_tokens", self.max_tokens, 1, 2**31 - 1)
-        if not self.temperature >= 0.0:
-            raise RequestError("temperature", self.temperature, "must be at least 0")
-        if not abs(self.length_penalty) <= 100.0:
-            raise RequestError("length_penalty", self.length_penalty, "must be at most 100")
+        _check_real("temperature", self.temperature, 0.0, 1e6)
+        # A length of 100,000 tokens to the power of 10 is still a float.
+        _check_real("length_penalty", self.length_penalty, -10.0, 10.0)
+
+
+def _check_real(field_name: str, value: object, low: float, high: float) -> None:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, numbers.Real)
+        or not low <= float(value) <= high
+    ):
+        raise RequestError(field_name, value, f"must be a number from {low:g} to {high:g}")
 
 
 @dataclass(slots=True)
@@ -118,7 +127,7 @@ class Beams:
 
     def _score(self, beam: BeamSearchSequence) -> float:
         length = len(beam.tokens) - (beam.tokens[-1] in self._ends)
-        score: float = beam.cum_logprob / length**self._params.length_penalty
+        score: float = beam.cum_logprob / float(length) ** self._params.length_penalty
         return score
 
 
@@ -130,7 +139,15 @@ def search(
     eog_ids: Collection[int],
     max_model_len: int,
 ) -> list[BeamSearchOutput]:
-    """The best continuations of each prompt; `generate` sees the beams of all of them at once."""
+    """The best continuations of each prompt; `generate` sees the beams of all of them at once.
+
+    Raises RequestError and ContextLengthError before any work is done.
+    """
+    if not isinstance(params, BeamSearchParams):
+        raise RequestError("params", params, "must be BeamSearchParams")
+    for prompt in prompts:
+        if len(prompt) >= max_model_len:
+            raise ContextLengthError(len(prompt), max_model_len)
     # The end of generation must not end the request before its log-probability is seen: one token.
     one_token = SamplingParams(
         max_tokens=1, temperature=0.0, logprobs=2 * params.beam_width, detokenize=False

@@ -40,6 +40,32 @@ def as_conversations(messages: object) -> list[Messages]:
     return conversations
 
 
+_OPTIONS = "chat_template, add_generation_prompt, tools and chat_template_kwargs"
+
+
+def _with_plain_contents(messages: Messages) -> Messages:
+    """Contents that are lists of parts as texts: most templates know nothing else."""
+    return [
+        {**message, "content": _joined(message["content"], f"messages[{index}].content")}
+        if isinstance(message.get("content"), list | tuple)
+        else message
+        for index, message in enumerate(messages)
+    ]
+
+
+def _joined(parts: Sequence[Any], field: str) -> str:
+    texts = []
+    for index, part in enumerate(parts):
+        kind = part.get("type") if isinstance(part, Mapping) else part
+        if kind != "text":
+            raise RequestError(f"{field}[{index}]", kind, 'must be a part of type "text"')
+        text = part.get("text")
+        if not isinstance(text, str):
+            raise RequestError(f"{field}[{index}].text", text, "must be a string")
+        texts.append(text)
+    return "".join(texts)
+
+
 # Compiled templates to keep; callers may bring their own, and each takes memory.
 _MAX_TEMPLATES = 16
 
@@ -60,16 +86,20 @@ class ChatRenderer:
         add_generation_prompt: bool = True,
         tools: Sequence[Mapping[str, Any]] | None = None,
         chat_template_kwargs: Mapping[str, Any] | None = None,
+        **unknown: Any,
     ) -> Encoded:
         """The rendered text and its ids. Raises TemplateError, TokenizerError and RequestError.
 
         Special tokens written by the template are tokens; written by a user they are text.
+        A content of text parts, as OpenAI's clients send it, is one text.
         """
+        for name, value in unknown.items():
+            raise RequestError(name, value, f"is no option of a chat; known are {_OPTIONS}")
         if self._special_text is None:  # on first use: a model may never chat
             self._special_text = SpecialText(self._tokenizer)
         variables = _checked_variables(chat_template_kwargs or {})
         template = self._template(chat_template)
-        marked, mark = self._special_text.marked(messages)
+        marked, mark = self._special_text.marked(_with_plain_contents(messages))
         text = template.render(
             marked, add_generation_prompt=add_generation_prompt, tools=tools, **variables
         )

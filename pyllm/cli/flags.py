@@ -183,6 +183,9 @@ IGNORED_HARDWARE = (
     _ignored(("--gpu-memory-utilization",), _CPU_ONLY),
     _ignored(("-nkvo", "--no-kv-offload"), _CPU_ONLY, takes_value=False),
     _ignored(("--enforce-eager",), _CPU_ONLY, takes_value=False),
+    _ignored(("-np", "--parallel"), "requests share one pool of memory, there are no slots"),
+    _ignored(("--no-mmap",), "weights are read and packed as they are needed", takes_value=False),
+    _ignored(("--mlock",), "memory is the system's to manage", takes_value=False),
     _ignored(("-fa", "--flash-attn"), "attention is always computed in blocks"),
     _ignored(("-ub", "--ubatch-size"), "a step is one batch; set its size with -b"),
 )

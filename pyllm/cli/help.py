@@ -67,6 +67,7 @@ def _row(flag: Flag) -> tuple[str, str]:
         shown = ",".join(map(str, shown))
     # None is explained by the help text, and a switch needs no explanation.
     has_default = bool(flag.metavar) and shown is not None and shown != ""
+    has_default = has_default and "(default: " not in flag.help
     return left, f"{flag.help} (default: {shown})" if has_default else flag.help
 
 

@@ -57,7 +57,9 @@ def run(
         _explain_completion(session, raw)
         if question is not None:
             print_answer(session, question, verbose=verbose)
-            if session.cut and sampling.get("max_tokens") is None:
+            # Whoever gave -n knows of it; half a JSON document needs a word all the same.
+            told = sampling.get("max_tokens") is None or "structured_outputs" in sampling
+            if session.cut and told:
                 note(f"the answer was cut: {session.cut}")
         else:
             _chat(session, verbose=verbose, history=not no_history)

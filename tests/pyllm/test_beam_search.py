@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pyllm.beam_search import BeamSearchParams
-from pyllm.errors import RequestError
+from pyllm.errors import ContextLengthError, RequestError
 from pyllm.llm import LLM
 from tests.pyllm.fake_program import BOS, EOS, N_VOCAB, FakeModel
 
@@ -80,11 +80,19 @@ def test_the_context_ends_a_search():
 @pytest.mark.parametrize(
     "fields",
     [{"beam_width": 0}, {"beam_width": 257}, {"max_tokens": 0}, {"temperature": -1.0},
-     {"length_penalty": float("nan")}],
+     {"length_penalty": float("nan")}, {"length_penalty": 11.0}, {"temperature": "x"}],
 )  # fmt: skip
 def test_impossible_parameters_are_refused(fields):
     with pytest.raises(RequestError, match=next(iter(fields))):
         BeamSearchParams(**{"beam_width": 2, "max_tokens": 3, **fields})
+
+
+def test_what_generate_refuses_is_refused_here_too():
+    with LLM.from_model(FakeModel()) as llm:
+        with pytest.raises(RequestError, match="params"):
+            llm.beam_search("ab", {"beam_width": 2, "max_tokens": 2})
+        with pytest.raises(ContextLengthError):
+            llm.beam_search([[BOS] * llm.model.max_model_len], BeamSearchParams(2, 2))
 
 
 def test_beams_share_what_is_cached_with_their_salt_only():

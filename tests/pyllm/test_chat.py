@@ -93,3 +93,23 @@ def test_only_so_many_compiled_templates_are_kept():
     for number in range(100):
         assert renderer.encode(HELLO, chat_template=f"t{number}")[0] == f"t{number}"
     assert len(renderer._templates) <= 16
+
+
+def test_parts_of_text_are_one_text():
+    parts = [{"type": "text", "text": "What is "}, {"type": "text", "text": "3 + 4?"}]
+    renderer = ChatRenderer(FakeTokenizer())
+    whole = renderer.encode([{"role": "user", "content": "What is 3 + 4?"}])
+    assert renderer.encode([{"role": "user", "content": parts}]) == whole
+
+
+@pytest.mark.parametrize(
+    "part", [{"type": "image_url", "image_url": {"url": "x"}}, {"type": "text"}, "words", None]
+)
+def test_parts_that_are_no_text_are_refused_by_name(part):
+    with pytest.raises(RequestError, match=r"messages\[0\]\.content\[0\]"):
+        ChatRenderer(FakeTokenizer()).encode([{"role": "user", "content": [part]}])
+
+
+def test_an_unknown_option_is_refused_by_name():
+    with pytest.raises(RequestError, match="chat_tempalte"):
+        ChatRenderer(FakeTokenizer()).encode([{"role": "user", "content": "x"}], chat_tempalte="")

@@ -134,10 +134,11 @@ def test_model_from_the_environment_only_without_words() -> None:
 
 
 def test_flags_without_effect_leave_a_note() -> None:
-    parsed = run("m", "-ngl", "99", "-fa", "on", "hello")
+    parsed = run("m", "-ngl", "99", "-fa", "on", "-np", "4", "hello")
     assert parsed.text == "hello"
     assert parsed.notes == [
         "-ngl/--n-gpu-layers/--gpu-layers has no effect: pyllm computes on the CPU",
+        "-np/--parallel has no effect: requests share one pool of memory, there are no slots",
         "-fa/--flash-attn has no effect: attention is always computed in blocks",
     ]
     assert "n_gpu_layers" not in parsed.values

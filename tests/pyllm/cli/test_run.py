@@ -123,6 +123,8 @@ def test_an_answer_cut_by_the_context_is_noted(
     assert "note: the answer was cut: the context of 6 tokens is full" in capsys.readouterr().err
     started(fake_llm, "hi", "-n", "3")
     assert capsys.readouterr().err == ""
+    started(fake_llm, "hi", "-n", "3", "-j", "{}")
+    assert "note: the answer was cut: it reached" in capsys.readouterr().err
 
 
 def test_closed_stdin(fake_llm: FakeLLM, monkeypatch: pytest.MonkeyPatch) -> None:
