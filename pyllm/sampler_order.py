@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from pyllm.errors import RequestError
 
-__all__ = ["SAMPLER_NAMES", "canonical_names", "order_number"]
+__all__ = ["LLAMA_CPP_ORDER", "SAMPLER_NAMES", "canonical_names", "order_number"]
 
 _NUMBERS = {
     "penalties": 1,
@@ -38,6 +38,10 @@ _ALIASES = {"nucleus": "top_p", "temp": "temperature", "typ": "typ_p", "typical_
 # vLLM's order for vLLM's samplers, llama.cpp's own where llama.cpp has them relative to top_k.
 _DEFAULT = (
     "penalties", "dry", "temperature", "top_n_sigma", "min_p", "top_k", "typ_p", "top_p", "xtc",
+)  # fmt: skip
+# What `pyllm run` applies: who types llama.cpp's flags expects their effect there.
+LLAMA_CPP_ORDER = (
+    "penalties", "dry", "top_n_sigma", "top_k", "typ_p", "top_p", "min_p", "xtc", "temperature",
 )  # fmt: skip
 _MIROSTAT = {1: "mirostat", 2: "mirostat_v2"}
 

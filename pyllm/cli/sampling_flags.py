@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pyllm.cli.flags import Flag
 from pyllm.cli.values import integer, number, sampler_names, text, token_biases
+from pyllm.sampler_order import LLAMA_CPP_ORDER
 
 __all__ = ["SAMPLING"]
 
@@ -90,7 +91,9 @@ SAMPLING = (
     ),
     Flag(
         ("--samplers",),
-        "the samplers to apply and their order, as in top_k;top_p;temperature",
+        "the samplers to apply, in this order; one that is not named is off (default: "
+        + ";".join(LLAMA_CPP_ORDER)
+        + ")",
         sampler_names,
         "NAMES",
         None,

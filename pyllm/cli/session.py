@@ -165,9 +165,12 @@ class Session:
         What was generated when it is closed stays in the conversation, so that "go on" works; a
         question that failed does not. Raises what `LLM.stream` raises.
         """
+        from pyllm.sampler_order import LLAMA_CPP_ORDER
         from pyllm.sampling import SamplingParams
 
         fields = dict(self.sampling)
+        if fields.get("samplers") is None and not fields.get("mirostat"):
+            fields["samplers"] = LLAMA_CPP_ORDER
         if fields.get("seed") is None:
             fields["seed"] = int.from_bytes(os.urandom(8)) >> 1
         prompt = self._completion_prompt(text) if self.completes else self._conversation(text)

@@ -9,6 +9,7 @@ import pytest
 
 from pyllm.cli.session import Session
 from pyllm.errors import PyLLMError
+from pyllm.sampler_order import LLAMA_CPP_ORDER
 from tests.pyllm.cli.fake_llm import FakeLLM
 
 ENGINE = {"num_threads": None, "max_model_len": 512}
@@ -128,3 +129,11 @@ def test_a_model_that_does_not_load_leaves_the_old_one(fake_llm: FakeLLM) -> Non
     assert (session.path, session.engine) == (Path("m.gguf"), ENGINE)
     assert len(session.messages) == 2
     assert ask(session, "hi") == "Hello!"
+
+
+def test_samplers_stand_in_the_order_of_llama_cpp_unless_told_otherwise(fake_llm: FakeLLM) -> None:
+    session = open_session(fake_llm)
+    for wish in ({}, {"samplers": ("top_k",)}, {"mirostat": 2}):
+        session.sampling = dict(wish)
+        ask(session, "hi")
+    assert [p.samplers for _, p in fake_llm.asked] == [LLAMA_CPP_ORDER, ("top_k",), None]
