@@ -96,9 +96,11 @@ class Request:
         grammar = None
         if (structured := as_structured_outputs(params.structured_outputs)) is not None:
             grammar = grammars().compile(structured, jump=_may_jump(params))
+        dry = self._dry_of_prompt()
+        seeds = [continuation_seed(seed, index) for index in range(params.n)]
         self.continuations = [
-            self._continuation(index, continuation_seed(seed, index), max_length, matcher, grammar)
-            for index in range(params.n)
+            self._continuation(index, seed, max_length, matcher, grammar, dry)
+            for index, seed in enumerate(seeds)
         ]
         if params.prompt_logprobs is not None:
             self.prompt_logprobs = FlatLogprobs() if params.flat_logprobs else []
@@ -113,6 +115,7 @@ class Request:
         max_length: int,
         matcher: StopMatcher | None,
         grammar: GrammarState | None,
+        dry: DryHistory | None,
     ) -> Continuation:
         params = self.params
         # A grammar allows the end only where the answer is complete, and nothing can follow it.
@@ -140,7 +143,7 @@ class Request:
             mask=self._mask(followers),
             followers=followers,
             sampler_order=params.sampler_order,
-            dry=self._dry(),
+            dry=None if dry is None else dry.copy(),
             processors=tuple(params.logits_processors or ()),
             mirostat_mu=2.0 * params.mirostat_tau,
         )
@@ -181,7 +184,7 @@ class Request:
             return TokenHistory(self.prompt_token_ids)
         return WindowHistory(self.prompt_token_ids, params.repeat_last_n)
 
-    def _dry(self) -> DryHistory | None:
+    def _dry_of_prompt(self) -> DryHistory | None:
         params = self.params
         if not params.has_dry:
             return None
