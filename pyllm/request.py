@@ -304,12 +304,12 @@ def _may_jump(params: SamplingParams) -> bool:
 
 def continuation_seed(seed: int, index: int) -> int:
     """The 64-bit seed of continuation `index`; index 0 keeps `seed`."""
-    return mixed(seed, index) if index else seed & _MASK64
+    return mixed(seed, index) if index else int(seed) & _MASK64
 
 
 def mixed(seed: int, counter: int) -> int:
     """Output number `counter` of the SplitMix64 generator that starts at `seed`."""
-    z = (seed + counter * 0x9E3779B97F4A7C15) & _MASK64
+    z = (int(seed) + counter * 0x9E3779B97F4A7C15) & _MASK64
     z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK64
     z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK64
     return z ^ (z >> 31)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import math
 import numbers
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -85,13 +85,13 @@ class SamplingParams:
     min_p: float = 0.0
     seed: int | None = None
     stop: str | Sequence[str] | None = None
-    stop_token_ids: Sequence[int] | None = None
+    stop_token_ids: Collection[int] | None = None
     ignore_eos: bool = False
     max_tokens: int | None = DefaultMaxTokens(16)
     min_tokens: int = 0
     logprobs: int | None = None
     prompt_logprobs: int | None = None
-    logprob_token_ids: Sequence[int] | None = None
+    logprob_token_ids: Collection[int] | None = None
     flat_logprobs: bool = False
     detokenize: bool = True
     skip_special_tokens: bool = True
@@ -101,7 +101,7 @@ class SamplingParams:
     output_kind: RequestOutputKind = RequestOutputKind.CUMULATIVE
     structured_outputs: StructuredOutputsParams | Mapping[str, Any] | None = None
     logit_bias: Mapping[int, float] | None = None
-    allowed_token_ids: Sequence[int] | None = None
+    allowed_token_ids: Collection[int] | None = None
     bad_words: Sequence[str] | None = None
     thinking_token_budget: int | None = None
     repetition_detection: RepetitionDetectionParams | None = None
@@ -330,7 +330,12 @@ def _span(low: float, high: float) -> str:
 
 
 def _check_ids(field: str, ids: object, n_vocab: int | None) -> None:
-    if isinstance(ids, str | bytes) or not isinstance(ids, Iterable):
+    # No iterator: this check would use it up. An array of no dimension is no list either.
+    if (
+        not isinstance(ids, Collection)
+        or isinstance(ids, str | bytes)
+        or (isinstance(ids, np.ndarray) and ids.ndim != 1)
+    ):
         raise RequestError(field, ids, "must be a list of token ids")
     for token in ids:
         check_integer(field, token, 0, (n_vocab or 2**31) - 1)
