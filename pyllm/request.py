@@ -15,7 +15,7 @@ from pyllm.errors import ContextLengthError, RequestError
 from pyllm.history import TokenHistory, WindowHistory
 from pyllm.logprobs import Entry, FlatLogprobs
 from pyllm.outputs import Logprob, RequestMetrics, RequestOutput
-from pyllm.sampling import RequestOutputKind, SamplingParams
+from pyllm.sampling import MAX_LOGPROBS, RequestOutputKind, SamplingParams
 from pyllm.sequence import Sequence
 from pyllm.stop_strings import StopMatcher
 from pyllm.structured.params import as_structured_outputs
@@ -42,7 +42,7 @@ class Request:
     `token_healing` takes back tokens at the end of the prompt that a longer token could have been;
     `prompt_token_ids` lacks them, the answer begins with their text, its `text` shows what follows.
     `default_seed` serves when the parameters give none. Continuation 0 uses the seed itself, so
-    n=2 begins with the answer of n=1.
+    n=2 begins with the answer of n=1. `max_logprobs` limits those of a token; -1: any number.
     """
 
     def __init__(
@@ -59,8 +59,10 @@ class Request:
         cache_salt: str | None = None,
         priority: int = 0,
         token_healing: bool = False,
+        max_logprobs: int = MAX_LOGPROBS,
     ) -> None:
         params.validate(tokenizer.n_vocab)
+        params.check_logprobs(max_logprobs, tokenizer.n_vocab)
         if cache_salt is not None:
             _check_salt(cache_salt)
         if token_healing and params.structured_outputs is not None:

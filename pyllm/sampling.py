@@ -19,6 +19,7 @@ from pyllm.sampler_order import canonical_names, order_number
 from pyllm.structured.params import StructuredOutputsParams, as_structured_outputs
 
 MAX_N = 128  # sequences of one request; every one of them holds its own KV blocks
+MAX_LOGPROBS = 20  # as in vLLM; one takes 265 bytes, a vocabulary of 128k 34 MB for each token
 MAX_LOGPROB_TOKEN_IDS = 128  # as in vLLM
 MAX_STOP_CHARS = 65_536  # all stop strings together: bounds the matcher built from them
 GREEDY_BELOW = 1e-5  # temperatures below this are argmax, as in vLLM
@@ -33,6 +34,10 @@ LogitsProcessor: TypeAlias = Callable[
 
 class DefaultMaxTokens(int):
     """The 16 of a caller who said nothing: `chat` reads it as "the rest of the context"."""
+
+
+class OwnLogprobs(int):
+    """A number of log-probabilities that pyllm itself asks for: max_logprobs is for callers."""
 
 
 class RequestOutputKind(enum.Enum):
@@ -57,8 +62,8 @@ class SamplingParams:
     logits.
 
     `max_tokens=None` means the rest of the context, `top_k` 0 or -1 off, `logprobs` and
-    `prompt_logprobs` -1 the whole vocabulary. `logprob_token_ids` reports on these tokens instead
-    of the best ones. `thinking_token_budget` ends a <think> block after so many tokens (-1: never).
+    `prompt_logprobs` -1 the whole vocabulary; more than 20 only where the LLM was made with a
+    larger `max_logprobs`. `logprob_token_ids` reports on these tokens instead of the best ones. `thinking_token_budget` ends a <think> block after so many tokens (-1: never).
     `truncate_prompt_tokens` keeps the last k tokens of the prompt, -1 as many as leave room for the
     answer. `ignore_eos` has no effect on structured outputs, which end when complete. Special
     tokens are written as they are: `spaces_between_special_tokens` adds none. `extra_args` is
@@ -213,6 +218,16 @@ class SamplingParams:
         if self.max_tokens is not None and self.min_tokens > self.max_tokens:
             limit = f"must not exceed max_tokens ({self.max_tokens})"
             raise RequestError("min_tokens", self.min_tokens, limit)
+
+    def check_logprobs(self, most: int, n_vocab: int) -> None:
+        """Check what an engine allows; `most` -1: any number."""
+        for field in ("logprobs", "prompt_logprobs"):
+            value = getattr(self, field)
+            if value is None or isinstance(value, OwnLogprobs) or most == -1:
+                continue
+            if (n_vocab if value == -1 else value) > most:
+                limit = f"at most {most}; the engine's option max_logprobs allows more"
+                raise RequestError(field, int(value), limit)
 
     def _validate_texts(self, field: str, texts: object) -> None:
         if not isinstance(texts, list | tuple):

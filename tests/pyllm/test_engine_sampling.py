@@ -69,10 +69,10 @@ def test_scored_prompts_and_their_neighbours_are_as_if_alone(data):
         return engine.make_request(None, [BOS, *([i + 1] * length)], params)
 
     sizes = {"max_model_len": 64, "block_size": 8, "max_num_batched_tokens": 16}
-    together = Engine(FakeModel(num_kv_blocks=blocks, **sizes))
+    together = Engine(FakeModel(num_kv_blocks=blocks, **sizes), max_logprobs=30)
     outputs = run(together, [make(together, i, *r) for i, r in enumerate(requests)])
     for i, (request, output) in enumerate(zip(requests, outputs, strict=True)):
-        alone = Engine(FakeModel(**sizes))
+        alone = Engine(FakeModel(**sizes), max_logprobs=30)
         (expected,) = run(alone, [make(alone, i, *request)])
         assert output.outputs == expected.outputs
         assert output.prompt_logprobs == expected.prompt_logprobs
@@ -315,6 +315,23 @@ def test_scoring_needs_rows_for_it():
     engine = Engine(model)
     with pytest.raises(RequestError, match="prompt_logprobs"):
         engine.make_request(None, [BOS, 1], SamplingParams(prompt_logprobs=1))
+
+
+@pytest.mark.parametrize("field", ["logprobs", "prompt_logprobs"])
+@pytest.mark.parametrize(
+    ("most", "allowed", "refused"),
+    [(20, (0, 20), (-1, 21, 2**31 - 1)), (N_VOCAB - 1, (271,), (-1, 272)), (N_VOCAB, (-1,), (273,)),
+     (0, (0,), (1,)), (-1, (-1, 5000), ())],
+)  # fmt: skip
+def test_the_owner_of_an_engine_says_how_many_logprobs_there_are(field, most, allowed, refused):
+    engine = Engine(FakeModel(), max_logprobs=most)
+    for value in allowed:
+        engine.make_request(None, [BOS], SamplingParams(**{field: value}))
+    for value in refused:
+        with pytest.raises(RequestError) as caught:
+            engine.make_request(None, [BOS], SamplingParams(**{field: value}))
+        limit = f"at most {most}; the engine's option max_logprobs allows more"
+        assert str(caught.value) == f"{field}: {value}: {limit}"
 
 
 @pytest.mark.parametrize("kind", [list, tuple, set, frozenset, np.array])
