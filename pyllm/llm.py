@@ -170,6 +170,7 @@ class LLM:
         proposer  guesses tokens, see speculation/; None: no speculation. Closed with the LLM
         """
         check_slowdown(max_decode_slowdown)
+        check_integer("max_logprobs", max_logprobs, -1, 2**31 - 1)
         llm = cls.__new__(cls)
         llm._start(
             model,

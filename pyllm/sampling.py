@@ -63,7 +63,8 @@ class SamplingParams:
 
     `max_tokens=None` means the rest of the context, `top_k` 0 or -1 off, `logprobs` and
     `prompt_logprobs` -1 the whole vocabulary; more than 20 only where the LLM was made with a
-    larger `max_logprobs`. `logprob_token_ids` reports on these tokens instead of the best ones. `thinking_token_budget` ends a <think> block after so many tokens (-1: never).
+    larger `max_logprobs`. `logprob_token_ids` reports on these tokens instead of the best ones.
+    `thinking_token_budget` ends a <think> block after so many tokens (-1: never).
     `truncate_prompt_tokens` keeps the last k tokens of the prompt, -1 as many as leave room for the
     answer. `ignore_eos` has no effect on structured outputs, which end when complete. Special
     tokens are written as they are: `spaces_between_special_tokens` adds none. `extra_args` is

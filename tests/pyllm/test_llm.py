@@ -477,6 +477,8 @@ def test_the_owner_may_allow_more_logprobs():
     with LLM.from_model(FakeModel(), max_logprobs=-1) as llm:
         (logprobs,) = llm.generate("x", greedy)[0].outputs[0].logprobs
         assert len(logprobs) == llm.model.tokenizer.n_vocab
+    with pytest.raises(RequestError, match="max_logprobs: -2"):
+        LLM.from_model(FakeModel(), max_logprobs=-2)
 
 
 def test_wide_beams_need_no_leave():
