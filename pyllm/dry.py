@@ -42,26 +42,37 @@ class Breakers:
         pieces = [tokenizer.token_bytes(token) for token in range(tokenizer.n_vocab)]
         for string in strings:
             wanted = string.encode()[:_MAX_BREAKER_BYTES]
+            rests = [_rest(tokenizer, wanted[length:]) for length in range(1, len(wanted))]
             for token, piece in enumerate(pieces):
+                if wanted[0] not in piece:  # most tokens
+                    continue
                 if wanted in piece:
                     sequences.add((token,))
                 else:
-                    sequences |= _begun_by(token, piece, wanted, tokenizer)
+                    sequences |= _begun_by(token, piece, wanted, rests)
         self.single_tokens = frozenset(s[0] for s in sequences if len(s) == 1)
         self.suffixes = TokenSuffixes()  # the value is the number of tokens
         for sequence in sequences:
             self.suffixes.add(sequence, len(sequence))
 
 
-def _begun_by(token: int, piece: bytes, wanted: bytes, tokenizer: Tokenizer) -> set[TokenSequence]:
-    """Sequences that begin inside `piece`, whose end is the beginning of `wanted`."""
-    found: set[TokenSequence] = set()
-    for length in range(1, min(len(piece) + 1, len(wanted))):
-        if piece.endswith(wanted[:length]):
-            rest = wanted[length:].decode("utf-8", "replace")
-            tail = tokenizer.encode(rest, add_special=False)[:_MAX_TAIL_TOKENS]
-            found.add((token, *tail))
-    return found
+def _rest(tokenizer: Tokenizer, text: bytes) -> TokenSequence:
+    tokens = tokenizer.encode(text.decode("utf-8", "replace"), add_special=False)
+    return tuple(tokens[:_MAX_TAIL_TOKENS])
+
+
+def _begun_by(
+    token: int, piece: bytes, wanted: bytes, rests: Sequence[TokenSequence]
+) -> set[TokenSequence]:
+    """Sequences that begin inside `piece`, whose end is the beginning of `wanted`.
+
+    rests  tokens of wanted[1:], wanted[2:], …
+    """
+    return {
+        (token, *rest)
+        for length, rest in enumerate(rests[: len(piece)], 1)
+        if piece.endswith(wanted[:length])
+    }
 
 
 _breakers: WeakKeyDictionary[Tokenizer, dict[tuple[str, ...], Breakers]] = WeakKeyDictionary()
