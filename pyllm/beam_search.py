@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from pyllm.checks import check_integer
 from pyllm.errors import ContextLengthError, RequestError
 from pyllm.outputs import FinishReason, Logprob, RequestOutput
-from pyllm.sampling import SamplingParams
+from pyllm.sampling import OwnLogprobs, SamplingParams
 
 if TYPE_CHECKING:
     from pyllm.tokenizer import Tokenizer
@@ -150,7 +150,10 @@ def search(
             raise ContextLengthError(len(prompt), max_model_len)
     # The end of generation must not end the request before its log-probability is seen: one token.
     one_token = SamplingParams(
-        max_tokens=1, temperature=0.0, logprobs=2 * params.beam_width, detokenize=False
+        max_tokens=1,
+        temperature=0.0,
+        logprobs=OwnLogprobs(2 * params.beam_width),
+        detokenize=False,
     )
     searches = [Beams(prompt, params, eog_ids) for prompt in prompts]
     for _ in range(params.max_tokens):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pyllm.logprobs import Entry, FlatLogprobs
 from pyllm.outputs import CompletionOutput, FinishReason, Logprob
-from pyllm.repetition import ends_in_repetition
+from pyllm.repetition import RepetitionDetector
 from pyllm.sequence import NOTHING_TO_SCORE
 from pyllm.text_stream import TextStream
 
@@ -43,6 +43,8 @@ class Continuation:
         if self.has_logprobs:
             self._logprobs = FlatLogprobs() if params.flat_logprobs else []
             self._cumulative_logprob = 0.0
+        detection = params.repetition_detection
+        self._repetition = None if detection is None else RepetitionDetector(detection)
         self._num_reported_tokens = 0
         self._num_reported_pieces = 0
 
@@ -58,6 +60,7 @@ class Continuation:
             sequence.dry.add(token)
         for follower in sequence.followers:
             follower.add(token)
+        repeats = self._repetition is not None and self._repetition.add(token)
         if may_stop and token in sequence.stop_ids:
             self._end_by_token(token)
         elif stop := self._push_text(token, may_stop):
@@ -65,8 +68,9 @@ class Continuation:
         elif len(sequence.tokens) >= self._max_length:
             self.finish_reason = "length"
             self._flush_text()
-        elif sequence.params.repetition_detection is not None and may_stop:
-            self._end_if_repetitive()
+        elif repeats and may_stop:
+            self.finish_reason, self.stop_reason = "repetition", "repetition_detected"
+            self._flush_text()
 
     def append_forced(self, grammar: GrammarState) -> None:
         """Take the tokens that `grammar` writes itself behind the last sampled one."""
@@ -104,14 +108,6 @@ class Continuation:
         """End because nobody wants more."""
         self.finish_reason = "abort"
         with suppress(Exception):
-            self._flush_text()
-
-    def _end_if_repetitive(self) -> None:
-        sequence = self.sequence
-        params = sequence.params.repetition_detection
-        assert params is not None
-        if ends_in_repetition(sequence.tokens, sequence.num_prompt_tokens, params):
-            self.finish_reason, self.stop_reason = "repetition", "repetition_detected"
             self._flush_text()
 
     def _end_by_token(self, token: int) -> None:

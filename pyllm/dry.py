@@ -7,7 +7,9 @@ occurred before and were followed by that token then. Sequence breakers start an
 
 from __future__ import annotations
 
+import copy
 import math
+import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -17,6 +19,7 @@ import numpy.typing as npt
 
 from pyllm._core import find_repeats
 from pyllm.token_bias import NO_BIAS, BiasArrays, bias_arrays
+from pyllm.token_suffixes import TokenSuffixes
 
 if TYPE_CHECKING:
     from pyllm.sampling import SamplingParams
@@ -39,41 +42,56 @@ class Breakers:
         pieces = [tokenizer.token_bytes(token) for token in range(tokenizer.n_vocab)]
         for string in strings:
             wanted = string.encode()[:_MAX_BREAKER_BYTES]
+            rests = [_rest(tokenizer, wanted[length:]) for length in range(1, len(wanted))]
             for token, piece in enumerate(pieces):
+                if wanted[0] not in piece:  # most tokens
+                    continue
                 if wanted in piece:
                     sequences.add((token,))
                 else:
-                    sequences |= _begun_by(token, piece, wanted, tokenizer)
+                    sequences |= _begun_by(token, piece, wanted, rests)
         self.single_tokens = frozenset(s[0] for s in sequences if len(s) == 1)
-        self.by_last_token: dict[int, list[TokenSequence]] = {}
+        self.suffixes = TokenSuffixes()  # the value is the number of tokens
         for sequence in sequences:
-            self.by_last_token.setdefault(sequence[-1], []).append(sequence)
+            self.suffixes.add(sequence, len(sequence))
 
 
-def _begun_by(token: int, piece: bytes, wanted: bytes, tokenizer: Tokenizer) -> set[TokenSequence]:
-    """Sequences that begin inside `piece`, whose end is the beginning of `wanted`."""
-    found: set[TokenSequence] = set()
-    for length in range(1, min(len(piece) + 1, len(wanted))):
-        if piece.endswith(wanted[:length]):
-            rest = wanted[length:].decode("utf-8", "replace")
-            tail = tokenizer.encode(rest, add_special=False)[:_MAX_TAIL_TOKENS]
-            found.add((token, *tail))
-    return found
+def _rest(tokenizer: Tokenizer, text: bytes) -> TokenSequence:
+    tokens = tokenizer.encode(text.decode("utf-8", "replace"), add_special=False)
+    return tuple(tokens[:_MAX_TAIL_TOKENS])
 
 
-_breakers: WeakKeyDictionary[Tokenizer, dict[TokenSequence | tuple[str, ...], Breakers]]
-_breakers = WeakKeyDictionary()
+def _begun_by(
+    token: int, piece: bytes, wanted: bytes, rests: Sequence[TokenSequence]
+) -> set[TokenSequence]:
+    """Sequences that begin inside `piece`, whose end is the beginning of `wanted`.
+
+    rests  tokens of wanted[1:], wanted[2:], …
+    """
+    return {
+        (token, *rest)
+        for length, rest in enumerate(rests[: len(piece)], 1)
+        if piece.endswith(wanted[:length])
+    }
+
+
+_breakers: WeakKeyDictionary[Tokenizer, dict[tuple[str, ...], Breakers]] = WeakKeyDictionary()
+_breakers_lock = threading.Lock()  # requests are made on any thread
 
 
 def breakers_of(tokenizer: Tokenizer, strings: Sequence[str]) -> Breakers:
     """Breakers, remembered: building them takes tens of milliseconds for 128k tokens."""
-    known = _breakers.setdefault(tokenizer, {})
     key = tuple(strings)
-    if key not in known:
-        if len(known) >= _CACHED_SETS:
-            del known[next(iter(known))]
-        known[key] = Breakers(tokenizer, strings)
-    return known[key]
+    with _breakers_lock:
+        known = _breakers.setdefault(tokenizer, {})
+        found = known.get(key)
+    if found is None:
+        found = Breakers(tokenizer, strings)  # nobody waits for this; twice does no harm
+        with _breakers_lock:
+            while len(known) >= _CACHED_SETS:
+                del known[next(iter(known))]
+            known[key] = found
+    return found
 
 
 class DryHistory:
@@ -94,10 +112,16 @@ class DryHistory:
             self._tokens = np.concatenate([self._tokens, np.zeros_like(self._tokens)])
         self._tokens[self._count] = token
         self._count += 1
-        for sequence in self._breakers.by_last_token.get(token, ()):
-            start = self._count - len(sequence)
-            if start >= 0 and self._tokens[start : self._count].tolist() == list(sequence):
-                self._restart = max(self._restart, (start, self._count))
+        # Of several breakers that end here the shortest one begins last.
+        for length in self._breakers.suffixes.matches(self._tokens, 0, self._count):
+            self._restart = max(self._restart, (self._count - length, self._count))
+            break
+
+    def copy(self) -> DryHistory:
+        """One that goes on by itself."""
+        twin = copy.copy(self)
+        twin._tokens = self._tokens.copy()
+        return twin
 
     def penalties(self) -> BiasArrays:
         """What is added to the logits of the token that follows."""

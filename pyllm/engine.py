@@ -22,7 +22,7 @@ from pyllm.outputs import RequestOutput
 from pyllm.quarantine import Quarantine
 from pyllm.request import Request, mixed
 from pyllm.row_results import RowResults, fail
-from pyllm.sampling import LogitsProcessor, SamplingParams
+from pyllm.sampling import MAX_LOGPROBS, LogitsProcessor, SamplingParams
 from pyllm.scheduler import Scheduler
 from pyllm.sequence import Sequence
 from pyllm.speculation.proposer import Proposer
@@ -56,6 +56,7 @@ class Engine:
     prefix_store           where they are kept on disk too
     proposer               guesses tokens; None: every step yields one for each sequence
     logits_processors      of every request, before its own
+    max_logprobs           log-probabilities of a token that a request may ask for; -1: any number
     """
 
     def __init__(
@@ -68,9 +69,11 @@ class Engine:
         prefix_store: PrefixStore | None = None,
         proposer: Proposer | None = None,
         logits_processors: SequenceOf[LogitsProcessor] = (),
+        max_logprobs: int = MAX_LOGPROBS,
     ) -> None:
         self.model = model
         self.seed = seed
+        self._max_logprobs = max_logprobs
         self.enable_prefix_caching = enable_prefix_caching
         self.prefix_store = prefix_store
         self._proposer = proposer
@@ -166,6 +169,7 @@ class Engine:
             cache_salt=cache_salt,
             grammars=lambda: self._grammars,
             token_healing=token_healing,
+            max_logprobs=self._max_logprobs,
         )
 
     def add(self, request: Request) -> None:

@@ -27,7 +27,7 @@ from pyllm.loader import load_model
 from pyllm.outputs import Delta, RequestOutput
 from pyllm.progress import ProgressBar
 from pyllm.prompts import Encoded, Prompt, Prompts, as_prompt_list, cache_salt, encode_prompt
-from pyllm.sampling import LogitsProcessor, RequestOutputKind, SamplingParams
+from pyllm.sampling import MAX_LOGPROBS, LogitsProcessor, RequestOutputKind, SamplingParams
 from pyllm.special_text import Messages
 from pyllm.speculation.config import read_speculative_config
 from pyllm.speculation.make import make_proposer
@@ -70,6 +70,8 @@ class LLM:
                             The output is the same bit for bit, and what does not pay is left off
     seed                    seeds requests that bring no seed of their own, by order of arrival
     logits_processors       applied to every request, before its own; see SamplingParams
+    max_logprobs            most of a token that a request may ask for; -1: any number, and the
+                            whole vocabulary, of which one token takes 34 MB at 128k
 
     Raises ModelFileError, TokenizerError, RequestError, MemoryBudgetError, DeviceError, OSError.
     """
@@ -95,6 +97,7 @@ class LLM:
         speculative_config: Mapping[str, object] | bool | None = None,
         seed: int = 0,
         logits_processors: Sequence[LogitsProcessor] | None = None,
+        max_logprobs: int = MAX_LOGPROBS,
     ) -> None:
         kv_types = choose_kv_types(kv_cache_dtype, cache_type_k, cache_type_v)
         if enable_prefix_caching not in (True, False):
@@ -104,6 +107,7 @@ class LLM:
         check_integer("max_num_seqs", max_num_seqs, 1, 2**31 - 1)
         check_integer("max_num_batched_tokens", max_num_batched_tokens, 1, 2**31 - 1)
         check_integer("seed", seed, -(2**63), 2**64 - 1)
+        check_integer("max_logprobs", max_logprobs, -1, 2**31 - 1)
         check_slowdown(max_decode_slowdown)
         if max_num_batched_tokens < max_num_seqs:  # before loading: that takes a while
             limit = f"must be at least max_num_seqs ({max_num_seqs})"
@@ -145,6 +149,7 @@ class LLM:
             enable_prefix_caching=enable_prefix_caching,
             prefix_store=loaded.prefix_store,
             logits_processors=logits_processors or (),
+            max_logprobs=max_logprobs,
         )
 
     @classmethod
@@ -158,12 +163,14 @@ class LLM:
         prefix_store: PrefixStore | None = None,
         proposer: Proposer | None = None,
         logits_processors: Sequence[LogitsProcessor] | None = None,
+        max_logprobs: int = MAX_LOGPROBS,
     ) -> Self:
         """An LLM over a model that is loaded already; closing the LLM closes the model.
 
         proposer  guesses tokens, see speculation/; None: no speculation. Closed with the LLM
         """
         check_slowdown(max_decode_slowdown)
+        check_integer("max_logprobs", max_logprobs, -1, 2**31 - 1)
         llm = cls.__new__(cls)
         llm._start(
             model,
@@ -173,6 +180,7 @@ class LLM:
             enable_prefix_caching=enable_prefix_caching,
             prefix_store=prefix_store,
             logits_processors=logits_processors or (),
+            max_logprobs=max_logprobs,
         )
         return llm
 

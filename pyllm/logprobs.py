@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableSequence
+from collections.abc import Collection, Iterable, Mapping, MutableSequence
 from collections.abc import Sequence as SequenceOf
 from dataclasses import dataclass, field
 from typing import Any, overload
@@ -52,14 +52,42 @@ class FlatLogprobs(MutableSequence[dict[int, Logprob] | None]):
     def __getitem__(self, index: slice) -> FlatLogprobs: ...
     def __getitem__(self, index: int | slice) -> dict[int, Logprob] | FlatLogprobs:
         if isinstance(index, slice):
-            part = FlatLogprobs()
-            for position in range(*index.indices(len(self))):
-                part.append(self[position])
-            return part
+            return self._slice(range(*index.indices(len(self))))
         return {
             self.token_ids[i]: Logprob(self.logprobs[i], self.ranks[i], self.decoded_tokens[i])
             for i in range(self.start_indices[index], self.end_indices[index])
         }
+
+    def _slice(self, positions: range) -> FlatLogprobs:
+        """Copies lists and makes no dictionary: CUMULATIVE asks for everything with each token."""
+        if positions.step != 1 or not positions:
+            part = FlatLogprobs()
+            for position in positions:
+                part += self._slice(range(position, position + 1))
+            return part
+        first, last = self.start_indices[positions[0]], self.end_indices[positions[-1]]
+        starts = self.start_indices[positions.start : positions.stop]
+        ends = self.end_indices[positions.start : positions.stop]
+        return FlatLogprobs(
+            [start - first for start in starts] if first else starts,
+            [end - first for end in ends] if first else ends,
+            self.token_ids[first:last],
+            self.logprobs[first:last],
+            self.ranks[first:last],
+            self.decoded_tokens[first:last],
+        )
+
+    def extend(self, values: Iterable[dict[int, Logprob] | None]) -> None:
+        if not isinstance(values, FlatLogprobs):
+            super().extend(values)
+            return
+        offset = len(self.token_ids)
+        self.start_indices += [start + offset for start in values.start_indices]
+        self.end_indices += [end + offset for end in values.end_indices]
+        self.token_ids += values.token_ids
+        self.logprobs += values.logprobs
+        self.ranks += values.ranks
+        self.decoded_tokens += values.decoded_tokens
 
     def __setitem__(self, index: Any, value: Any) -> None:
         raise TypeError("FlatLogprobs can only grow at its end")
@@ -72,7 +100,7 @@ class FlatLogprobs(MutableSequence[dict[int, Logprob] | None]):
 
 
 def read_logprobs(
-    columns: Columns, row: int, count: int, only: SequenceOf[int] | None = None
+    columns: Columns, row: int, count: int, only: Collection[int] | None = None
 ) -> list[Entry]:
     """What the program says of a row: best first; the row's own token is always there.
 
@@ -80,7 +108,7 @@ def read_logprobs(
     only   these tokens instead, in this order
     """
     if only is not None:
-        found = _entries_of(columns, row, np.asarray(only), None)
+        found = _entries_of(columns, row, np.fromiter(only, np.int64, len(only)), None)
     elif 0 <= count <= MAX_COLUMN_LOGPROBS:
         ids = columns["top_ids"][row, :count].tolist()
         values = columns["top_logprobs"][row, :count].tolist()
@@ -94,7 +122,7 @@ def read_logprobs(
     return entries if own in entries else [*entries, own]
 
 
-def column_width(count: int | None, only: SequenceOf[int] | None) -> int:
+def column_width(count: int | None, only: Collection[int] | None) -> int:
     """The n_logprobs column of a row that read_logprobs will be asked about; -1: it will not."""
     if only is not None:
         return 0

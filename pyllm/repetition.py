@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
 
 from pyllm.checks import check_integer
 from pyllm.errors import RequestError
@@ -36,17 +38,29 @@ class RepetitionDetectionParams:
             raise RequestError("min_count", self.min_count, "must be at least 2")
 
 
-def ends_in_repetition(
-    tokens: Sequence[int], start: int, params: RepetitionDetectionParams
-) -> bool:
-    """Whether tokens[start:] ends with a pattern, `min_count` times in a row."""
-    for size in range(max(1, params.min_pattern_size), params.max_pattern_size + 1):
-        length = size * params.min_count
-        if length > len(tokens) - start:
-            return False
-        # Most sizes are out at their last token; equal to itself one pattern later is periodic.
-        if tokens[-1] == tokens[-1 - size] and (
-            tokens[-length:-size] == tokens[len(tokens) - length + size :]
-        ):
-            return True
-    return False
+class RepetitionDetector:
+    """Follows an output token by token; each costs one look at every size, whatever was written."""
+
+    def __init__(self, params: RepetitionDetectionParams) -> None:
+        self._longest = params.max_pattern_size
+        self._shortest = max(1, params.min_pattern_size)
+        # Longest first, as the tokens that lie so far back are.
+        sizes = np.arange(self._longest, self._shortest - 1, -1)
+        self._needed = sizes * (params.min_count - 1)
+        self._runs = np.zeros_like(sizes)  # last tokens that equal the one a pattern before them
+        # The last tokens, behind as many that equal none: no pattern reaches before the output.
+        self._tokens: npt.NDArray[np.int32] = np.full(2 * self._longest + 64, -1, np.int32)
+        self._count = self._longest
+
+    def add(self, token: int) -> bool:
+        """Whether the output ends, with this token, in a pattern `min_count` times in a row."""
+        if self._count == len(self._tokens):
+            kept = self._tokens[self._count - self._longest :].copy()
+            self._tokens[: self._longest] = kept
+            self._count = self._longest
+        place = self._count
+        before = self._tokens[place - self._longest : place - self._shortest + 1]
+        self._runs = np.where(before == token, self._runs + 1, 0)
+        self._tokens[place] = token
+        self._count += 1
+        return bool((self._runs >= self._needed).any())

@@ -15,7 +15,7 @@ from pyllm.errors import ContextLengthError, RequestError
 from pyllm.history import TokenHistory, WindowHistory
 from pyllm.logprobs import Entry, FlatLogprobs
 from pyllm.outputs import Logprob, RequestMetrics, RequestOutput
-from pyllm.sampling import RequestOutputKind, SamplingParams
+from pyllm.sampling import MAX_LOGPROBS, RequestOutputKind, SamplingParams
 from pyllm.sequence import Sequence
 from pyllm.stop_strings import StopMatcher
 from pyllm.structured.params import as_structured_outputs
@@ -42,7 +42,7 @@ class Request:
     `token_healing` takes back tokens at the end of the prompt that a longer token could have been;
     `prompt_token_ids` lacks them, the answer begins with their text, its `text` shows what follows.
     `default_seed` serves when the parameters give none. Continuation 0 uses the seed itself, so
-    n=2 begins with the answer of n=1.
+    n=2 begins with the answer of n=1. `max_logprobs` limits those of a token; -1: any number.
     """
 
     def __init__(
@@ -59,8 +59,10 @@ class Request:
         cache_salt: str | None = None,
         priority: int = 0,
         token_healing: bool = False,
+        max_logprobs: int = MAX_LOGPROBS,
     ) -> None:
         params.validate(tokenizer.n_vocab)
+        params.check_logprobs(max_logprobs, tokenizer.n_vocab)
         if cache_salt is not None:
             _check_salt(cache_salt)
         if token_healing and params.structured_outputs is not None:
@@ -96,9 +98,11 @@ class Request:
         grammar = None
         if (structured := as_structured_outputs(params.structured_outputs)) is not None:
             grammar = grammars().compile(structured, jump=_may_jump(params))
+        dry = self._dry_of_prompt()
+        seeds = [continuation_seed(seed, index) for index in range(params.n)]
         self.continuations = [
-            self._continuation(index, continuation_seed(seed, index), max_length, matcher, grammar)
-            for index in range(params.n)
+            self._continuation(index, seed, max_length, matcher, grammar, dry)
+            for index, seed in enumerate(seeds)
         ]
         if params.prompt_logprobs is not None:
             self.prompt_logprobs = FlatLogprobs() if params.flat_logprobs else []
@@ -113,6 +117,7 @@ class Request:
         max_length: int,
         matcher: StopMatcher | None,
         grammar: GrammarState | None,
+        dry: DryHistory | None,
     ) -> Continuation:
         params = self.params
         # A grammar allows the end only where the answer is complete, and nothing can follow it.
@@ -140,7 +145,7 @@ class Request:
             mask=self._mask(followers),
             followers=followers,
             sampler_order=params.sampler_order,
-            dry=self._dry(),
+            dry=None if dry is None else dry.copy(),
             processors=tuple(params.logits_processors or ()),
             mirostat_mu=2.0 * params.mirostat_tau,
         )
@@ -181,7 +186,7 @@ class Request:
             return TokenHistory(self.prompt_token_ids)
         return WindowHistory(self.prompt_token_ids, params.repeat_last_n)
 
-    def _dry(self) -> DryHistory | None:
+    def _dry_of_prompt(self) -> DryHistory | None:
         params = self.params
         if not params.has_dry:
             return None
@@ -301,12 +306,12 @@ def _may_jump(params: SamplingParams) -> bool:
 
 def continuation_seed(seed: int, index: int) -> int:
     """The 64-bit seed of continuation `index`; index 0 keeps `seed`."""
-    return mixed(seed, index) if index else seed & _MASK64
+    return mixed(seed, index) if index else int(seed) & _MASK64
 
 
 def mixed(seed: int, counter: int) -> int:
     """Output number `counter` of the SplitMix64 generator that starts at `seed`."""
-    z = (seed + counter * 0x9E3779B97F4A7C15) & _MASK64
+    z = (int(seed) + counter * 0x9E3779B97F4A7C15) & _MASK64
     z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & _MASK64
     z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK64
     return z ^ (z >> 31)

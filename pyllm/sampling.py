@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import math
 import numbers
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -19,6 +19,7 @@ from pyllm.sampler_order import canonical_names, order_number
 from pyllm.structured.params import StructuredOutputsParams, as_structured_outputs
 
 MAX_N = 128  # sequences of one request; every one of them holds its own KV blocks
+MAX_LOGPROBS = 20  # as in vLLM; one takes 265 bytes, a vocabulary of 128k 34 MB for each token
 MAX_LOGPROB_TOKEN_IDS = 128  # as in vLLM
 MAX_STOP_CHARS = 65_536  # all stop strings together: bounds the matcher built from them
 GREEDY_BELOW = 1e-5  # temperatures below this are argmax, as in vLLM
@@ -33,6 +34,10 @@ LogitsProcessor: TypeAlias = Callable[
 
 class DefaultMaxTokens(int):
     """The 16 of a caller who said nothing: `chat` reads it as "the rest of the context"."""
+
+
+class OwnLogprobs(int):
+    """A number of log-probabilities that pyllm itself asks for: max_logprobs is for callers."""
 
 
 class RequestOutputKind(enum.Enum):
@@ -57,8 +62,9 @@ class SamplingParams:
     logits.
 
     `max_tokens=None` means the rest of the context, `top_k` 0 or -1 off, `logprobs` and
-    `prompt_logprobs` -1 the whole vocabulary. `logprob_token_ids` reports on these tokens instead
-    of the best ones. `thinking_token_budget` ends a <think> block after so many tokens (-1: never).
+    `prompt_logprobs` -1 the whole vocabulary; more than 20 only where the LLM was made with a
+    larger `max_logprobs`. `logprob_token_ids` reports on these tokens instead of the best ones.
+    `thinking_token_budget` ends a <think> block after so many tokens (-1: never).
     `truncate_prompt_tokens` keeps the last k tokens of the prompt, -1 as many as leave room for the
     answer. `ignore_eos` has no effect on structured outputs, which end when complete. Special
     tokens are written as they are: `spaces_between_special_tokens` adds none. `extra_args` is
@@ -85,13 +91,13 @@ class SamplingParams:
     min_p: float = 0.0
     seed: int | None = None
     stop: str | Sequence[str] | None = None
-    stop_token_ids: Sequence[int] | None = None
+    stop_token_ids: Collection[int] | None = None
     ignore_eos: bool = False
     max_tokens: int | None = DefaultMaxTokens(16)
     min_tokens: int = 0
     logprobs: int | None = None
     prompt_logprobs: int | None = None
-    logprob_token_ids: Sequence[int] | None = None
+    logprob_token_ids: Collection[int] | None = None
     flat_logprobs: bool = False
     detokenize: bool = True
     skip_special_tokens: bool = True
@@ -101,7 +107,7 @@ class SamplingParams:
     output_kind: RequestOutputKind = RequestOutputKind.CUMULATIVE
     structured_outputs: StructuredOutputsParams | Mapping[str, Any] | None = None
     logit_bias: Mapping[int, float] | None = None
-    allowed_token_ids: Sequence[int] | None = None
+    allowed_token_ids: Collection[int] | None = None
     bad_words: Sequence[str] | None = None
     thinking_token_budget: int | None = None
     repetition_detection: RepetitionDetectionParams | None = None
@@ -213,6 +219,16 @@ class SamplingParams:
         if self.max_tokens is not None and self.min_tokens > self.max_tokens:
             limit = f"must not exceed max_tokens ({self.max_tokens})"
             raise RequestError("min_tokens", self.min_tokens, limit)
+
+    def check_logprobs(self, most: int, n_vocab: int) -> None:
+        """Check what an engine allows; `most` -1: any number."""
+        for field in ("logprobs", "prompt_logprobs"):
+            value = getattr(self, field)
+            if value is None or isinstance(value, OwnLogprobs) or most == -1:
+                continue
+            if (n_vocab if value == -1 else value) > most:
+                limit = f"at most {most}; the engine's option max_logprobs allows more"
+                raise RequestError(field, int(value), limit)
 
     def _validate_texts(self, field: str, texts: object) -> None:
         if not isinstance(texts, list | tuple):
@@ -330,7 +346,12 @@ def _span(low: float, high: float) -> str:
 
 
 def _check_ids(field: str, ids: object, n_vocab: int | None) -> None:
-    if isinstance(ids, str | bytes) or not isinstance(ids, Iterable):
+    # No iterator: this check would use it up. An array of no dimension is no list either.
+    if (
+        not isinstance(ids, Collection)
+        or isinstance(ids, str | bytes)
+        or (isinstance(ids, np.ndarray) and ids.ndim != 1)
+    ):
         raise RequestError(field, ids, "must be a list of token ids")
     for token in ids:
         check_integer(field, token, 0, (n_vocab or 2**31) - 1)

@@ -99,13 +99,19 @@ class GrammarCompiler:
             finally:
                 self._slots.release()
 
-        if self._slots.acquire(timeout=BUDGET_S):
+        if not self._slots.acquire(timeout=BUDGET_S):
+            limit = f"the compiler is busy with {_MOST_AT_ONCE} other grammars; try again later"
+            raise _refusal(params, limit)
+        try:
             threading.Thread(target=work, name="pyllm-grammar", daemon=True).start()
-            try:
-                return done.get(timeout=BUDGET_S)
-            except queue.Empty:
-                pass
-        raise _refusal(params, f"takes longer than {BUDGET_S:g} s to compile; make it smaller")
+        except BaseException:  # too many threads: the one that would release it never runs
+            self._slots.release()
+            raise
+        try:
+            return done.get(timeout=BUDGET_S)
+        except queue.Empty:
+            limit = f"takes longer than {BUDGET_S:g} s to compile; make it smaller"
+            raise _refusal(params, limit) from None
 
 
 def _compiled(tokenizer: LLTokenizer, grammar: str) -> LLMatcher:

@@ -176,7 +176,9 @@ def run(
     """
     program: Any = FlakyProgram(model.program, schedule.failing)
     engine = Engine(
-        replace(model, num_kv_blocks=schedule.num_kv_blocks, program=program), proposer=proposer
+        replace(model, num_kv_blocks=schedule.num_kv_blocks, program=program),
+        proposer=proposer,
+        max_logprobs=-1,
     )
     outputs: dict[str, RequestOutput] = {}
     last_arrival = max(guest.arrives for guest in schedule.guests)

@@ -48,7 +48,7 @@ def prompt_of(number: int) -> list[int]:
 
 
 def answers(path: Path, numbers: list[int], **options: Any) -> dict[int, RequestOutput]:
-    with LLM(path, max_model_len=128, **options) as llm:
+    with LLM(path, max_model_len=128, max_logprobs=-1, **options) as llm:
         prompts = [prompt_of(number) for number in numbers]
         outputs = llm.generate(prompts, [params_of(number) for number in numbers], use_tqdm=False)
     return dict(zip(numbers, outputs, strict=True))
@@ -56,7 +56,7 @@ def answers(path: Path, numbers: list[int], **options: Any) -> dict[int, Request
 
 def test_requests_are_the_same_alone_and_together(path: Path) -> None:
     numbers = list(range(len(WISHES)))
-    with LLM(path, max_model_len=128, num_threads=1) as llm:
+    with LLM(path, max_model_len=128, max_logprobs=-1, num_threads=1) as llm:
         alone = {
             number: llm.generate([prompt_of(number)], params_of(number), use_tqdm=False)[0]
             for number in numbers

@@ -30,3 +30,38 @@ def test_a_word_without_tokens_is_refused():
         BadWords(["x"], Silent())
     with pytest.raises(RequestError, match="at most 1000"):
         BadWords([f"w{i}" for i in range(600)], FakeTokenizer())
+
+
+class Counting(FakeTokenizer):
+    encoded = 0
+
+    def encode(self, text, **options):
+        self.encoded += 1
+        return super().encode(text, **options)
+
+
+def test_too_many_words_are_refused_before_they_are_encoded():
+    tokenizer = Counting()
+    with pytest.raises(RequestError, match="bad_words: 20000: at most 1000"):
+        BadWords(["w"] * 20_000, tokenizer)
+    assert tokenizer.encoded == 0
+
+
+def test_a_word_of_too_many_tokens_is_refused():
+    BadWords(["x" * 255], FakeTokenizer())
+    with pytest.raises(RequestError, match="at most 256 tokens in a word"):
+        BadWords(["x" * 256], FakeTokenizer())  # with the space before it
+
+
+def test_only_the_end_of_the_text_is_read():
+    looks = []
+
+    class Watched(list):
+        def __getitem__(self, place):
+            assert not isinstance(place, slice)
+            looks.append(place)
+            return super().__getitem__(place)
+
+    words = BadWords([f"{chr(33 + i)}ab" for i in range(90)], FakeTokenizer())
+    assert words.completions(Watched(b"~" * 5000 + b"!a"), 0) == [ord("b")]
+    assert len(looks) == 3

@@ -1,14 +1,18 @@
 """DRY against a plain description: compare the end of the text with every place before it."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pyllm import dry
 from pyllm._core import find_repeats
 from pyllm.dry import Breakers, DryHistory, breakers_of
+from pyllm.engine import Engine
 from pyllm.sampling import SamplingParams
-from tests.pyllm.fake_program import FakeTokenizer
+from tests.pyllm.fake_program import FakeModel, FakeTokenizer
 
 TOKENIZER = FakeTokenizer()
 
@@ -69,8 +73,8 @@ def test_breakers_may_be_written_by_several_tokens():
     assert 262 in breakers.single_tokens  # "stop"
     assert 265 in breakers.single_tokens  # "ab"
     assert 266 in breakers.single_tokens  # "abc" holds it
-    assert (260, ord("o"), ord("p")) in breakers.by_last_token[ord("p")]  # "st", then the rest
-    assert (ord("s"), *b"top") in breakers.by_last_token[ord("p")]
+    for text in ([260, *b"op"], list(b"stop")):  # "st", then the rest
+        assert list(breakers.suffixes.matches(text, 0, len(text))) == [len(text)]
     params = SamplingParams(dry_multiplier=1.0, dry_allowed_length=1, dry_penalty_last_n=-1)
     text = list(b"xyzstop")
     history = DryHistory([*text, *b"xy"], params, breakers)
@@ -91,3 +95,50 @@ def test_the_largest_penalty_is_finite():
 def test_find_repeats_of_nothing():
     assert find_repeats(np.int32([]), 5, 1) == {}
     assert find_repeats(np.int32([4]), 5, 1) == {}
+
+
+def test_a_copy_goes_on_by_itself():
+    params = SamplingParams(dry_multiplier=1.0, dry_penalty_last_n=-1)
+    history = DryHistory(list(b"abcdabc"), params, breakers_of(TOKENIZER, ()))
+    twin = history.copy()
+    for _ in range(200):
+        twin.add(ord("x"))
+    assert history.penalties()[0].tolist() == [ord("d")]
+    assert twin.penalties()[0].tolist() == [ord("x")]
+
+
+def test_the_prompt_is_read_once_for_all_continuations(monkeypatch):
+    read = []
+    monkeypatch.setattr(DryHistory, "add", lambda _, token: read.append(token))
+    params = SamplingParams(n=5, dry_multiplier=1.0)
+    request = Engine(FakeModel()).make_request(None, [1, 2, 3], params)
+    assert read == [1, 2, 3]
+    assert len({id(c.sequence.dry) for c in request.continuations}) == 5
+
+
+def test_many_breakers_that_end_alike_are_one_walk():
+    breakers = Breakers(TOKENIZER, [chr(first) + "q" for first in range(33, 97)])
+    looks = []
+
+    class Watched(list):
+        def __getitem__(self, place):
+            looks.append(place)
+            return super().__getitem__(place)
+
+    assert next(breakers.suffixes.matches(Watched(b"!!!!!~q"), 0, 7), None) is None
+    assert len(looks) == 2
+    assert next(breakers.suffixes.matches(Watched(b"!!!!!Aq"), 0, 7)) == 2
+    assert len(looks) == 4
+
+
+def test_sets_of_breakers_are_remembered_by_any_number_of_threads():
+    tokenizer = FakeTokenizer()
+
+    def ask(number):
+        strings = (chr(97 + number % 12),)
+        return all(breakers_of(tokenizer, strings).single_tokens for _ in range(20))
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(ask, range(64)))
+    assert breakers_of(tokenizer, ("z",)) is breakers_of(tokenizer, ["z"])
+    assert len(dry._breakers[tokenizer]) <= dry._CACHED_SETS

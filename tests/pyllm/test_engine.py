@@ -45,7 +45,7 @@ def drain(engine):
 
 
 def complete(params, *, prompt=(BOS, 1, 2), logits_of=hashed_logits, **model):
-    engine = Engine(FakeModel(logits_of=logits_of, **model))
+    engine = Engine(FakeModel(logits_of=logits_of, **model), max_logprobs=-1)
     params.output_kind = FINAL
     return run(engine, [engine.make_request(None, prompt, params)])[0]
 

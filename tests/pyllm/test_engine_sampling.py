@@ -69,10 +69,10 @@ def test_scored_prompts_and_their_neighbours_are_as_if_alone(data):
         return engine.make_request(None, [BOS, *([i + 1] * length)], params)
 
     sizes = {"max_model_len": 64, "block_size": 8, "max_num_batched_tokens": 16}
-    together = Engine(FakeModel(num_kv_blocks=blocks, **sizes))
+    together = Engine(FakeModel(num_kv_blocks=blocks, **sizes), max_logprobs=30)
     outputs = run(together, [make(together, i, *r) for i, r in enumerate(requests)])
     for i, (request, output) in enumerate(zip(requests, outputs, strict=True)):
-        alone = Engine(FakeModel(**sizes))
+        alone = Engine(FakeModel(**sizes), max_logprobs=30)
         (expected,) = run(alone, [make(alone, i, *request)])
         assert output.outputs == expected.outputs
         assert output.prompt_logprobs == expected.prompt_logprobs
@@ -315,3 +315,53 @@ def test_scoring_needs_rows_for_it():
     engine = Engine(model)
     with pytest.raises(RequestError, match="prompt_logprobs"):
         engine.make_request(None, [BOS, 1], SamplingParams(prompt_logprobs=1))
+
+
+@pytest.mark.parametrize("field", ["logprobs", "prompt_logprobs"])
+@pytest.mark.parametrize(
+    ("most", "allowed", "refused"),
+    [(20, (0, 20), (-1, 21, 2**31 - 1)), (N_VOCAB - 1, (271,), (-1, 272)), (N_VOCAB, (-1,), (273,)),
+     (0, (0,), (1,)), (-1, (-1, 5000), ())],
+)  # fmt: skip
+def test_the_owner_of_an_engine_says_how_many_logprobs_there_are(field, most, allowed, refused):
+    engine = Engine(FakeModel(), max_logprobs=most)
+    for value in allowed:
+        engine.make_request(None, [BOS], SamplingParams(**{field: value}))
+    for value in refused:
+        with pytest.raises(RequestError) as caught:
+            engine.make_request(None, [BOS], SamplingParams(**{field: value}))
+        limit = f"at most {most}; the engine's option max_logprobs allows more"
+        assert str(caught.value) == f"{field}: {value}: {limit}"
+
+
+@pytest.mark.parametrize("kind", [list, tuple, set, frozenset, np.array])
+def test_ids_may_be_any_collection(kind):
+    ids = kind([100, 101])
+    params = SamplingParams(
+        max_tokens=9, min_tokens=2, stop_token_ids=ids, logprob_token_ids=ids, allowed_token_ids=ids
+    )
+    output = complete(params).outputs[0]
+    assert len(output.token_ids) == 3
+    assert output.stop_reason in (100, 101)
+    assert {100, 101} == set(output.logprobs[0])
+
+
+@pytest.mark.parametrize("field", ["stop_token_ids", "allowed_token_ids", "logprob_token_ids"])
+def test_what_can_be_read_once_is_no_list_of_ids(field):
+    for value in (iter([5]), map(int, [5]), np.array(5), np.array([[5]])):
+        with pytest.raises(RequestError, match=f"{field}: .*must be a list of token ids"):
+            SamplingParams(**{field: value})
+
+
+@pytest.mark.parametrize("seed", [5, -7, 2**64 - 1])
+def test_numpy_seeds_are_seeds(seed):
+    def texts(seed, engine_seed):
+        engine = Engine(FakeModel(), seed=engine_seed)
+        params = SamplingParams(n=2, seed=seed, max_tokens=8, output_kind=FINAL)
+        (output,) = run(engine, [engine.make_request(None, [BOS], params)])
+        return [part.token_ids for part in output.outputs]
+
+    as_array = np.array(seed)[()]
+    assert isinstance(as_array, np.integer)
+    assert texts(as_array, 0) == texts(seed, 0)
+    assert texts(None, as_array) == texts(None, seed)

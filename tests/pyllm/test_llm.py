@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import pyllm.llm as llm_module
+from pyllm.beam_search import BeamSearchParams
 from pyllm.errors import ContextLengthError, DeviceError, PyLLMError, RequestError
 from pyllm.kv_types import KVTypes
 from pyllm.llm import LLM
@@ -467,3 +468,20 @@ def test_scripted_end():
     with llm_of(logits_of=scripted(2, [*b"ok"])) as llm:
         output = llm.generate("x", SamplingParams(temperature=0)).pop().outputs[0]
         assert (output.text, output.token_ids[-1], output.finish_reason) == ("ok", EOS, "stop")
+
+
+def test_the_owner_may_allow_more_logprobs():
+    greedy = SamplingParams(temperature=0, max_tokens=1, logprobs=-1)
+    with llm_of() as llm, pytest.raises(RequestError, match="max_logprobs"):
+        llm.generate("x", greedy)
+    with LLM.from_model(FakeModel(), max_logprobs=-1) as llm:
+        (logprobs,) = llm.generate("x", greedy)[0].outputs[0].logprobs
+        assert len(logprobs) == llm.model.tokenizer.n_vocab
+    with pytest.raises(RequestError, match="max_logprobs: -2"):
+        LLM.from_model(FakeModel(), max_logprobs=-2)
+
+
+def test_wide_beams_need_no_leave():
+    with llm_of() as llm:
+        (output,) = llm.beam_search("x", BeamSearchParams(beam_width=16, max_tokens=2))
+        assert len(output.sequences) == 16

@@ -187,7 +187,7 @@ def test_a_grammar_that_takes_too_long_is_left_behind(monkeypatch):
     with pytest.raises(RequestError, match="takes longer"):
         grammars.compile(slow, jump=True)
     other = StructuredOutputsParams(choice=["other"])
-    with pytest.raises(RequestError, match="takes longer"):  # all four places are taken
+    with pytest.raises(RequestError, match="is busy with 4 other grammars; try again later"):
         grammars.compile(other, jump=True)
     release.set()
     for _ in range(100):
@@ -198,6 +198,21 @@ def test_a_grammar_that_takes_too_long_is_left_behind(monkeypatch):
         break
     else:
         pytest.fail("no place became free again")
+
+
+def test_a_thread_that_cannot_start_leaves_its_place_to_others(monkeypatch):
+    class Unstartable(threading.Thread):
+        def start(self):
+            raise RuntimeError("can't start new thread")
+
+    grammars = GrammarCompiler(FakeTokenizer())
+    params = StructuredOutputsParams(choice=["a"])
+    with monkeypatch.context() as patch:
+        patch.setattr(threading, "Thread", Unstartable)
+        for _ in range(compiler._MOST_AT_ONCE + 1):
+            with pytest.raises(RuntimeError, match="can't start new thread"):
+                grammars.compile(params, jump=True)
+    assert accepts(grammars.compile(params, jump=True), "a")
 
 
 def test_a_grammar_known_to_be_quick_is_compiled_when_its_first_mask_is_written(monkeypatch):
