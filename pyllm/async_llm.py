@@ -175,15 +175,18 @@ class AsyncLLM:
     ) -> AsyncGenerator[RequestOutput, None]:
         check_priority(priority)
         make = self._llm.engine.make_request
+        # Here, in the order of the calls: texts are encoded at the same time.
+        number, name = self._llm.engine.draw_number(request_id)
 
         def encode_and_make() -> Request:
             return make(
                 *encode(),
                 _checked(params),
-                request_id,
+                name,
                 priority,
                 salt,
                 token_healing=token_healing,
+                number=number,
             )
 
         # Not on the event loop: a long text takes tens of milliseconds, a grammar up to two
@@ -198,9 +201,8 @@ class AsyncLLM:
                 finished = output.finished
                 yield output
         finally:
-            # After an error the engine has forgotten it, and its id may be another's.
             if not finished and not inbox.failed:
-                self._llm.thread.abort([request.request_id])
+                self._llm.thread.abort([name], inbox)
 
     def _mailbox(self) -> LoopMailbox:
         loop = asyncio.get_running_loop()

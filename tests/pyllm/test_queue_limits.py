@@ -45,7 +45,6 @@ def test_without_limits_everybody_may_wait():
 def test_leaving_twice_or_unknown_changes_nothing():
     limits = QueueLimits(None, None)
     limits.enter("a", 3, free_places=0)
-    limits.enter("a", 3, free_places=0)
     for _ in range(2):
         limits.leave("a")
         limits.leave("b")
