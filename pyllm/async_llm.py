@@ -191,9 +191,10 @@ class AsyncLLM:
 
         # Not on the event loop: a long text takes tens of milliseconds, a grammar up to two
         # seconds, and others wait for it.
-        request = await asyncio.to_thread(encode_and_make)
-        inbox = AsyncInbox(self._mailbox(), request.params.output_kind)
-        self._llm.thread.submit([request], inbox, refusable=True)
+        with self._llm.thread.expecting(name):
+            request = await asyncio.to_thread(encode_and_make)
+            inbox = AsyncInbox(self._mailbox(), request.params.output_kind)
+            self._llm.thread.submit([request], inbox, refusable=True)
         finished = False
         try:
             while not finished:

@@ -12,7 +12,8 @@ import queue
 import threading
 import weakref
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from copy import copy
 from typing import NamedTuple, Protocol, TypeAlias
 
@@ -49,7 +50,7 @@ class _Door:
         # middle of anything, even on the engine thread itself. So abort must not lock either.
         self.commands: _Commands = queue.SimpleQueue()  # None: stop
         self.lock = threading.Lock()  # orders submit before or after an end, never across it
-        self.names: Counter[str] = Counter()  # of requests submitted and not ended
+        self.names: Counter[str] = Counter()  # of requests expected or submitted, and not ended
         self.end: PyLLMError | None = None  # why nobody is served any more
 
     def let_go(self, name: str) -> None:
@@ -102,6 +103,16 @@ class EngineThread:
                 _enter(self.limits, requests, self._engine)
             door.names.update(request.request_id for request in requests)
             door.commands.put(lambda service: service.start(requests, inbox))
+
+    @contextmanager
+    def expecting(self, request_id: str) -> Iterator[None]:
+        """Nobody is given this id automatically while its request is prepared and submitted."""
+        with self._door.lock:
+            self._door.names[request_id] += 1
+        try:
+            yield
+        finally:
+            self._door.let_go(request_id)
 
     def abort(self, request_ids: Iterable[str], inbox: Inbox | None = None) -> None:
         """Free what the requests hold before the next step; returns at once.

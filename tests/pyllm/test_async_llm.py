@@ -150,6 +150,16 @@ def test_seeds_are_given_in_the_order_of_the_calls():
     assert run(main()) == [(output.request_id, output.outputs) for output in expected]
 
 
+def test_an_automatic_id_is_not_one_that_a_caller_is_about_to_use():
+    async def main():
+        async with llm_of(logits_of=slow_logits) as llm:
+            names = ["1", None, "3", None]
+            tasks = [last_of(llm.generate("hello" * 20, GREEDY, name)) for name in names]
+            return [output.request_id for output in await asyncio.gather(*tasks)]
+
+    assert run(main()) == ["1", "2", "3", "4"]
+
+
 def test_two_loops_share_an_engine():
     llm = llm_of(logits_of=slow_logits)
     texts = []

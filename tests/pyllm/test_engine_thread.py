@@ -219,26 +219,21 @@ def test_an_abort_with_another_inbox_is_not_meant():
 
 
 def test_a_refused_name_does_not_uncount_its_owner():
-    model = StuckModel(max_num_seqs=1, **LONG)
+    def slow_logits(tokens):
+        time.sleep(0.002)  # thousands of them: it runs until it is aborted
+        return printable_logits(tokens)
+
     limits = QueueLimits(3, None)
-    with Running(model, limits) as running:
-        running.submit([77] * 5000, name="long")
-        assert model.reading.wait(PATIENCE_S)
-        owner = running.submit([77] * 20, name="x", refusable=True)
-        second = running.submit([1], name="x", refusable=True)
-        model.reading.clear()
+    endless = SamplingParams(max_tokens=None, ignore_eos=True)
+    with Running(FakeModel(max_num_seqs=1, logits_of=slow_logits, **LONG), limits) as running:
+        running.submit([1], endless, name="long")
+        owner = running.submit([1], name="x", refusable=True)
+        for _ in range(5):
+            with pytest.raises(PyLLMError, match="in use by another request"):
+                last(running.submit([1], name="x", refusable=True))
+            assert limits.num_requests == 1
         running.thread.abort(["long"])
-        with pytest.raises(PyLLMError, match="in use by another request"):
-            last(second)
-        assert model.reading.wait(PATIENCE_S)
-        assert limits.num_requests == 0, "it has started"
-        third = running.submit([1], name="y", refusable=True)
-        fourth = running.submit([1], name="y", refusable=True)
-        running.thread.abort(["x"])
-        assert last(owner).outputs[0].finish_reason == "abort"
-        with pytest.raises(PyLLMError, match="in use by another request"):
-            last(fourth)
-        assert last(third).finished
+        assert len(last(owner).outputs[0].token_ids) == 5
         assert limits.num_requests == 0
 
 
