@@ -43,7 +43,7 @@ def outputs_of(
                 progress.show()
     finally:  # an interrupt or a failure: the others must not go on for nobody
         if progress.unfinished:
-            thread.abort(progress.unfinished)
+            thread.abort(progress.unfinished, inbox)
     return [results[request_id] for request_id in order]
 
 
@@ -59,7 +59,7 @@ def deltas_of(thread: EngineThread, request: Request) -> Iterator[Delta]:
             yield from _as_deltas(output)
     finally:
         if not finished:
-            thread.abort([request.request_id])
+            thread.abort([request.request_id], inbox)
 
 
 def _opened(message: Message) -> RequestOutput:

@@ -175,22 +175,26 @@ class AsyncLLM:
     ) -> AsyncGenerator[RequestOutput, None]:
         check_priority(priority)
         make = self._llm.engine.make_request
+        # Here, in the order of the calls: texts are encoded at the same time.
+        number, name = self._llm.engine.draw_number(request_id)
 
         def encode_and_make() -> Request:
             return make(
                 *encode(),
                 _checked(params),
-                request_id,
+                name,
                 priority,
                 salt,
                 token_healing=token_healing,
+                number=number,
             )
 
         # Not on the event loop: a long text takes tens of milliseconds, a grammar up to two
         # seconds, and others wait for it.
-        request = await asyncio.to_thread(encode_and_make)
-        inbox = AsyncInbox(self._mailbox(), request.params.output_kind)
-        self._llm.thread.submit([request], inbox, refusable=True)
+        with self._llm.thread.expecting(name):
+            request = await asyncio.to_thread(encode_and_make)
+            inbox = AsyncInbox(self._mailbox(), request.params.output_kind)
+            self._llm.thread.submit([request], inbox, refusable=True)
         finished = False
         try:
             while not finished:
@@ -198,9 +202,8 @@ class AsyncLLM:
                 finished = output.finished
                 yield output
         finally:
-            # After an error the engine has forgotten it, and its id may be another's.
             if not finished and not inbox.failed:
-                self._llm.thread.abort([request.request_id])
+                self._llm.thread.abort([name], inbox)
 
     def _mailbox(self) -> LoopMailbox:
         loop = asyncio.get_running_loop()

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from collections.abc import Sequence as SequenceOf
 from dataclasses import replace
 from functools import cached_property
-from itertools import count
 from typing import TYPE_CHECKING
 
 from pyllm.batch import Batch, Step
@@ -21,12 +20,13 @@ from pyllm.logits_processors import sample_processed
 from pyllm.outputs import RequestOutput
 from pyllm.quarantine import Quarantine
 from pyllm.request import Request, mixed
+from pyllm.request_numbers import RequestNumbers
 from pyllm.row_results import RowResults, fail
 from pyllm.sampling import MAX_LOGPROBS, LogitsProcessor, SamplingParams
 from pyllm.scheduler import Scheduler
 from pyllm.sequence import Sequence
 from pyllm.speculation.proposer import Proposer
-from pyllm.speculation.speculator import Speculator
+from pyllm.speculation.switch import SpeculationSwitch
 from pyllm.step_runner import StepRunner
 from pyllm.step_times import StepTimes
 
@@ -76,13 +76,14 @@ class Engine:
         self._max_logprobs = max_logprobs
         self.enable_prefix_caching = enable_prefix_caching
         self.prefix_store = prefix_store
-        self._proposer = proposer
+        self._speculation = SpeculationSwitch(proposer)
         self._processors = tuple(logits_processors)
-        self.on_start: Callable[[str], None] | None = None  # told of requests that get going
+        self.on_start: Callable[[Request], None] | None = None  # told of requests that get going
+        self.names_in_use: Container[str] = ()  # beside those of requests that were added
         self._columns = model.program.columns
         self._runner = StepRunner(model.program)
         self._results = RowResults(self._columns)
-        self._counter = count()
+        self._numbers = RequestNumbers()
         self._step_times = StepTimes(max_decode_slowdown)
         self.reset()
 
@@ -112,10 +113,7 @@ class Engine:
         # Beside one for each sequence. Steps that read a prompt score it with them, and only steps
         # that read none guess.
         spare_rows = num_rows - max_num_seqs
-        self.speculator = None
-        if self._proposer is not None:
-            self._proposer.reset()
-            self.speculator = Speculator(self._proposer, kv_cache, max_rows=spare_rows)
+        self.speculator = self._speculation.start(kv_cache, max_rows=spare_rows)
         self.scheduler = Scheduler(
             kv_cache,
             max_num_seqs=max_num_seqs,
@@ -129,8 +127,13 @@ class Engine:
         self._scheduled: list[Sequence] = []  # of the step that runs
         self._quarantine: Quarantine | None = None
         self._interruptible = _NOBODY  # requests whose prompts the step that runs reads
-        self._was_interrupted = False
+        self._was_interrupted = self._was_put_off = False
         self._failed = False  # the last step failed, and nobody knows by whom
+
+    def draw_number(self, request_id: str | None = None) -> tuple[int, str]:
+        """What seeds a request without a seed, and its id. Safe to call from any thread."""
+        requests, others = self._requests, self.names_in_use
+        return self._numbers.draw(request_id, lambda name: name in requests or name in others)
 
     def make_request(
         self,
@@ -142,15 +145,18 @@ class Engine:
         cache_salt: str | None = None,
         *,
         token_healing: bool = False,
+        number: int | None = None,
     ) -> Request:
         """A checked request, not yet added. Safe to call from any thread.
 
         priority       lower goes first and may take the place of higher; equals go by arrival
         cache_salt     cached prefixes are shared only with requests of the same salt
         token_healing  see Request
+        number         that `draw_number` gave for it, with the id; None: drawn here
         Raises RequestError and ContextLengthError.
         """
-        number = next(self._counter)
+        if number is None or request_id is None:
+            number, request_id = self.draw_number(request_id)
         if params.prompt_logprobs is not None and not self.scheduler.max_num_scored_tokens:
             limit = "the program has no rows for it"
             raise RequestError("prompt_logprobs", params.prompt_logprobs, limit)
@@ -158,7 +164,7 @@ class Engine:
             processors = [*self._processors, *(params.logits_processors or ())]
             params = replace(params, logits_processors=processors)
         return Request(
-            str(number) if request_id is None else request_id,
+            request_id,
             prompt,
             prompt_token_ids,
             params,
@@ -225,9 +231,9 @@ class Engine:
             for sequence in self._scheduled:  # it may have come too late for the prompt it was for
                 sequence.draft = []
             return []
-        except PyLLMError:  # the machine's fault: it would befall everybody
+        except (PyLLMError, KeyboardInterrupt):  # the machine's fault: it would befall everybody
             raise
-        except Exception as error:
+        except BaseException as error:  # Rust code panics with one
             return self._recover(error)
 
     def _step(self, has_news: Callable[[], bool]) -> list[RequestOutput]:
@@ -239,15 +245,17 @@ class Engine:
                 s.request_id for s in scheduled if s.num_scheduled_tokens > 1
             )
             # Asked after that was published: whoever cancels either sees it or is seen here.
-            if has_news():
+            # Not twice in a row: those who bring news could hold up everybody else.
+            if not self._was_put_off and has_news():
                 self._interruptible = _NOBODY
+                self._was_put_off = True
                 return []
         start = time.perf_counter()
         self._runner.run(step)
         now = time.perf_counter()
         self._failed = False
         self._interruptible = _NOBODY
-        self._was_interrupted = False
+        self._was_interrupted = self._was_put_off = False
         self._learn_times(step, now - start, reads_prompt=reads_prompt)
         return self._postprocess(scheduled, step)
 
@@ -277,7 +285,7 @@ class Engine:
 
     def _admitted(self, sequence: Sequence) -> None:
         if self.on_start is not None:
-            self.on_start(sequence.request_id)
+            self.on_start(self._continuations[sequence].request)
 
     def _postprocess(self, scheduled: list[Sequence], step: Step) -> list[RequestOutput]:
         now = time.perf_counter()
@@ -343,7 +351,7 @@ class Engine:
         sequence.num_computed_tokens = len(sequence.tokens) - 1  # a wrong guess is computed anew
         self.speculator.record_draft(sequence, num_right, failed=failed)
 
-    def _recover(self, error: Exception) -> list[RequestOutput]:
+    def _recover(self, error: BaseException) -> list[RequestOutput]:
         """Go on after a defect: nothing that was computed is trusted, nobody innocent is lost.
 
         The sequences of a step that failed run alone next; one that fails then has failed.
@@ -355,7 +363,9 @@ class Engine:
         if suspects and quarantine is not None:
             (culprit,) = suspects
             fail(self._continuations[culprit], error)
+            self._speculation.clear()
         else:
+            self._speculation.suspect(error, alone=not suspects)
             _log.warning("a step failed; its requests are computed again", exc_info=error)
             quarantine = Quarantine(suspects)
         self._reset_schedule_for_all()

@@ -36,9 +36,9 @@ class RowSampler(Protocol):
 
 def sample_processed(
     program: RowSampler, columns: Columns, step: Step
-) -> list[tuple[Sequence, Exception]]:
+) -> list[tuple[Sequence, BaseException]]:
     """Sample the rows with processors; returns the sequences that failed and why."""
-    failures = []
+    failures: list[tuple[Sequence, BaseException]] = []
     masks = None if step.masks is None else step.masks.arrays
     for row, sequence in enumerate(step.rows):
         if not sequence.processors or columns["status"][row] != 0:
@@ -46,7 +46,7 @@ def sample_processed(
         try:
             logits = processed(sequence, columns["logits"][row])
             program.sample(row, logits, step.history, step.bias, masks, step.dry)
-        except Exception as error:  # whatever a caller's code does, only its own request ends
+        except BaseException as error:  # whatever a caller's code does, its own request ends
             failures.append((sequence, error))
     return failures
 

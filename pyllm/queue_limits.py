@@ -6,6 +6,7 @@ import math
 import threading
 import time
 from collections import deque
+from collections.abc import Hashable
 
 from pyllm.errors import QueueFullError
 
@@ -24,7 +25,7 @@ class QueueLimits:
     def __init__(self, max_requests: int | None, max_tokens: int | None) -> None:
         self.max_requests = max_requests
         self.max_tokens = max_tokens
-        self._waiting: dict[str, int] = {}  # request: tokens
+        self._waiting: dict[Hashable, int] = {}  # request: tokens
         self._num_tokens = 0
         self._departures: deque[float] = deque(maxlen=_DEPARTURES)  # seconds, monotonic
         self._lock = threading.Lock()
@@ -37,24 +38,25 @@ class QueueLimits:
     def num_tokens(self) -> int:
         return self._num_tokens
 
-    def enter(self, request_id: str, num_tokens: int, free_places: int) -> None:
-        """Raises QueueFullError when there is no room."""
+    def enter(self, request: Hashable, num_tokens: int, free_places: int) -> None:
+        """Raises QueueFullError when there is no room.
+
+        request  itself, not its id: another may come with the same one, to be refused
+        """
         with self._lock:
-            if request_id in self._waiting:  # the engine will refuse the second one
-                return
             excess = self._excess(num_tokens, free_places)
             if excess > 0:
                 raise QueueFullError(
                     self.num_requests, self.num_tokens, self.max_requests, self.max_tokens,
                     self._seconds_until(excess),
                 )  # fmt: skip
-            self._waiting[request_id] = num_tokens
+            self._waiting[request] = num_tokens
             self._num_tokens += num_tokens
 
-    def leave(self, request_id: str) -> None:
+    def leave(self, request: Hashable) -> None:
         """It was started or given up; a second call does nothing."""
         with self._lock:
-            num_tokens = self._waiting.pop(request_id, None)
+            num_tokens = self._waiting.pop(request, None)
             if num_tokens is not None:
                 self._num_tokens -= num_tokens
                 self._departures.append(time.monotonic())

@@ -29,19 +29,20 @@ class RowResults:
         grammar = sequence.grammar
         if status != 0:
             continuation.fail(_FAILURES[status])
-        elif grammar is not None and not grammar.accept(token):
-            continuation.fail(grammar.error)
-        else:
-            try:
-                if continuation.has_logprobs:
-                    self._add_logprobs(continuation, row)
-                if sequence.params.mirostat:
-                    sequence.mirostat_mu = float(self._columns["mirostat_next"][row])
-                continuation.append(token)
-                if grammar is not None:
-                    continuation.append_forced(grammar)
-            except Exception as error:  # in code that runs for this request only
-                fail(continuation, error)
+            return
+        try:
+            if grammar is not None and not grammar.accept(token):
+                continuation.fail(grammar.error)
+                return
+            if continuation.has_logprobs:
+                self._add_logprobs(continuation, row)
+            if sequence.params.mirostat:
+                sequence.mirostat_mu = float(self._columns["mirostat_next"][row])
+            continuation.append(token)
+            if grammar is not None:
+                continuation.append_forced(grammar)
+        except BaseException as error:  # in code that runs for this request only; Rust panics so
+            fail(continuation, error)
 
     def take_scores(self, continuation: Continuation, part: Scored) -> None:
         """Let it have the log-probabilities of prompt tokens."""
@@ -53,7 +54,7 @@ class RowResults:
                     continuation.fail(_FAILURES[status])
                     return
                 continuation.add_prompt_logprobs(read_logprobs(self._columns, row, width))
-        except Exception as error:  # in code that runs for this request only
+        except BaseException as error:  # in code that runs for this request only
             fail(continuation, error)
 
     def _add_logprobs(self, continuation: Continuation, row: int) -> None:
@@ -62,13 +63,13 @@ class RowResults:
         continuation.add_logprobs(float(self._columns["logprob"][row]), entries)
 
 
-def fail(continuation: Continuation, error: Exception, what: str = "") -> None:
+def fail(continuation: Continuation, error: BaseException, what: str = "") -> None:
     """End a continuation alone: in one line for the caller, in full in the log."""
     request_id = continuation.request.request_id
     _log.error("request %s failed", printable(request_id), exc_info=error)
     continuation.fail(what + _one_line(error))
 
 
-def _one_line(error: Exception) -> str:
+def _one_line(error: BaseException) -> str:
     text = " ".join(f"{type(error).__name__}: {error}".split())
     return text.removesuffix(":")[:200]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pyllm.errors import PyLLMError
 from pyllm.kv_cache import KVCache
 from pyllm.sequence import Sequence
 from pyllm.speculation.acceptance import ENGINE_WINDOW, REQUEST_WINDOW, Acceptance
@@ -168,7 +169,10 @@ class Speculator:
 
     def _propose(self, chosen: list[tuple[Sequence, int]], num_running: int) -> int:
         sequences = [sequence for sequence, _ in chosen]
-        drafts = self.proposer.propose(sequences, [count for _, count in chosen])
+        try:
+            drafts = self.proposer.propose(sequences, [count for _, count in chosen])
+        except PyLLMError as error:  # callers need not hear of it: they do without guesses
+            raise RuntimeError("guessing failed") from error
         total = 0
         for sequence, draft in zip(sequences, drafts, strict=True):
             if not draft or not self._has_blocks(sequence, len(draft), num_running):

@@ -131,6 +131,35 @@ def test_a_reader_that_lags_gets_the_same_text_in_fewer_reports():
     assert run(main()) == (expected.text, expected.token_ids, expected.logprobs)
 
 
+def test_seeds_are_given_in_the_order_of_the_calls():
+    params = SamplingParams(temperature=30, max_tokens=8, ignore_eos=True)
+    prompts = [f"prompt {number}" for number in range(4)]
+
+    async def main():
+        async with llm_of() as llm:
+            encode, turn = llm.get_tokenizer().encode, threading.Semaphore(0)
+            llm.get_tokenizer().encode = lambda text, **options: (
+                turn.acquire(timeout=0.1 * (4 - int(text[-1]))),
+                encode(text, **options),
+            )[1]
+            outputs = await asyncio.gather(*(last_of(llm.generate(p, params)) for p in prompts))
+            return [(output.request_id, output.outputs) for output in outputs]
+
+    with LLM.from_model(FakeModel()) as llm:
+        expected = llm.generate(prompts, params)
+    assert run(main()) == [(output.request_id, output.outputs) for output in expected]
+
+
+def test_an_automatic_id_is_not_one_that_a_caller_is_about_to_use():
+    async def main():
+        async with llm_of(logits_of=slow_logits) as llm:
+            names = ["1", None, "3", None]
+            tasks = [last_of(llm.generate("hello" * 20, GREEDY, name)) for name in names]
+            return [output.request_id for output in await asyncio.gather(*tasks)]
+
+    assert run(main()) == ["1", "2", "3", "4"]
+
+
 def test_two_loops_share_an_engine():
     llm = llm_of(logits_of=slow_logits)
     texts = []
@@ -238,6 +267,34 @@ def test_shutdown_ends_requests_with_an_error_and_may_be_repeated():
             await all_of(outputs)
         with pytest.raises(PyLLMError, match="closed"):
             await all_of(llm.generate("a"))
+
+    run(main())
+
+
+def test_a_refused_name_that_is_cancelled_does_not_end_its_owner():
+    async def main():
+        async with llm_of(logits_of=slow_logits) as llm:
+            owner = asyncio.create_task(last_of(llm.generate("a", ENDLESS, "mine")))
+            await asyncio.sleep(0.05)
+            for number in range(10):
+                second = asyncio.create_task(last_of(llm.generate("b", GREEDY, "mine")))
+                await asyncio.sleep(0.0005 * number)
+                second.cancel()
+            assert (await owner).outputs[0].finish_reason == "length"
+
+    run(main())
+
+
+def test_closing_an_old_generator_does_not_end_a_new_request_of_its_name():
+    async def main():
+        async with llm_of(logits_of=slow_logits) as llm:
+            old = llm.generate("a", GREEDY, "mine")
+            await anext(old)
+            await freed(llm)  # its last report is unread
+            new = asyncio.create_task(last_of(llm.generate("b", ENDLESS, "mine")))
+            await asyncio.sleep(0.05)
+            await old.aclose()
+            assert (await new).outputs[0].finish_reason == "length"
 
     run(main())
 

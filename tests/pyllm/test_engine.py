@@ -444,6 +444,26 @@ def test_news_before_a_prompt_is_read_puts_the_step_off():
     assert engine.scheduler.kv_cache.num_free_blocks == 64
 
 
+def test_news_does_not_put_off_two_steps_in_a_row():
+    engine = Engine(FakeModel())
+    engine.add(engine.make_request(None, [1] * 50, SamplingParams(), "r"))
+    assert engine.step(has_news=lambda: True) == []
+    assert engine.step(has_news=lambda: True) != []
+    engine.add(engine.make_request(None, [1] * 20, SamplingParams(), "s"))
+    assert engine.step(has_news=lambda: True) == []
+
+
+def test_automatic_ids_skip_those_in_use_and_seeds_do_not_notice():
+    params = SamplingParams(temperature=30, max_tokens=5, ignore_eos=True)
+    plain, taken = Engine(FakeModel()), Engine(FakeModel())
+    expected = run(plain, [plain.make_request(None, [7], params) for _ in range(3)])
+    taken.add(taken.make_request(None, [7], params, "1"))
+    requests = [taken.make_request(None, [7], params) for _ in range(2)]
+    assert [request.request_id for request in requests] == ["2", "3"]
+    outputs = run(taken, requests)
+    assert [output.outputs for output in outputs] == [output.outputs for output in expected[1:]]
+
+
 # ---- failures --------------------------------------------------------------------------------
 
 

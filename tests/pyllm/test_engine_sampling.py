@@ -1,5 +1,8 @@
 """What the engine does for requests that want more of sampling than a draw."""
 
+import asyncio
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -272,6 +275,10 @@ def raising(prompt, output, logits):
         raise KeyError("a mistake\nof the caller's")
 
 
+def cancelled(*_):
+    raise asyncio.CancelledError
+
+
 @pytest.mark.parametrize(
     ("processor", "reason"),
     [
@@ -279,8 +286,10 @@ def raising(prompt, output, logits):
         (lambda *_: np.zeros(3), "shape (3,), allowed: (272,)"),
         (lambda *_: np.full(N_VOCAB, np.nan), "NaN"),
         (lambda *_: "text", "could not convert"),
+        (lambda *_: sys.exit("enough"), "SystemExit: enough"),
+        (cancelled, "CancelledError"),
     ],
-    ids=["raises", "shape", "nan", "type"],
+    ids=["raises", "shape", "nan", "type", "exits", "cancels"],
 )
 def test_a_failing_processor_ends_its_request_alone(processor, reason):
     engine = Engine(FakeModel())

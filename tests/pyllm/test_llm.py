@@ -308,6 +308,15 @@ def test_a_failure_of_the_machine_is_reported_to_all_and_the_engine_goes_on(monk
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
+def test_a_processor_that_asks_its_own_llm_is_told_so():
+    with llm_of() as llm:
+        params = SamplingParams(logits_processors=[lambda *_: llm.generate("b")])
+        answer = llm.generate("a", params)[0].outputs[0]
+        assert answer.finish_reason == "error"
+        assert "cannot wait for the LLM that runs it" in answer.stop_reason
+        assert len(llm.generate("a", GREEDY)[0].outputs[0].token_ids) == 8
+
+
 def test_ctrl_c_ends_the_call_and_nothing_else():
     with llm_of(logits_of=slow_logits, **ENDLESS) as llm:
         timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT))

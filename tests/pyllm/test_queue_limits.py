@@ -42,9 +42,17 @@ def test_without_limits_everybody_may_wait():
         limits.enter(str(number), 10**6, free_places=0)
 
 
+def test_a_second_request_of_the_same_name_counts_for_itself():
+    limits = QueueLimits(1, None)
+    first, second = object(), object()
+    limits.enter(first, 3, free_places=1)
+    limits.enter(second, 3, free_places=1)
+    limits.leave(second)
+    assert (limits.num_requests, limits.num_tokens) == (1, 3)
+
+
 def test_leaving_twice_or_unknown_changes_nothing():
     limits = QueueLimits(None, None)
-    limits.enter("a", 3, free_places=0)
     limits.enter("a", 3, free_places=0)
     for _ in range(2):
         limits.leave("a")
