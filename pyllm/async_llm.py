@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -141,12 +141,17 @@ class AsyncLLM:
         encode = partial(self._chat.encode, messages, **template_options)
         return self._reports(encode, for_chat(_checked(params)), request_id, priority, None)
 
-    async def abort(self, request_id: str) -> None:
-        """End a request: whoever iterates over it gets a last report, finish_reason "abort".
+    async def abort(self, request_id: str | Iterable[str]) -> None:
+        """End a request, or several: who iterates over one gets a last report, "abort".
 
-        Unknown and finished requests are ignored.
+        Unknown and finished requests are ignored. RequestError for what is no id.
         """
-        self._llm.thread.abort([request_id])
+        if isinstance(request_id, str) or not isinstance(request_id, Iterable):
+            request_id = [request_id]
+        names = list(request_id)
+        for name in names:
+            _check_id(name)
+        self._llm.thread.abort(names)
 
     def shutdown(self) -> None:
         """End requests in flight, stop the engine and free the model. May be repeated."""
@@ -174,6 +179,8 @@ class AsyncLLM:
         token_healing: bool = False,
     ) -> AsyncGenerator[RequestOutput, None]:
         check_priority(priority)
+        if request_id is not None:
+            _check_id(request_id)
         make = self._llm.engine.make_request
         # Here, in the order of the calls: texts are encoded at the same time.
         number, name = self._llm.engine.draw_number(request_id)
@@ -218,6 +225,11 @@ def _checked(params: SamplingParams) -> SamplingParams:
     if not isinstance(params, SamplingParams):
         raise RequestError("sampling_params", params, "must be SamplingParams")
     return params
+
+
+def _check_id(request_id: object) -> None:
+    if not isinstance(request_id, str):
+        raise RequestError("request_id", request_id, "must be a string")
 
 
 def _check_limits(max_requests: int | None, max_tokens: int | None) -> None:

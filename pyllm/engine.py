@@ -101,13 +101,7 @@ class Engine:
             prefix_caching=self.enable_prefix_caching,
             store=self.prefix_store,
         )
-        # A lone sequence must always fit, or preemption could not make room for it.
-        if kv_cache.capacity < model.max_model_len:
-            limit = (
-                f"the KV cache holds {kv_cache.capacity} tokens; "
-                "lower max_model_len or give it more memory"
-            )
-            raise RequestError("max_model_len", model.max_model_len, limit)
+        kv_cache.require_room_for(model.max_model_len)
         num_rows = len(columns["logit_rows"])
         max_num_seqs = min(len(columns["seq_starts"]) - 1, num_rows)
         # Beside one for each sequence. Steps that read a prompt score it with them, and only steps

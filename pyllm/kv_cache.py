@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
+from pyllm.errors import RequestError
 from pyllm.prefix_cache import CachedBlock, PrefixCache, chain_digest
 from pyllm.sequence import Sequence
 
@@ -66,6 +67,18 @@ class KVCache:
     def capacity(self) -> int:
         """Tokens that fit in all blocks together."""
         return self.num_blocks * self.block_size
+
+    def require_room_for(self, max_model_len: int) -> None:
+        """A lone sequence must always fit, or preemption could not make room for it.
+
+        Raises RequestError when it does not.
+        """
+        if self.capacity < max_model_len:
+            limit = (
+                f"the KV cache holds {self.capacity} tokens; "
+                "lower max_model_len or give it more memory"
+            )
+            raise RequestError("max_model_len", max_model_len, limit)
 
     def blocks_for(self, num_tokens: int) -> int:
         return -(-num_tokens // self.block_size)

@@ -242,6 +242,28 @@ def test_a_loop_that_is_gone_does_not_hold_blocks():
     llm.shutdown()
 
 
+def test_what_is_no_id_is_refused_and_several_are_ended():
+    async def go():
+        async with llm_of(logits_of=slow_logits, **LONG) as llm:
+            tasks = [
+                asyncio.create_task(last_of(llm.generate("a", ENDLESS, name))) for name in "xyz"
+            ]
+            await asyncio.sleep(0.05)
+            for wrong in (5, [["x"]], [None]):
+                with pytest.raises(RequestError, match="request_id"):
+                    await llm.abort(wrong)
+            with pytest.raises(RequestError, match="request_id"):
+                await all_of(llm.generate("a", GREEDY, 5))
+            await llm.abort(["x", "y"])
+            for task in tasks[:2]:
+                assert (await task).outputs[0].finish_reason == "abort"
+            assert not tasks[2].done()
+            await llm.abort("z")
+            assert (await tasks[2]).outputs[0].finish_reason == "abort"
+
+    run(go())
+
+
 def test_abort_by_name_ends_the_iteration():
     async def main():
         async with llm_of(logits_of=slow_logits, **LONG) as llm:
