@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyllm.errors import RequestError
+from pyllm.greedy import ask_greedily
 
 __all__ = [
     "Divergence",
@@ -112,21 +113,7 @@ def predictions(
         columns["seq_starts"][:2] = 0, n
         rows = np.arange(max(0, first_token - 1 - first), n)
         columns["logit_rows"][: len(rows)] = rows
-        for name, value in _GREEDY.items():
-            columns[name][: len(rows)] = value
+        ask_greedily(columns, len(rows))
         model.program.step(n, 1, len(rows))
         for i in range(len(rows)):
             yield columns["logits"][i].copy()  # the next step overwrites them
-
-
-_GREEDY = {
-    "temperature": 0.0,
-    "top_k": 0,
-    "top_p": 1.0,
-    "min_p": 0.0,
-    "repetition_penalty": 1.0,
-    "presence_penalty": 0.0,
-    "frequency_penalty": 0.0,
-    "seed": 0,
-    "n_logprobs": -1,
-}

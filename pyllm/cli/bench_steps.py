@@ -12,6 +12,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from pyllm.greedy import ask_greedily
+
 __all__ = ["BenchModel", "Stepper"]
 
 
@@ -51,8 +53,7 @@ class Stepper:
         blocks = min(columns["block_tables"].shape[1], model.num_kv_blocks)
         columns["block_tables"][0, :blocks] = np.arange(blocks)
         # Greedy: choosing the token is part of a step, drawing random numbers is not the point.
-        for name, value in _GREEDY.items():
-            columns[name][0] = value
+        ask_greedily(columns, 1)
         self._columns = columns
         rng = np.random.default_rng(0)
         self._tokens = rng.integers(0, n_vocab, model.max_model_len, dtype=np.int32)
@@ -88,16 +89,3 @@ class Stepper:
         self._program.step(count, 1, n_rows, profile=self.profiling)
         if self.profiling:
             self.profiles.append(self._program.profile())
-
-
-_GREEDY = {
-    "temperature": 0.0,
-    "top_k": 0,
-    "top_p": 1.0,
-    "min_p": 0.0,
-    "repetition_penalty": 1.0,
-    "presence_penalty": 0.0,
-    "frequency_penalty": 0.0,
-    "seed": 0,
-    "n_logprobs": -1,
-}
