@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -29,13 +31,11 @@ from pyllm.progress import ProgressBar
 from pyllm.prompts import Encoded, Prompt, Prompts, as_prompt_list, cache_salt, encode_prompt
 from pyllm.sampling import MAX_LOGPROBS, LogitsProcessor, RequestOutputKind, SamplingParams
 from pyllm.special_text import Messages
-from pyllm.speculation.config import read_speculative_config
+from pyllm.speculation.config import SpeculationWish, read_speculative_config
 from pyllm.speculation.make import make_proposer
 from pyllm.speculation.proposer import Proposer
 
 if TYPE_CHECKING:
-    import os
-
     from pyllm.prefix_store import PrefixStore
     from pyllm.tokenizer import Tokenizer
 
@@ -94,7 +94,7 @@ class LLM:
         prefix_cache_dir: str | os.PathLike[str] | None = None,
         prefix_cache_bytes: int | None = None,
         max_decode_slowdown: float | None = DECODE_SLOWDOWN,
-        speculative_config: Mapping[str, object] | bool | None = None,
+        speculative_config: SpeculationWish = None,
         seed: int = 0,
         logits_processors: Sequence[LogitsProcessor] | None = None,
         max_logprobs: int = MAX_LOGPROBS,
@@ -112,7 +112,9 @@ class LLM:
         if max_num_batched_tokens < max_num_seqs:  # before loading: that takes a while
             limit = f"must be at least max_num_seqs ({max_num_seqs})"
             raise RequestError("max_num_batched_tokens", max_num_batched_tokens, limit)
-        with ProgressBar("packing", in_bytes=True) as progress:
+        named = isinstance(model, str | os.PathLike)  # the loader refuses anything else
+        name = f"packing {Path(model).name}" if named else "packing"
+        with ProgressBar(name, in_bytes=True) as progress:
             loaded = load_model(
                 model,
                 num_threads=num_threads,
@@ -232,14 +234,9 @@ class LLM:
         `priority`, one for all or one for each, says who goes first: the lower.
         Raises RequestError, ContextLengthError and TokenizerError before any work is done.
         """
-        given = as_prompt_list(prompts)
-        encoded = [
-            encode_prompt(prompt, self.model.tokenizer, parse_special=parse_special)
-            for prompt in given
-        ]
+        encoded, salts = self._encoded(prompts, parse_special)
         params = params_for(len(encoded), sampling_params, SamplingParams())
         priorities = priorities_for(len(encoded), priority)
-        salts = list(map(cache_salt, given))
         return self._run(
             encoded, params, priorities, salts, use_tqdm=use_tqdm, token_healing=token_healing
         )
@@ -258,12 +255,8 @@ class LLM:
         Prompts and priority as in `generate`, and the same errors.
         """
         tokenizer = self.model.tokenizer
-        given = as_prompt_list(prompts)
-        encoded = [
-            encode_prompt(prompt, tokenizer, parse_special=parse_special) for prompt in given
-        ]
+        encoded, salts = self._encoded(prompts, parse_special)
         priorities = priorities_for(len(encoded), priority)
-        salts = list(map(cache_salt, given))
 
         def generate(
             beams: list[list[int]], origins: list[int], sampling: SamplingParams
@@ -286,6 +279,14 @@ class LLM:
         for output in outputs:
             output.write_texts(tokenizer, params)
         return outputs
+
+    def _encoded(
+        self, prompts: Prompts, parse_special: bool
+    ) -> tuple[list[Encoded], list[str | None]]:
+        """Each prompt as text and ids, and its salt."""
+        given, tokenizer = as_prompt_list(prompts), self.model.tokenizer
+        encoded = [encode_prompt(p, tokenizer, parse_special=parse_special) for p in given]
+        return encoded, list(map(cache_salt, given))
 
     def chat(
         self,

@@ -15,7 +15,6 @@ from typing import Any, Protocol
 from pyllm.cli.timings import Timings
 from pyllm.errors import PyLLMError
 from pyllm.outputs import Delta
-from pyllm.progress import ProgressBar
 
 __all__ = ["LanguageModel", "Loader", "Session", "load_model"]
 
@@ -39,33 +38,13 @@ Loader = Callable[[Path, Mapping[str, Any]], LanguageModel]
 
 
 def load_model(path: Path, engine: Mapping[str, Any]) -> LanguageModel:
-    """An LLM for one user, with a progress bar while a packed cache is written."""
-    from pyllm import loader
-    from pyllm.cli.speculation import speculation
+    """An LLM for one user. `engine` are the flags of that group: options of `LLM`, and guessing."""
+    from pyllm.cli.speculation import SPECULATION_FIELDS, speculation
     from pyllm.llm import LLM
-    from pyllm.speculation.make import make_proposer
 
-    config = speculation(engine)
-    threads = {name: engine[name] for name in ("num_threads", "num_threads_batch")}
-    with ProgressBar(f"packing {path.name}", in_bytes=True) as progress:
-        model = loader.load_model(
-            path,
-            **threads,
-            max_model_len=engine["max_model_len"],
-            max_num_seqs=1,  # memory for a second sequence would only shorten the context
-            max_num_batched_tokens=engine["max_num_batched_tokens"],
-            packed_cache=engine["packed_cache"],
-            prefix_cache_dir=engine["prefix_cache_dir"],
-            prefix_cache_bytes=engine["prefix_cache_bytes"],
-            speculation=config,
-            progress=progress,
-        )
-    try:
-        proposer = make_proposer(config, model, max_num_seqs=1, **threads)
-    except BaseException:
-        model.close()
-        raise
-    return LLM.from_model(model, prefix_store=model.prefix_store, proposer=proposer)
+    options = {name: value for name, value in engine.items() if name not in SPECULATION_FIELDS}
+    # Memory for a second sequence would only shorten the context.
+    return LLM(path, max_num_seqs=1, speculative_config=speculation(engine) or False, **options)
 
 
 class Session:

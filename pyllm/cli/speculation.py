@@ -10,17 +10,19 @@ from pyllm.cli.arguments import CommandLineError
 from pyllm.cli.model_path import resolve_model
 from pyllm.speculation.config import SpeculativeConfig
 
-__all__ = ["speculation"]
+__all__ = ["SPECULATION_FIELDS", "speculation"]
+
+SPECULATION_FIELDS = ("spec_type", "model_draft", "draft_max", "draft_min")
 
 
 def speculation(engine: Mapping[str, Any]) -> SpeculativeConfig | None:
     """The configuration, None for none. Raises CommandLineError when the flags disagree."""
-    kind, draft = engine["spec_type"], engine["model_draft"]
+    kind, draft, most, fewest = (engine[name] for name in SPECULATION_FIELDS)
     if kind == "draft" and draft is None:
         raise CommandLineError("--spec-type draft needs a model: -md MODEL")
     if kind == "ngram" and draft is not None:
         raise CommandLineError("--spec-type ngram uses no model; leave -md out")
-    most, fewest = engine["draft_max"], engine["draft_min"] or 1
+    fewest = fewest or 1
     if fewest > most:
         raise CommandLineError(f"--draft-min {fewest} is more than --draft-max {most}")
     if kind == "none":

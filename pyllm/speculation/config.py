@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import TypeAlias
 
 from pyllm.checks import check_integer
 from pyllm.errors import RequestError
 
-__all__ = ["SpeculativeConfig", "draft_rows", "read_speculative_config"]
+__all__ = ["SpeculationWish", "SpeculativeConfig", "draft_rows", "read_speculative_config"]
 
 METHODS = ("ngram", "draft_model")
 MAX_DRAFT = 64  # guesses of one sequence in one step
@@ -55,8 +56,12 @@ class SpeculativeConfig:
             check_integer(f"speculative_config.{field}", getattr(self, field), 1, most)
 
 
-def read_speculative_config(given: Mapping[str, object] | bool | None) -> SpeculativeConfig | None:
-    """None and True: prompt lookup; False: no speculation; else the fields of a config.
+# What a caller may say: see read_speculative_config.
+SpeculationWish: TypeAlias = "SpeculativeConfig | Mapping[str, object] | bool | None"
+
+
+def read_speculative_config(given: SpeculationWish) -> SpeculativeConfig | None:
+    """None and True: prompt lookup; False: no speculation; else a config or the fields of one.
 
     As in vLLM a config that names a model means that model. Raises RequestError.
     """
@@ -64,6 +69,8 @@ def read_speculative_config(given: Mapping[str, object] | bool | None) -> Specul
         return None
     if given is None or given is True:
         return SpeculativeConfig()
+    if isinstance(given, SpeculativeConfig):
+        return given
     if not isinstance(given, Mapping):
         raise RequestError("speculative_config", given, "must be a dictionary or False")
     known = {field.name for field in fields(SpeculativeConfig)}

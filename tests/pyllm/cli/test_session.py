@@ -7,8 +7,12 @@ from typing import Any
 
 import pytest
 
-from pyllm.cli.session import Session
+from pyllm.cli.arguments import parse
+from pyllm.cli.commands import RUN
+from pyllm.cli.session import Session, load_model
+from pyllm.demo import demo_model
 from pyllm.errors import PyLLMError
+from pyllm.llm import LLM
 from pyllm.sampler_order import LLAMA_CPP_ORDER
 from tests.pyllm.cli.fake_llm import FakeLLM
 
@@ -137,3 +141,14 @@ def test_samplers_stand_in_the_order_of_llama_cpp_unless_told_otherwise(fake_llm
         session.sampling = dict(wish)
         ask(session, "hi")
     assert [p.samplers for _, p in fake_llm.asked] == [LLAMA_CPP_ORDER, ("top_k",), None]
+
+
+def test_every_engine_flag_reaches_the_model() -> None:
+    typed = ["x.gguf", "--kv", "q8_0", "-ctv", "q4_0", "-c", "64", "--spec-type", "none"]
+    llm = load_model(demo_model(), parse(RUN, typed, {}).values["engine"])
+    assert isinstance(llm, LLM)
+    try:
+        assert (llm.model.program.kv_pool.k_type, llm.model.max_model_len) == ("q8_0", 64)
+        assert llm.engine.speculator is None
+    finally:
+        llm.close()
