@@ -16,6 +16,9 @@ _GREEDY = {
     "frequency_penalty": 0.0,
     "seed": 0,
     "n_logprobs": -1,
+    "target": -1,
+    "deferred": 0,
+    "sampler_order": 0,
 }
 
 

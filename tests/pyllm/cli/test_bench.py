@@ -46,6 +46,9 @@ class FakeProgram:
                 "frequency_penalty": np.float32,
                 "seed": np.int64,
                 "n_logprobs": np.int32,
+                "target": np.int32,
+                "deferred": np.int32,
+                "sampler_order": np.int64,
             }.items()
         }
         self.columns["block_tables"] = np.full((2, 4), -7, np.int32)
