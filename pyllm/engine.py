@@ -18,6 +18,7 @@ from pyllm.interrupt import StepInterrupted
 from pyllm.kv_cache import KVCache
 from pyllm.logits_processors import sample_processed
 from pyllm.outputs import RequestOutput
+from pyllm.prompt_pace import PromptPace
 from pyllm.quarantine import Quarantine
 from pyllm.request import Request, mixed
 from pyllm.request_numbers import RequestNumbers
@@ -28,7 +29,6 @@ from pyllm.sequence import Sequence
 from pyllm.speculation.proposer import Proposer
 from pyllm.speculation.switch import SpeculationSwitch
 from pyllm.step_runner import StepRunner
-from pyllm.step_times import StepTimes
 
 if TYPE_CHECKING:
     from pyllm.prefix_store import PrefixStore
@@ -84,7 +84,7 @@ class Engine:
         self._runner = StepRunner(model.program)
         self._results = RowResults(self._columns)
         self._numbers = RequestNumbers()
-        self._step_times = StepTimes(max_decode_slowdown)
+        self._pace = PromptPace(max_decode_slowdown)
         self.reset()
 
     def reset(self) -> None:
@@ -258,9 +258,9 @@ class Engine:
             self.speculator.record_step(step.n_tokens, len(step.rows), seconds)
         if reads_prompt:
             num_decodes = sum(s.num_scheduled_tokens == 1 for s in self._scheduled)
-            self._step_times.add(seconds, num_decodes, step.n_tokens - num_decodes)
+            self._pace.add(seconds, num_decodes, step.n_tokens - num_decodes)
         elif step.n_tokens == step.n_seqs:  # nobody guessed
-            self._step_times.add(seconds, step.n_seqs, 0)
+            self._pace.add(seconds, step.n_seqs, 0)
 
     def _schedule(self) -> list[Sequence]:
         if self._quarantine is not None:
@@ -274,7 +274,7 @@ class Engine:
         most = self.scheduler.max_num_batched_tokens
         if self._was_interrupted:
             most = min(most, _TOKENS_AFTER_INTERRUPT)
-        limit = self._step_times.chunk_limit(num_decodes) if watched else None
+        limit = self._pace.chunk_limit(num_decodes) if watched else None
         return most if limit is None else min(most, limit)
 
     def _admitted(self, sequence: Sequence) -> None:

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from pyllm.step_times import StepTimes
+from pyllm.prompt_pace import PromptPace
 
 
 class Machine:
@@ -36,7 +36,7 @@ class Machine:
 
 
 def warm(machine, **options):
-    times = StepTimes(options.pop("max_decode_slowdown", 2.0))
+    times = PromptPace(options.pop("max_decode_slowdown", 2.0))
     machine.decode(times, 5)
     machine.read(times, 40)
     return times
@@ -47,8 +47,8 @@ def without_probes(sizes):
 
 
 def test_no_limit_without_decodes_or_when_switched_off():
-    assert StepTimes(2.0).chunk_limit(0) is None
-    assert StepTimes(None).chunk_limit(8) is None
+    assert PromptPace(2.0).chunk_limit(0) is None
+    assert PromptPace(None).chunk_limit(8) is None
 
 
 @pytest.mark.parametrize("machine", [Machine(), Machine(noise=0.1), Machine(curve=0.005)])
@@ -74,7 +74,7 @@ def test_a_prompt_goes_on_even_where_no_token_fits():
 
 def test_sizes_at_most_double():
     machine = Machine(per_token=1e-6)
-    times = StepTimes(2.0)
+    times = PromptPace(2.0)
     machine.decode(times, 5)
     sizes = without_probes(machine.read(times, 12))
     assert sizes[0] == 4
@@ -92,13 +92,13 @@ def test_a_machine_that_slows_down_is_noticed_within_nine_steps():
 
 
 def test_a_probe_that_was_not_run_is_not_asked_for_again():
-    times = StepTimes(2.0)
+    times = PromptPace(2.0)
     assert [times.chunk_limit(8) for _ in range(3)] == [0, 4, 4]
 
 
 def test_decodes_are_measured_alone_when_their_number_is_new_and_now_and_then():
     machine = Machine()
-    times = StepTimes(2.0)
+    times = PromptPace(2.0)
     sizes = machine.read(times, 200)
     assert sizes[0] == 0
     assert sizes.count(0) == 4
@@ -110,7 +110,7 @@ def test_decodes_are_measured_alone_when_their_number_is_new_and_now_and_then():
 
 def test_each_number_of_decodes_has_its_own_time():
     one, eight = Machine(solo=0.02), Machine(solo=0.1)
-    times = StepTimes(2.0)
+    times = PromptPace(2.0)
     one.decode(times, 5, decodes=1)
     eight.decode(times, 5, decodes=8)
     eight.read(times, 40)

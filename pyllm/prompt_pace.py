@@ -13,7 +13,7 @@ _STEPS_BETWEEN_PROBES = 64  # streams grow and change; measuring them alone cost
 _MARGIN = 0.9  # aim below the limit: half of all steps take longer than the median
 
 
-class StepTimes:
+class PromptPace:
     """Learns seconds = solo(decodes) + per_token * prompt tokens from the steps of this engine.
 
     A step that also reads a prompt shall take at most `max_decode_slowdown` times as long as one
