@@ -15,6 +15,7 @@ from pyllm.checks import check_integer
 from pyllm.engine_model import EngineModel
 from pyllm.errors import RequestError
 from pyllm.llm import LLM
+from pyllm.open_request import OpenRequest
 from pyllm.outputs import RequestOutput
 from pyllm.prompts import Encoded, Prompt, cache_salt, encode_prompt
 from pyllm.request import Request
@@ -168,16 +169,22 @@ class AsyncLLM:
     ) -> None:
         await asyncio.to_thread(self.shutdown)  # it waits for the engine's thread
 
-    async def _reports(
+    async def open(
         self,
         encode: Callable[[], Encoded],
         params: SamplingParams,
-        request_id: str | None,
-        priority: int,
-        salt: str | None,
+        request_id: str | None = None,
         *,
+        priority: int = 0,
+        cache_salt: str | None = None,
         token_healing: bool = False,
-    ) -> AsyncGenerator[RequestOutput, None]:
+    ) -> OpenRequest:
+        """Queue one request; returns when the engine has taken it, before its first report.
+
+        encode  gives text and ids of the prompt; runs on another thread
+        For programs that must answer "no" before they begin to answer, as servers do. The rest,
+        and the errors, as in `generate`.
+        """
         check_priority(priority)
         if request_id is not None:
             _check_id(request_id)
@@ -191,7 +198,7 @@ class AsyncLLM:
                 _checked(params),
                 name,
                 priority,
-                salt,
+                cache_salt,
                 token_healing=token_healing,
                 number=number,
             )
@@ -202,15 +209,31 @@ class AsyncLLM:
             request = await asyncio.to_thread(encode_and_make)
             inbox = AsyncInbox(self._mailbox(), request.params.output_kind)
             self._llm.thread.submit([request], inbox, refusable=True)
-        finished = False
+        return OpenRequest(self._llm.thread, inbox, request)
+
+    async def _reports(
+        self,
+        encode: Callable[[], Encoded],
+        params: SamplingParams,
+        request_id: str | None,
+        priority: int,
+        salt: str | None,
+        *,
+        token_healing: bool = False,
+    ) -> AsyncGenerator[RequestOutput, None]:
+        opened = await self.open(
+            encode,
+            params,
+            request_id,
+            priority=priority,
+            cache_salt=salt,
+            token_healing=token_healing,
+        )
         try:
-            while not finished:
-                output = await inbox.get()
-                finished = output.finished
+            async for output in opened:
                 yield output
         finally:
-            if not finished and not inbox.failed:
-                self._llm.thread.abort([name], inbox)
+            opened.close()
 
     def _mailbox(self) -> LoopMailbox:
         loop = asyncio.get_running_loop()
