@@ -57,6 +57,7 @@ class Lease:
         self.card = card
         self.name = entry.source.name
         self.load_seconds = 0.0  # that this request waited for the model
+        self.chat_format = ChatFormat.of_template(card.chat_template)
         self._registry = registry
         self._entry: _Entry | None = entry
 

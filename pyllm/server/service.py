@@ -60,10 +60,11 @@ class ChatJob:
 
 @dataclass(frozen=True)
 class TextJob:
-    """Prompts to be continued as they are."""
+    """Prompts to be continued as they are; `structure` as in ChatJob."""
 
     prompts: Sequence[Prompt]
     params: SamplingParams
+    structure: Mapping[str, Any] | None = None
     parse_special: bool = False
     priority: int = 0
     cache_salt: str | None = None
@@ -153,13 +154,14 @@ class Service:
 
     async def _open_text(self, lease: Lease, job: TextJob, caller: Caller) -> AnswerRun:
         llm, deadline = lease.llm, self._deadline(job.timeout)
+        params = replace(job.params, structured_outputs=job.structure)
         encoders: list[Callable[[], Encoded]] = [
             partial(encode_prompt, prompt, llm.get_tokenizer(), parse_special=job.parse_special)
             for prompt in job.prompts
         ]
         salt = joined_salt(caller.tenant, job.cache_salt)
         opening = [
-            llm.open(encode, job.params, priority=job.priority, cache_salt=salt)
+            llm.open(encode, params, priority=job.priority, cache_salt=salt)
             for encode in encoders
         ]
         results = await asyncio.gather(*opening, return_exceptions=True)
@@ -170,7 +172,7 @@ class Service:
                 request.close()
             raise failures[0]
         return AnswerRun(
-            lease, opened, job.params.n, deadline=deadline, on_finished=self._on_finished
+            lease, opened, params.n, deadline=deadline, on_finished=self._on_finished
         )
 
     def _deadline(self, timeout: float | None) -> float | None:

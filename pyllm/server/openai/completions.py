@@ -67,8 +67,6 @@ async def completions(body: CompletionRequest, request: Request) -> Response:
 def text_job(body: CompletionRequest, lease: Lease) -> TextJob:
     """The prompts in no dialect. Raises RequestError."""
     params = params_of_completion(body, lease.card.sampling, bool(body.stream))
-    params.structured_outputs = structure_of(body)
-    params = SamplingParams(**{name: getattr(params, name) for name in params.__slots__})
     if body.best_of is not None and body.best_of != params.n:
         limit = "must equal n: answers are not ranked; ask for n of them"
         raise RequestError("best_of", body.best_of, limit)
@@ -84,6 +82,7 @@ def text_job(body: CompletionRequest, lease: Lease) -> TextJob:
     return TextJob(
         prompts,
         params,
+        structure_of(body),
         priority=body.priority or 0,
         cache_salt=body.cache_salt,
         timeout=body.timeout,

@@ -34,7 +34,7 @@ _STRUCTURES = {
 
 def params_of_chat(body: ChatRequest, defaults: Mapping[str, Any], stream: bool) -> SamplingParams:
     """max_tokens None: the rest of the context. Raises RequestError naming the field."""
-    fields = _common(body)
+    fields = common_fields(body)
     if body.top_logprobs is not None and not body.logprobs:
         raise RequestError("top_logprobs", body.top_logprobs, "needs logprobs: true")
     if body.logprobs:
@@ -47,7 +47,7 @@ def params_of_completion(
     body: CompletionRequest, defaults: Mapping[str, Any], stream: bool
 ) -> SamplingParams:
     """max_tokens defaults to 16, as OpenAI's and vLLM's."""
-    fields = _common(body)
+    fields = common_fields(body)
     fields["logprobs"] = body.logprobs
     if body.echo and body.logprobs is not None and body.prompt_logprobs is None:
         fields["prompt_logprobs"] = body.logprobs
@@ -89,7 +89,8 @@ def _of_format(response_format: Any) -> dict[str, Any] | None:
     return {"json": given.schema_}
 
 
-def _common(body: SamplingBody) -> dict[str, Any]:
+def common_fields(body: SamplingBody) -> dict[str, Any]:
+    """Fields of SamplingParams that every request may have. Raises RequestError."""
     fields = {name: getattr(body, name) for name in _SAME_NAME}
     if fields["repetition_penalty"] is None:
         fields["repetition_penalty"] = body.repeat_penalty
