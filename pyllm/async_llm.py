@@ -171,8 +171,7 @@ class AsyncLLM:
 
     async def open(
         self,
-        encode: Callable[[], Encoded],
-        params: SamplingParams,
+        prepare: Callable[[], tuple[Encoded, SamplingParams]],
         request_id: str | None = None,
         *,
         priority: int = 0,
@@ -181,7 +180,7 @@ class AsyncLLM:
     ) -> OpenRequest:
         """Queue one request; returns when the engine has taken it, before its first report.
 
-        encode  gives text and ids of the prompt; runs on another thread
+        prepare  gives text and ids of the prompt, and how to continue it; runs on another thread
         For programs that must answer "no" before they begin to answer, as servers do. The rest,
         and the errors, as in `generate`.
         """
@@ -192,9 +191,10 @@ class AsyncLLM:
         # Here, in the order of the calls: texts are encoded at the same time.
         number, name = self._llm.engine.draw_number(request_id)
 
-        def encode_and_make() -> Request:
+        def prepare_and_make() -> Request:
+            encoded, params = prepare()
             return make(
-                *encode(),
+                *encoded,
                 _checked(params),
                 name,
                 priority,
@@ -206,7 +206,7 @@ class AsyncLLM:
         # Not on the event loop: a long text takes tens of milliseconds, a grammar up to two
         # seconds, and others wait for it.
         with self._llm.thread.expecting(name):
-            request = await asyncio.to_thread(encode_and_make)
+            request = await asyncio.to_thread(prepare_and_make)
             inbox = AsyncInbox(self._mailbox(), request.params.output_kind)
             self._llm.thread.submit([request], inbox, refusable=True)
         return OpenRequest(self._llm.thread, inbox, request)
@@ -222,8 +222,7 @@ class AsyncLLM:
         token_healing: bool = False,
     ) -> AsyncGenerator[RequestOutput, None]:
         opened = await self.open(
-            encode,
-            params,
+            lambda: (encode(), params),
             request_id,
             priority=priority,
             cache_salt=salt,

@@ -13,10 +13,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pyllm import __version__
-from pyllm.server import health, openai_routes
 from pyllm.server.dialects import refusal
 from pyllm.server.errors import ApiError, as_api_error
 from pyllm.server.model_registry import Loader, ModelRegistry, load
+from pyllm.server.routes import ROUTERS
 from pyllm.server.service import Service
 from pyllm.server.settings import ServerSettings
 from pyllm.server.streams import ClientGone
@@ -48,8 +48,7 @@ def create_app(settings: ServerSettings, loader: Loader = load) -> FastAPI:
         redoc_url=None,
     )
     app.state.service = service
-    app.include_router(health.router)
-    for router in openai_routes.ROUTERS:
+    for router in ROUTERS:
         app.include_router(router)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(ClientGone, _gone)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -12,24 +11,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pyllm.errors import printable
-from pyllm.server.edge.json_body import BodyError, parse_body
-from pyllm.server.errors import ApiError
-
-# Parsing takes about 10 ms a megabyte: longer bodies wait for another thread, the loop does not.
-_LONG_BODY = 256 * 1024
+from pyllm.server.edge import Refusal, read_json_object
+from pyllm.server.errors import ApiError, from_edge
 
 
 class StrictRequest(Request):
     """Its `json` refuses what JSON parsers disagree about: see edge/json_body.py."""
 
     async def json(self) -> Any:
-        body = await self.body()
         try:
-            if len(body) > _LONG_BODY:
-                return await asyncio.to_thread(parse_body, body)
-            return parse_body(body)
-        except BodyError as error:
-            raise ApiError(error.status, error.message, error.code, param=error.param) from error
+            return await read_json_object(await self.body())
+        except Refusal as refusal:
+            raise from_edge(refusal) from refusal
 
 
 class StrictRoute(APIRoute):

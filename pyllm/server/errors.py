@@ -17,6 +17,7 @@ from pyllm.errors import (
     TemplateError,
     TokenizerError,
 )
+from pyllm.server.edge import Refusal
 
 _TYPES = {
     401: "authentication_error",
@@ -90,6 +91,14 @@ def as_api_error(error: Exception) -> ApiError:
     if isinstance(error, PyLLMError):
         return ApiError(503, "the engine stopped while it worked on this request", "engine_stopped")
     return ApiError(500, "an unexpected error; the server's log has it", "internal_error")
+
+
+def from_edge(refusal: Refusal) -> ApiError:
+    """The same refusal, for a dialect to write down."""
+    headers = dict(refusal.headers)
+    return ApiError(
+        refusal.status, refusal.message, refusal.code, param=refusal.param, headers=headers
+    )
 
 
 def model_not_found(name: str, known: list[str]) -> ApiError:

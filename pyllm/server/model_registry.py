@@ -14,6 +14,7 @@ from pyllm.async_llm import AsyncLLM
 from pyllm.errors import MemoryBudgetError
 from pyllm.memory import available_memory
 from pyllm.server.errors import ApiError, model_not_found
+from pyllm.server.loaded_model import LoadedModel
 from pyllm.server.model_card import ModelCard, read_card
 from pyllm.server.settings import ModelSource, ServerSettings
 
@@ -34,7 +35,7 @@ def load(source: ModelSource, engine: Mapping[str, Any]) -> AsyncLLM:
 class _Entry:
     source: ModelSource
     lock: asyncio.Lock
-    llm: AsyncLLM | None = None
+    loaded: LoadedModel | None = None
     users: int = 0
     keep_alive: float = FOR_EVER  # seconds, as its last user wished
     last_used: float = 0.0  # time.monotonic()
@@ -52,14 +53,20 @@ class _Entry:
 class Lease:
     """A model that stays loaded until `release`, which may be called again."""
 
-    def __init__(self, registry: ModelRegistry, entry: _Entry, llm: AsyncLLM, card: ModelCard):
-        self.llm = llm
-        self.card = card
+    def __init__(self, registry: ModelRegistry, entry: _Entry, loaded: LoadedModel) -> None:
+        self.model = loaded
         self.name = entry.source.name
         self.load_seconds = 0.0  # that this request waited for the model
-        self.chat_format = ChatFormat.of_template(card.chat_template)
         self._registry = registry
         self._entry: _Entry | None = entry
+
+    @property
+    def llm(self) -> AsyncLLM:
+        return self.model.llm
+
+    @property
+    def card(self) -> ModelCard:
+        return self.model.card
 
     def release(self) -> None:
         if self._entry is not None:
@@ -97,8 +104,8 @@ class ModelRegistry:
     def loaded(self) -> Iterator[tuple[str, AsyncLLM, float]]:
         """Name, model and the seconds until it is unloaded."""
         for name, entry in self._entries.items():
-            if entry.llm is not None:
-                yield name, entry.llm, entry.expires_in
+            if entry.loaded is not None:
+                yield name, entry.loaded.llm, entry.expires_in
 
     def knows(self, name: str) -> bool:
         return self._lookup(name) is not None
@@ -124,13 +131,13 @@ class ModelRegistry:
             async with entry.lock:
                 if self.closed:
                     raise ApiError(503, "the server is shutting down", "shutting_down")
-                waited = entry.llm is None
-                llm = entry.llm or await self._loaded(entry, card)
+                waited = entry.loaded is None
+                loaded = entry.loaded or await self._loaded(entry, card)
         except BaseException:
             entry.users -= 1
             raise
         entry.keep_alive = self._keep_alive(keep_alive)
-        lease = Lease(self, entry, llm, card)
+        lease = Lease(self, entry, loaded)
         if waited:
             lease.load_seconds = time.monotonic() - began
         return lease
@@ -170,14 +177,15 @@ class ModelRegistry:
             wished = self._settings.keep_alive
         return FOR_EVER if wished is None or wished < 0 else wished
 
-    async def _loaded(self, entry: _Entry, card: ModelCard) -> AsyncLLM:
+    async def _loaded(self, entry: _Entry, card: ModelCard) -> LoadedModel:
         async with self._room:
             await self._make_room(entry, card)
             began = time.monotonic()
             engine = self._settings.engine
-            entry.llm = await asyncio.to_thread(self._load, entry.source, engine)
+            llm = await asyncio.to_thread(self._load, entry.source, engine)
+            entry.loaded = loaded = LoadedModel(llm, card)
         _log.info("loaded %s in %.2f s", entry.source.name, time.monotonic() - began)
-        return entry.llm
+        return loaded
 
     async def _make_room(self, wanted: _Entry, card: ModelCard) -> None:
         """Unload idle models, longest unused first, until `wanted` fits."""
@@ -186,7 +194,7 @@ class ModelRegistry:
             idle = [
                 entry
                 for entry in self._entries.values()
-                if entry.llm is not None and entry.users == 0 and entry is not wanted
+                if entry.loaded is not None and entry.users == 0 and entry is not wanted
             ]
             if not idle:
                 limit = "other models are in use; try again later, or ask for a smaller model"
@@ -199,9 +207,9 @@ class ModelRegistry:
         if budget is None:
             return free
         used = sum(
-            int(entry.card.file_bytes * _BYTES_PER_FILE_BYTE) + entry.llm.kv_cache_bytes
+            int(loaded.card.file_bytes * _BYTES_PER_FILE_BYTE) + loaded.llm.kv_cache_bytes
             for entry in self._entries.values()
-            if entry.llm is not None and entry.card is not None
+            if (loaded := entry.loaded) is not None
         )
         return min(free, budget - used)
 
@@ -216,7 +224,7 @@ class ModelRegistry:
                 await self._unload(entry)
 
     async def _unload(self, entry: _Entry) -> None:
-        llm, entry.llm = entry.llm, None
-        if llm is not None:
-            await asyncio.to_thread(llm.shutdown)  # it waits for the engine's thread
+        loaded, entry.loaded = entry.loaded, None
+        if loaded is not None:
+            await asyncio.to_thread(loaded.llm.shutdown)  # it waits for the engine's thread
             _log.info("unloaded %s", entry.source.name)

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from pyllm.chat import ChatRenderer
 from pyllm.errors import PyLLMError
 from pyllm.prompts import Encoded, Prompt, encode_prompt
 from pyllm.sampling import SamplingParams
@@ -18,7 +17,8 @@ from pyllm.server.errors import as_api_error
 from pyllm.server.model_registry import Lease, ModelRegistry
 from pyllm.server.sampling import joined_salt
 from pyllm.server.settings import ServerSettings
-from pyllm.tool_calls import ChatFormat, prepare_messages
+from pyllm.structured import StructuredOutputsParams
+from pyllm.tool_calls import AnswerPlan, ToolRequest
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class ChatJob:
     messages: Sequence[Mapping[str, Any]]
     params: SamplingParams
     tools: Sequence[Mapping[str, Any]] = ()
-    tool_choice: str | Mapping[str, Any] = "auto"
+    tool_choice: str | Mapping[str, Any] | None = None
     parallel_tool_calls: bool = True
     structure: Mapping[str, Any] | None = None
     thinking: bool | None = None
@@ -113,56 +113,44 @@ class Service:
         return run
 
     async def _open_chat(self, lease: Lease, job: ChatJob, caller: Caller) -> AnswerRun:
-        chat_format, tokenizer = lease.chat_format, lease.llm.get_tokenizer()
-        plan = chat_format.plan(
-            tools=job.tools,
-            tool_choice=job.tool_choice,
-            parallel_tool_calls=job.parallel_tool_calls,
-            structure=job.structure,
-            thinking=job.thinking,
-            seed=caller.request_id,
-        )
-        params = replace(job.params, **plan.sampling)
-        renderer = ChatRenderer(tokenizer)
-        variables = {**plan.template_variables, **job.template_variables}
-        texts: list[str] = []
+        plans: list[AnswerPlan] = []
 
-        def encode() -> Encoded:
-            text, ids = renderer.encode(
-                prepare_messages(job.messages, chat_format),
-                chat_template=job.template,
-                tools=plan.tools,
-                chat_template_kwargs=variables,
-                add_generation_prompt=not job.continue_final_message,
-                continue_final_message=job.continue_final_message,
+        def prepare() -> tuple[Encoded, SamplingParams]:
+            encoded, plan = _rendered(lease, job)
+            plans.append(plan)
+            params = replace(
+                job.params,
+                structured_outputs=plan.structured_outputs,
+                skip_special_tokens=job.params.skip_special_tokens and plan.skip_special_tokens,
             )
-            texts.append(text or "")
-            return text, ids
+            return encoded, params
 
         deadline = self._deadline(job.timeout)
         opened = await lease.llm.open(
-            encode,
-            params,
+            prepare,
             priority=job.priority,
             cache_salt=joined_salt(caller.tenant, job.cache_salt),
         )
-        parser = partial(plan.parser, texts[0])
         return AnswerRun(
-            lease, [opened], params.n, parser=parser, deadline=deadline,
+            lease,
+            [opened],
+            job.params.n,
+            parser=lambda index: plans[0].parser(f"{caller.request_id}-{index}"),
+            deadline=deadline,
             on_finished=self._on_finished,
-        )  # fmt: skip
+        )
 
     async def _open_text(self, lease: Lease, job: TextJob, caller: Caller) -> AnswerRun:
         llm, deadline = lease.llm, self._deadline(job.timeout)
         params = replace(job.params, structured_outputs=job.structure)
-        encoders: list[Callable[[], Encoded]] = [
-            partial(encode_prompt, prompt, llm.get_tokenizer(), parse_special=job.parse_special)
-            for prompt in job.prompts
-        ]
-        salt = joined_salt(caller.tenant, job.cache_salt)
+        tokenizer, salt = llm.get_tokenizer(), joined_salt(caller.tenant, job.cache_salt)
+
+        def prepare(prompt: Prompt) -> tuple[Encoded, SamplingParams]:
+            return encode_prompt(prompt, tokenizer, parse_special=job.parse_special), params
+
         opening = [
-            llm.open(encode, params, priority=job.priority, cache_salt=salt)
-            for encode in encoders
+            llm.open(partial(prepare, prompt), priority=job.priority, cache_salt=salt)
+            for prompt in job.prompts
         ]
         results = await asyncio.gather(*opening, return_exceptions=True)
         failures = [result for result in results if isinstance(result, BaseException)]
@@ -179,3 +167,21 @@ class Service:
         limits = [limit for limit in (timeout, self.settings.request_timeout) if limit is not None]
         return time.monotonic() + min(limits) if limits else None
 
+
+def _rendered(lease: Lease, job: ChatJob) -> tuple[Encoded, AnswerPlan]:
+    """The conversation as the model reads it, and how its answer is to be read."""
+    form = lease.model.chat_format
+    request = ToolRequest.of(job.tools or None, job.tool_choice, job.parallel_tool_calls)
+    variables = dict(job.template_variables)
+    if job.thinking is not None:
+        variables["enable_thinking"] = job.thinking
+    encoded = lease.model.render(
+        job.messages,
+        template=job.template,
+        tools=request.definitions or None,
+        variables=variables,
+        add_generation_prompt=not job.continue_final_message,
+        continue_final_message=job.continue_final_message,
+    )
+    structure = None if job.structure is None else StructuredOutputsParams(**job.structure)
+    return encoded, form.plan(request, encoded[0] or "", structure)

@@ -54,7 +54,7 @@ def _tokenized(body: TokenizeRequest, lease: Lease, settings: Any) -> dict[str, 
     else:
         _, variables = template_fields(settings, None, body.chat_template_kwargs, None, None)
         messages = [message.model_dump(exclude_none=True) for message in body.messages or ()]
-        _, ids = lease.render(
+        _, ids = lease.model.render(
             messages,
             tools=[tool.model_dump(exclude_none=True) for tool in body.tools or ()],
             variables=variables,
@@ -112,7 +112,7 @@ async def apply_template(body: ApplyTemplateRequest, request: Request) -> Respon
         if thinking is not None:
             variables["enable_thinking"] = thinking
         text, _ = await asyncio.to_thread(
-            lease.render,
+            lease.model.render,
             [message.model_dump(exclude_none=True) for message in body.messages],
             tools=[tool.model_dump(exclude_none=True) for tool in body.tools or ()],
             variables=variables,

@@ -20,7 +20,8 @@ from pyllm.server.model_registry import FOR_EVER
 from pyllm.server.ollama.protocol import ManageRequest, ShowRequest
 from pyllm.server.ollama.writing import tagged, timestamp
 from pyllm.server.openai.common import PlainJSON, service_of
-from pyllm.tool_calls import ChatFormat
+from pyllm.tool_calls.formats.table import detect_calls
+from pyllm.tool_calls.reasoning import detect_reasoning
 
 router = APIRouter(route_class=StrictRoute, tags=["Ollama"])
 
@@ -145,9 +146,8 @@ def _parameter_size(parameters: int) -> str:
 
 def _capabilities(card: ModelCard) -> list[str]:
     found = ["completion"]
-    chat_format = ChatFormat.of_template(card.chat_template)
-    if chat_format.supports_tools:
+    if card.chat_template and detect_calls(card.chat_template):
         found.append("tools")
-    if chat_format.supports_thinking:
+    if card.chat_template and detect_reasoning(card.chat_template):
         found.append("thinking")
     return found

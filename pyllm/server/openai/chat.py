@@ -29,7 +29,7 @@ from pyllm.server.openai.common import (
 )
 from pyllm.server.openai.logprobs import chat_logprobs
 from pyllm.server.openai.parameters import params_of_chat, structure_of
-from pyllm.server.openai.protocol import ChatRequest
+from pyllm.server.openai.protocol import ChatRequest, NamedTool
 from pyllm.server.openai.schemas import ChatCompletion, refusals
 from pyllm.server.service import ChatJob, Service
 from pyllm.server.streams import DONE, StreamResponse, event
@@ -72,9 +72,7 @@ def chat_job(body: ChatRequest, lease: Lease, service: Service) -> ChatJob:
         service.settings, body.chat_template, body.chat_template_kwargs, body.enable_thinking,
         body.reasoning_effort,
     )  # fmt: skip
-    if body.tool_choice is not None and not body.tools and body.tool_choice != "none":
-        raise RequestError("tool_choice", str(body.tool_choice), "needs tools")
-    choice = body.tool_choice or "auto"
+    choice = body.tool_choice
     continues = bool(body.continue_final_message)
     if continues and body.add_generation_prompt:
         limit = "does not go with add_generation_prompt"
@@ -83,7 +81,7 @@ def chat_job(body: ChatRequest, lease: Lease, service: Service) -> ChatJob:
         messages=[message.model_dump(exclude_none=True) for message in body.messages],
         params=params_of_chat(body, lease.card.sampling, bool(body.stream)),
         tools=[tool.model_dump(exclude_none=True) for tool in body.tools or ()],
-        tool_choice=choice if isinstance(choice, str) else choice.model_dump(),
+        tool_choice=choice.model_dump() if isinstance(choice, NamedTool) else choice,
         parallel_tool_calls=body.parallel_tool_calls is not False,
         structure=structure_of(body),
         thinking=thinking,
