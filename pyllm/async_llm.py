@@ -95,6 +95,16 @@ class AsyncLLM:
         return self._llm.thread.limits.num_requests
 
     @property
+    def num_running_requests(self) -> int:
+        """Continuations that the next step computes, prompts that are read included."""
+        return len(self._llm.engine.scheduler.running)
+
+    @property
+    def max_num_seqs(self) -> int:
+        """Continuations computed at a time, at most."""
+        return self._llm.engine.scheduler.max_num_seqs
+
+    @property
     def kv_cache_bytes(self) -> int:
         """Size of the pool of keys and values; chosen at start, it never grows."""
         return self._llm.kv_cache_bytes

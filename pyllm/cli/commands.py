@@ -129,7 +129,9 @@ SERVE = Command(
     (
         *SERVER,
         *ENGINE,
-        Flag(("--max-num-seqs",), "answers computed at a time", integer(1, 4096), "N", 16, "engine"),
+        Flag(
+            ("--max-num-seqs",), "answers computed at a time", integer(1, 4096), "N", 16, "engine"
+        ),
         *SPECULATION,
         *KV_CACHE,
         *IGNORED_HARDWARE,

@@ -44,7 +44,7 @@ def _missing(name: str) -> str:
 
 
 def whole_models(directory: Path) -> list[Path]:
-    """The models in a directory: single files and first parts. CommandLineError when there are none."""
+    """Single files and first parts in a directory. CommandLineError when there are none."""
     found = [file for file in _gguf_files(directory) if _begins_a_model(file)]
     if not found:
         _only_gguf(directory)  # says why

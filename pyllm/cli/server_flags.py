@@ -1,4 +1,4 @@
-"""The flags of `pyllm serve`: "edge" are fields of EdgeSettings, "server" those of ServerSettings."""
+"""The flags of `pyllm serve`: group "edge" is for EdgeSettings, "server" for ServerSettings."""
 
 from __future__ import annotations
 

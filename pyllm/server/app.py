@@ -32,7 +32,7 @@ def create_app(settings: ServerSettings, loader: Loader = load) -> FastAPI:
     service = Service(settings, registry)
 
     @contextlib.asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         preloading = asyncio.create_task(_preload(service)) if settings.preload else None
         yield
         if preloading is not None:
@@ -72,7 +72,7 @@ async def _refused(request: Request, error: Exception) -> Response:
     return refusal(request.url.path, error)
 
 
-async def _gone(request: Request, error: Exception) -> Response:
+async def _gone(_request: Request, _error: Exception) -> Response:
     return Response(status_code=_CLIENT_CLOSED_REQUEST)
 
 

@@ -1,4 +1,4 @@
-"""What a client is told when its request cannot be served: never a path, an address, a traceback."""
+"""What a client is told when its request fails: never a path, an address or a traceback."""
 
 from __future__ import annotations
 

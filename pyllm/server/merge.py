@@ -6,21 +6,24 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from typing import TypeAlias
 
+from pyllm.errors import PyLLMError
 from pyllm.open_request import OpenRequest
 from pyllm.outputs import RequestOutput
 
 # Reports between the requests and a slow reader; beyond, each request merges its own.
 _MAX_WAITING = 16
 
-# A report, the end of a request, or what ended it.
-_News: TypeAlias = "asyncio.Queue[tuple[int, RequestOutput | Exception | None]]"
+# A report; None: the request is done; or what ended it.
+_News: TypeAlias = "asyncio.Queue[tuple[int, RequestOutput | PyLLMError | None]]"
 
 
-async def merged(requests: Sequence[OpenRequest]) -> AsyncGenerator[tuple[int, RequestOutput], None]:
+async def merged(
+    requests: Sequence[OpenRequest],
+) -> AsyncGenerator[tuple[int, RequestOutput], None]:
     """Raises what any of them raises."""
     if len(requests) == 1:
-        async for output in requests[0]:
-            yield 0, output
+        async for report in requests[0]:
+            yield 0, report
         return
     news: _News = asyncio.Queue(_MAX_WAITING)
     pumps = [
@@ -29,13 +32,13 @@ async def merged(requests: Sequence[OpenRequest]) -> AsyncGenerator[tuple[int, R
     try:
         running = len(pumps)
         while running:
-            number, output = await news.get()
-            if output is None:
+            number, found = await news.get()
+            if found is None:
                 running -= 1
-            elif isinstance(output, Exception):
-                raise output
+            elif isinstance(found, PyLLMError):
+                raise found
             else:
-                yield number, output
+                yield number, found
     finally:
         for pump in pumps:
             pump.cancel()
@@ -46,7 +49,7 @@ async def _pump(number: int, request: OpenRequest, news: _News) -> None:
     try:
         async for output in request:
             await news.put((number, output))
-    except Exception as error:
+    except PyLLMError as error:
         await news.put((number, error))
     else:
         await news.put((number, None))

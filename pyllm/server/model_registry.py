@@ -204,6 +204,8 @@ class ModelRegistry:
     def _free_bytes(self) -> int:
         free = available_memory()
         budget = self._settings.memory_budget
+        if free is None:  # not told on this system
+            free = budget or 2**62
         if budget is None:
             return free
         used = sum(

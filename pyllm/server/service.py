@@ -159,9 +159,7 @@ class Service:
             for request in opened:
                 request.close()
             raise failures[0]
-        return AnswerRun(
-            lease, opened, params.n, deadline=deadline, on_finished=self._on_finished
-        )
+        return AnswerRun(lease, opened, params.n, deadline=deadline, on_finished=self._on_finished)
 
     def _deadline(self, timeout: float | None) -> float | None:
         limits = [limit for limit in (timeout, self.settings.request_timeout) if limit is not None]

@@ -69,7 +69,7 @@ class StreamResponse(Response):
         self._tick = tick
         self._sent = False  # something, since the last tick
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await send(
                 {
@@ -99,7 +99,9 @@ class StreamResponse(Response):
 
     async def _pump(self, send: Send) -> None:
         async for chunk in self._chunks:
-            await self._write(send, {"type": "http.response.body", "body": chunk, "more_body": True})
+            await self._write(
+                send, {"type": "http.response.body", "body": chunk, "more_body": True}
+            )
             self._sent = True
         await self._write(send, {"type": "http.response.body", "body": b"", "more_body": False})
 

@@ -1,4 +1,4 @@
-"""/docs: every route with its fields, written from the OpenAPI document; no script, no other host."""
+"""/docs: every route with its fields, from the OpenAPI document; no script, no other host."""
 
 from __future__ import annotations
 

@@ -68,10 +68,10 @@ class ExtraFile(Body):
 
 
 class InfillRequest(CompletionRequest):
-    prompt: StrictStr = Field("", description="text behind input_prefix")  # type: ignore[assignment]
+    prompt: StrictStr = Field("", description="text behind input_prefix")
     input_prefix: StrictStr
     input_suffix: StrictStr
-    input_extra: Annotated[list[ExtraFile], Field(max_length=64)] = []
+    input_extra: Annotated[list[ExtraFile], Field(max_length=64)] = Field(default_factory=list)
     n_indent: StrictInt | None = Field(None, description="no effect")
     t_max_predict_ms: StrictInt | None = Field(None, description="no effect")
     t_max_prompt_ms: StrictInt | None = Field(None, description="no effect")

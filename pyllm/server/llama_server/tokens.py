@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pyllm.errors import PyLLMError, RequestError
+from pyllm.prompts import checked_ids, checked_text
 from pyllm.server.body import StrictRoute
 from pyllm.server.errors import as_api_error
 from pyllm.server.llama_server.protocol import (
@@ -20,7 +21,6 @@ from pyllm.server.llama_server.protocol import (
 from pyllm.server.model_registry import Lease
 from pyllm.server.openai.common import PlainJSON, service_of
 from pyllm.server.template_fields import template_fields
-from pyllm.prompts import checked_ids, checked_text
 
 router = APIRouter(route_class=StrictRoute, tags=["llama-server"])
 

@@ -149,7 +149,9 @@ class _Writer:
                         reason = done_reason(finish_reason)
                     case Usage():
                         last = self._chunk({"content": ""})
-                        yield json_line({**last, "done": True, "done_reason": reason, **counts(found)})
+                        yield json_line(
+                            {**last, "done": True, "done_reason": reason, **counts(found)}
+                        )
         except ApiError as error:
             yield json_line({"error": error.message})
 

@@ -1,4 +1,4 @@
-"""The bodies of Ollama's requests. Options that say how a model is loaded are the server's to set."""
+"""The bodies of Ollama's requests. Options of loading a model are the server's to set."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ class Message(Body):
 
 
 class ChatRequest(Request):
-    messages: Annotated[list[Message], Field(max_length=MAX_MESSAGES)] = []
+    messages: Annotated[list[Message], Field(max_length=MAX_MESSAGES)] = Field(default_factory=list)
     tools: Annotated[list[Tool], Field(max_length=MAX_TOOLS)] | None = None
 
 

@@ -39,7 +39,9 @@ router = APIRouter(route_class=StrictRoute, tags=["OpenAI"])
 
 
 @router.post(
-    "/v1/chat/completions", response_model=ChatCompletion, responses=refusals("chat.completion.chunk")
+    "/v1/chat/completions",
+    response_model=ChatCompletion,
+    responses=refusals("chat.completion.chunk"),
 )
 async def chat_completions(body: ChatRequest, request: Request) -> Response:
     """Answer a conversation, whole or as a stream of server-sent events."""
@@ -153,7 +155,9 @@ class _Writer:
         """What a silent stream says meanwhile."""
         if not self._body.return_progress:
             return progress_tick(run)
-        return event({**self._head_of_chunk(), "choices": [], "prompt_progress": prompt_progress(run)})
+        return event(
+            {**self._head_of_chunk(), "choices": [], "prompt_progress": prompt_progress(run)}
+        )
 
     async def stream(self, run: AnswerRun) -> AsyncIterator[bytes]:
         """Server-sent events; an error in the middle is one of them."""
@@ -223,7 +227,9 @@ class _Writer:
             choice["choices"][0]["token_ids"] = ids
         return [*chunks, choice]
 
-    def _chunk(self, index: int, delta: dict[str, Any], finish_reason: str | None) -> dict[str, Any]:
+    def _chunk(
+        self, index: int, delta: dict[str, Any], finish_reason: str | None
+    ) -> dict[str, Any]:
         choice = {
             "index": index, "delta": delta, "logprobs": None, "finish_reason": finish_reason
         }  # fmt: skip

@@ -85,5 +85,3 @@ def prompt_progress(run: AnswerRun) -> dict[str, Any]:
 def progress_tick(run: AnswerRun) -> bytes:
     """A comment that keeps a silent stream open, and tells a person who looks why it is silent."""
     return comment(f"{run.read_tokens} of {run.prompt_tokens} prompt tokens read")
-
-

@@ -123,7 +123,12 @@ class _Writer:
             for choice in answer.choices
         ]
         usage = usage_body(answer.usage)
-        return {**self._head, "choices": choices, "usage": usage, "timings": timings_body(answer.usage)}
+        return {
+            **self._head,
+            "choices": choices,
+            "usage": usage,
+            "timings": timings_body(answer.usage),
+        }
 
     def _choice(self, choice: Choice, prompt: PromptRead) -> dict[str, Any]:
         text, lists = choice.text, None

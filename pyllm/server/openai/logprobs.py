@@ -21,6 +21,7 @@ def chat_logprobs(
     return [
         {**_entry(tokenizer, token, found[token]), "top_logprobs": _best(tokenizer, found, top)}
         for token, found in zip(token_ids, logprobs, strict=True)
+        if found is not None  # never: only a prompt has tokens that nothing predicts
     ]
 
 

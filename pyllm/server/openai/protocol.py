@@ -1,7 +1,7 @@
 """The bodies of OpenAI's requests, with the further fields of vLLM and llama-server by name.
 
 A field that is not here is refused: a client that misspells one should hear of it. Fields that
-mean something to OpenAI's own service only are accepted and have no effect; they are listed as such.
+mean something to OpenAI's own service only are accepted, and listed as having no effect.
 """
 
 from __future__ import annotations
