@@ -75,9 +75,7 @@ def _is_complete(data: bytes) -> bool:
     head, end, body = data.partition(b"\r\n\r\n")
     if not end:
         return False
-    lengths = [
-        line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")
-    ]
+    lengths = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
     if lengths:
         return len(body) >= int(lengths[0].split(b":")[1])
     return body.endswith(b"0\r\n\r\n") or head.split(b" ")[1] in (b"204", b"304")
