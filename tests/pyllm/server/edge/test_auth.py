@@ -216,7 +216,9 @@ def test_many_sessions_stay_few() -> None:
     async def log_in_often() -> int:
         body = f"key={KEY}".encode()
         headers = {**FORM, "content-length": str(len(body))}
-        answers = [await acall(app, make_scope("POST", "/login", headers), body) for _ in range(300)]
+        answers = [
+            await acall(app, make_scope("POST", "/login", headers), body) for _ in range(300)
+        ]
         oldest = make_scope(headers={"cookie": session_cookie(answers[0])})
         return (await acall(app, oldest)).status
 

@@ -21,9 +21,7 @@ CORS = [
 ]
 
 
-def ask(
-    headers: dict[str, str], method: str = "POST", scheme: str = "http", **settings
-) -> Answer:
+def ask(headers: dict[str, str], method: str = "POST", scheme: str = "http", **settings) -> Answer:
     app = wrap(ok_app, EdgeSettings(**settings), Draining(1.0))
     return call(app, make_scope(method, "/v1/models", headers, scheme=scheme))
 
