@@ -233,6 +233,7 @@ def running_server(
         settings,
         max_connections or settings.max_connections,
         loop="asyncio",
+        lifespan="on",
         timeout_graceful_shutdown=1,
     )
     server = uvicorn.Server(config)

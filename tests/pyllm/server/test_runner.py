@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -40,17 +41,27 @@ except RequestError as error:
 """
 
 
-class Child:
-    def __init__(self, process: subprocess.Popen[str], port: int) -> None:
-        self.process = process
-        self.port = port
-        self.errors: list[str] = []
-        assert process.stderr is not None
-        self._reader = threading.Thread(target=self._read, args=(process.stderr,))
-        self._reader.start()
+class ErrorLines:
+    """What a child writes to stderr, while it writes."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._lines: list[str] = []
+        self.thread = threading.Thread(target=self._read, args=(stream,))
+        self.thread.start()
 
     def _read(self, stream: IO[str]) -> None:
-        self.errors.extend(stream)
+        for line in stream:
+            self._lines.append(line)
+
+    def text(self) -> str:
+        return "".join(self._lines)
+
+
+@dataclass
+class Child:
+    process: subprocess.Popen[str]
+    port: int
+    errors: ErrorLines
 
     def ask(self, path: str) -> int:
         with self.connect(path) as connection:
@@ -63,7 +74,7 @@ class Child:
 
     def wait(self) -> int:
         code = self.process.wait(timeout=30)
-        self._reader.join()
+        self.errors.thread.join()
         return code
 
 
@@ -81,20 +92,20 @@ def start(**settings: object) -> subprocess.Popen[str]:
 @contextmanager
 def serving(**settings: object) -> Iterator[Child]:
     process = start(port=0, **settings)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    errors = ErrorLines(process.stderr)
     try:
-        assert process.stdout is not None
         block = "".join(process.stdout.readline() for _ in range(6))
-        port = re.search(r"http://127\.0\.0\.1:(\d+)\n", block)
-        assert port is not None, process.stderr.read() if process.stderr else block
-        child = Child(process, int(port[1]))
-        yield child
+        port = re.search(r"http://[^ ]+:(\d+)\n", block)
+        assert port is not None, errors.text()
+        yield Child(process, int(port[1]), errors)
     finally:
         process.kill()
         process.wait()
-        child._reader.join()
-        for stream in (process.stdout, process.stderr):
-            assert stream is not None
-            stream.close()
+        errors.thread.join()
+        process.stdout.close()
+        process.stderr.close()
 
 
 def first_event(connection: socket.socket) -> bytes:
@@ -141,7 +152,7 @@ def test_streams_end_with_an_error_event_when_the_time_is_over() -> None:
         assert status(read_answer(slow)) == 503
         slow.close()
         assert child.wait() == 0
-        assert "requests have 1 s to finish" in "".join(child.errors)
+        assert "requests have 1 s to finish" in child.errors.text()
 
 
 def test_an_answer_that_finishes_in_time_is_whole() -> None:
@@ -150,7 +161,7 @@ def test_an_answer_that_finishes_in_time_is_whole() -> None:
         first_event(stream)
         child.process.send_signal(signal.SIGINT)
         deadline = time.monotonic() + 5
-        while "Ctrl-C again" not in "".join(child.errors):
+        while "Ctrl-C again" not in child.errors.text():
             assert time.monotonic() < deadline
             time.sleep(0.01)
         assert child.process.poll() is None

@@ -13,7 +13,7 @@ from pyllm.server.edge.leaks import find_leak
 from pyllm.server.edge.refusal import render_refusal
 from pyllm.server.edge.settings import EdgeSettings
 from pyllm.server.edge.wrap import wrap
-from tests.support.asgi_calls import Answer, call, make_scope, ok_app
+from tests.support.asgi_calls import Answer, call, make_scope
 from tests.support.edge_server import SmallApp, answer
 
 LEAKS = [
@@ -106,21 +106,6 @@ def test_a_plain_request_id_is_kept() -> None:
 def test_every_answer_says_that_its_type_is_meant() -> None:
     for path in ("/state", "/fail/early", "/no/such"):
         assert ask(path).headers["x-content-type-options"] == "nosniff"
-
-
-def test_a_websocket_is_closed() -> None:
-    import asyncio
-
-    sent: list[object] = []
-
-    async def run() -> None:
-        async def send(message: object) -> None:
-            sent.append(message)
-
-        await Guard(ok_app, render_refusal)({"type": "websocket"}, None, send)
-
-    asyncio.run(run())
-    assert sent == [{"type": "websocket.close", "code": 1008}]
 
 
 def test_every_refusal_of_the_edge_is_clean(caplog: pytest.LogCaptureFixture) -> None:
