@@ -119,7 +119,7 @@ def closed_within(connection: socket.socket, seconds: float) -> bool:
 
 
 class SmallApp:
-    """GET /health, /state, /fail/…, /big, /stream, /slow; POST /json, /sink, /v1/files."""
+    """GET /health, /state, /fail/…, /big, /pause, /stream, /slow; POST /json, /sink, /v1/files."""
 
     def __init__(self) -> None:
         self.draining: Draining | None = None
@@ -146,6 +146,10 @@ class SmallApp:
             raise ValueError("too late to say")
         elif path == "/fail/told":
             await answer(send, 503, {"error": "/home/someone/model.gguf: no such file"})
+        elif path == "/pause":
+            self.entered.set()
+            await asyncio.sleep(0.5)
+            await answer(send, 200, {"paused": True})
         elif path == "/big":
             await answer(send, 200, "x" * 20_000_000)
         elif path == "/stream":

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any
+
+from fastapi.routing import iter_route_contexts
+from starlette.routing import BaseRoute, Mount
 
 from pyllm.server.edge.asgi import App
 from tests.support.asgi_calls import call, make_scope
@@ -13,7 +15,7 @@ _METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "TRACE",
 _ACCEPTS = ("application/json", "text/html")
 
 
-def assert_every_route_needs_a_key(app: App, routes: Iterable[Any], key: str) -> None:
+def assert_every_route_needs_a_key(app: App, routes: Iterable[BaseRoute], key: str) -> None:
     """Every path of `routes` answers 401, by every method, without `key` and with wrong ones.
 
     app     behind the edge
@@ -51,11 +53,16 @@ def _assert_refused(
     assert answer.status == (200 if open_path else 401), f"{method} {path} {headers}"
 
 
-def route_paths(routes: Iterable[Any]) -> Iterator[str]:
-    """One path for each route, with its parameters filled in."""
-    for route in routes:
-        path = str(getattr(route, "path", ""))
-        if path:
-            yield re.sub(r"\{[^}]*\}", "x", path)
-        inner = getattr(route, "routes", None) or ()
-        yield from (path.rstrip("/") + below for below in route_paths(inner))
+def route_paths(routes: Iterable[BaseRoute]) -> Iterator[str]:
+    """One path for each route, with its parameters filled in; those of routers and mounts too.
+
+    A route without a path fails: what cannot be listed cannot be proved.
+    """
+    for context in iter_route_contexts(list(routes)):
+        path = str(context.path)
+        assert path.startswith("/") or isinstance(context.original_route, Mount), context
+        filled = re.sub(r"\{[^}]*\}", "x", path)
+        yield filled or "/"
+        if isinstance(context.original_route, Mount):
+            yield f"{filled}/x"
+            yield from (filled + below for below in route_paths(context.original_route.routes))

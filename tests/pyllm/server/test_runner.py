@@ -156,16 +156,23 @@ def test_streams_end_with_an_error_event_when_the_time_is_over() -> None:
 
 
 def test_an_answer_that_finishes_in_time_is_whole() -> None:
-    """The stream of a client that leaves is no reason to wait."""
-    with serving(shutdown_timeout_s=20.0) as child, child.connect("/stream") as stream:
-        first_event(stream)
-        child.process.send_signal(signal.SIGINT)
-        deadline = time.monotonic() + 5
-        while "Ctrl-C again" not in child.errors.text():
-            assert time.monotonic() < deadline
+    with serving() as child:
+        with child.connect("/pause") as connection, child.connect("/stream") as other:
+            first_event(other)  # so both are in work
+            child.process.send_signal(signal.SIGINT)
+            assert status(read_answer(connection)) == 200
+            while "2 requests have 30 s" not in child.errors.text():
+                time.sleep(0.01)
+            assert "Ctrl-C again" in child.errors.text()
+            assert child.process.poll() is None, "a stream is still in work"
+            child.process.send_signal(signal.SIGINT)
+        child.wait()
+    with serving() as child, child.connect("/pause") as connection:
+        while child.ask("/state") != 200:
             time.sleep(0.01)
-        assert child.process.poll() is None
-        assert b"data: token" in stream.recv(65536)
+        child.process.send_signal(signal.SIGTERM)
+        assert status(read_answer(connection)) == 200
+        assert child.wait() == 0
 
 
 @pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])

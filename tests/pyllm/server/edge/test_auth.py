@@ -10,6 +10,9 @@ from types import SimpleNamespace
 from urllib.parse import quote
 
 import pytest
+from fastapi import APIRouter, FastAPI
+from starlette.responses import PlainTextResponse
+from starlette.routing import Host, Mount, Route
 
 from pyllm.server.edge import api_keys
 from pyllm.server.edge.api_keys import KeyRing
@@ -42,20 +45,35 @@ def test_a_key_opens(headers: dict[str, str]) -> None:
     assert call(app_with_keys(), make_scope("POST", "/v1/messages", headers)).status == 200
 
 
+def some_routes() -> FastAPI:
+    app, outer, inner = FastAPI(), APIRouter(prefix="/v1"), APIRouter()
+
+    async def endpoint() -> str:
+        return "open"
+
+    app.get("/health")(endpoint)
+    outer.get("/models/{model:path}")(endpoint)
+    inner.post("/deep")(endpoint)
+    outer.include_router(inner, prefix="/in")
+    app.include_router(outer)
+    below = Mount("/below", routes=[Route("/a", PlainTextResponse("a"))])
+    app.router.routes.append(below)
+    return app
+
+
 def test_every_route_needs_a_key() -> None:
-    routes = [
-        SimpleNamespace(path="/health"),
-        SimpleNamespace(path="/v1/models/{model:path}"),
-        SimpleNamespace(path="/static", routes=[SimpleNamespace(path="/{name}.js")]),
-    ]
-    assert list(route_paths(routes)) == ["/health", "/v1/models/x", "/static", "/static/x.js"]
-    app = app_with_keys(EdgeSettings(api_keys=(KEY,)))
-    assert_every_route_needs_a_key(app, routes, KEY)
+    app = some_routes()
+    paths = {"/health", "/v1/models/x", "/v1/in/deep", "/below/a", "/docs", "/openapi.json"}
+    assert paths <= set(route_paths(app.routes))
+    edge = wrap(app, EdgeSettings(api_keys=(KEY,)), Draining(1.0))
+    assert_every_route_needs_a_key(edge, app.routes, KEY)
 
 
 def test_the_helper_finds_an_open_route() -> None:
     with pytest.raises(AssertionError):
         assert_every_route_needs_a_key(ok_app, [], KEY)
+    with pytest.raises(AssertionError):
+        list(route_paths([Host("localhost", ok_app)]))
 
 
 def test_health_is_open() -> None:

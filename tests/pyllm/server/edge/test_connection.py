@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import socket
 import time
 
 import pytest
+import uvicorn
+from uvicorn.server import ServerState
 
 from pyllm.server.edge.connection import EdgeConnection
 from pyllm.server.edge.settings import EdgeSettings
@@ -185,9 +188,14 @@ def test_a_bad_chunk_during_an_answer_closes_the_connection(server: RunningServe
     assert server.healthy()
 
 
-def test_uvicorn_hands_over_its_own_configuration() -> None:
-    import uvicorn
-    from uvicorn.server import ServerState
+def test_another_configuration_of_uvicorn_is_refused() -> None:
+    async def connect() -> None:
+        EdgeConnection(uvicorn.Config(ok_app, log_config=None), ServerState(), {})
 
     with pytest.raises(TypeError):
-        EdgeConnection(uvicorn.Config(ok_app, log_config=None), ServerState(), {})
+        asyncio.run(connect())
+
+
+def test_an_upgrade_is_answered_as_a_plain_request(server: RunningServer) -> None:
+    upgrade = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13")
+    assert status(server.exchange(get("/v1/models", *upgrade))) == 200

@@ -6,6 +6,7 @@ import socket
 
 import pytest
 
+from pyllm.errors import RequestError
 from pyllm.server.edge.hosts import HostCheck, is_loopback, is_wildcard, split_authority
 from pyllm.server.edge.refusal import render_refusal
 from pyllm.server.edge.settings import EdgeSettings
@@ -74,6 +75,12 @@ def test_allowed_hosts_pass() -> None:
     assert host_status(settings, "Chat.Example.com:443") == 200
     assert host_status(settings, "[2001:db8:0:0::1]") == 200
     assert host_status(settings, "x.chat.example.com") == 403
+
+
+@pytest.mark.parametrize("name", ["*", "*.example.com", "https://a.b", "a.b:443", "", "a b"])
+def test_a_setting_that_is_no_name_is_refused(name: str) -> None:
+    with pytest.raises(RequestError, match="allowed_hosts"):
+        host_status(EdgeSettings(allowed_hosts=(name,)), "localhost")
 
 
 def test_two_or_no_host_headers_are_refused() -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
+from pathlib import Path
 
 import pytest
 
+import pyllm.server.edge
 from pyllm.server.edge import Draining, EdgeSettings, wrap
 from pyllm.server.edge.asgi import Message, Scope
 from tests.support.asgi_calls import call, make_scope, ok_app
@@ -63,3 +66,13 @@ def test_a_renderer_of_the_application_is_used() -> None:
         lambda path, refusal: f'["{path}", "{refusal.code}"]'.encode(),
     )
     assert call(edge, make_scope(path="/x")).json() == ["/x", "invalid_api_key"]
+
+
+def test_the_edge_depends_on_no_framework() -> None:
+    folder = Path(pyllm.server.edge.__file__).parent
+    for file in folder.glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            for name in names:
+                assert name.partition(".")[0] not in ("fastapi", "starlette", "pydantic"), file
