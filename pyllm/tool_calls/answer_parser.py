@@ -124,7 +124,7 @@ class AnswerParser:
                 is_open=self._reasoning_state == "open",
                 write=self._write_reasoning,
             )
-        if is_over and self._reasoning.wrap:
+        if self._reasoning.wrap and (is_over or self._reasoning.always_wraps):
             opening, closing = self._reasoning.wrap
             if (yield from self._source.skips_behind_blanks(opening)):
                 yield from self._source.skip_blanks()
@@ -145,6 +145,7 @@ class AnswerParser:
         try:
             yield from self._format.read(self._source, self._calls)
             self._source.stop_record()
+            yield from self._source.skip_blanks()
         except NotACall:
             self._calls.give_up()
             self._text.write(self._source.stop_record())

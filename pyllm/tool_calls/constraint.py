@@ -79,9 +79,8 @@ def _text(form: ChatFormat, grammar: GrammarText, response: StructuredOutputsPar
     if response.disable_additional_properties:
         schema = without_additional_properties(schema)
     opening = closing = ""
-    wrap = form.reasoning.wrap if form.reasoning else None
-    if wrap and any(special in wrap[0] for special in form.special):
-        opening, closing = map(grammar.literal, wrap)
+    if form.reasoning and form.reasoning.wrap and form.reasoning.always_wraps:
+        opening, closing = map(grammar.literal, form.reasoning.wrap)
     return grammar.rule(f"{opening} {grammar.json(schema, response)} {closing}")
 
 

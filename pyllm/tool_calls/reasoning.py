@@ -26,6 +26,11 @@ class ReasoningMarkers:
     wrap: tuple[str, str] | None = None
     is_channels: bool = False
 
+    @property
+    def always_wraps(self) -> bool:
+        """Whether an answer is wrapped without reasoning too; "<response>" may be the answer's."""
+        return self.wrap is not None and self.wrap[0].startswith("<|")
+
     def is_in(self, template: str) -> bool:
         # The end alone is enough: DeepSeek-R1's first template only ever takes reasoning out.
         if self.is_channels:
