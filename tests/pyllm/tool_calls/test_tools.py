@@ -22,16 +22,20 @@ def test_what_the_template_is_told() -> None:
     assert ToolRequest.of([]).mode == "none"
     assert ToolRequest.of(TOOLS, "none").definitions is None
     auto = ToolRequest.of(TOOLS)
-    assert (auto.mode, auto.definitions, auto.parallel) == ("auto", TOOLS, True)
+    assert (auto.mode, auto.parallel) == ("auto", True)
+    assert auto.definitions is not None
+    assert auto.definitions[0] == TOOLS[0]
     assert ToolRequest.of(TOOLS, "required", False).parallel is False
     named = ToolRequest.of(TOOLS, NAMED)
     assert (named.mode, list(named.functions), named.parallel) == ("required", ["stop"], False)
-    assert named.definitions == TOOLS
+    assert named.definitions == auto.definitions
 
 
 def test_a_function_without_parameters_takes_none() -> None:
-    parameters = ToolRequest.of([tool()]).functions["f"].parameters
-    assert parameters == {"type": "object", "properties": {}, "additionalProperties": False}
+    request = ToolRequest.of([{"function": {"name": "f"}}])
+    parameters = {"type": "object", "properties": {}, "additionalProperties": False}
+    assert request.functions["f"].parameters == parameters
+    assert request.definitions == [tool(description="", parameters=parameters)]
 
 
 @pytest.mark.parametrize(
