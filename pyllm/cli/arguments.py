@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pyllm.cli.commands import Command
-from pyllm.cli.flags import DEBUG, HELP, MODEL, Flag
+from pyllm.cli.flags import DEBUG, HELP, Flag
 from pyllm.cli.values import text
 
 __all__ = ["CommandLineError", "Parsed", "parse"]
@@ -37,14 +37,15 @@ class Parsed:
 def parse(command: Command, typed: Sequence[str], environ: Mapping[str, str]) -> Parsed:
     """Reads `typed` (without the command's name); CommandLineError when it makes no sense."""
     words, given = _split(command, typed)
-    for flag in (MODEL, DEBUG, *command.flags):
+    model, first_is_model = command.model_flag, bool(words) and not command.remote
+    for flag in (model, DEBUG, *command.flags):
         # PYLLM_MODEL stands back when words are given: the first of them is the model then.
-        if flag not in given and environ.get(flag.env) and not (flag is MODEL and words):
+        if flag not in given and environ.get(flag.env) and not (flag is model and first_is_model):
             given[flag] = [_parsed_value(flag, environ[flag.env], flag.env)]
     parsed = Parsed(help=HELP in given, debug=bool(given.get(DEBUG, [False])[-1]))
-    if MODEL in given:
-        parsed.model = str(given[MODEL][-1])
-    elif words and not (command.demo and len(words) == 1 and _reads_as_prompt(words[0])):
+    if model in given:
+        parsed.model = str(given[model][-1])
+    elif first_is_model and not (command.demo and len(words) == 1 and _reads_as_prompt(words[0])):
         parsed.model = words.pop(0)
     if command.takes_words:
         parsed.values[command.takes_words] = [_valid_text(word, "PROMPT") for word in words]

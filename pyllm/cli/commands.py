@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from pyllm.cli.chat_flags import CHAT_FLAGS
 from pyllm.cli.flags import (
     DEBUG,
     ENGINE,
@@ -15,6 +16,7 @@ from pyllm.cli.flags import (
     KV_CACHE,
     KV_NAMES,
     MODEL,
+    SERVER_MODEL,
     SPECULATION,
     STRUCTURE,
     Flag,
@@ -33,6 +35,7 @@ class Command:
             to one text and passed as `takes_text`, or passed as the list `takes_words` (nothing
             may follow the model without either)
     demo    the embedded model stands in when no model is named; a lone text is then the prompt
+    remote  the model is one of a server's, named with --model only, and no file
     """
 
     name: str
@@ -44,11 +47,16 @@ class Command:
     takes_words: str = ""
     model_required: bool = True
     demo: bool = False
+    remote: bool = False
     notes: str = ""
 
     @property
+    def model_flag(self) -> Flag:
+        return SERVER_MODEL if self.remote else MODEL
+
+    @property
     def all_flags(self) -> tuple[Flag, ...]:
-        return (MODEL, *self.flags, HELP, DEBUG)
+        return (self.model_flag, *self.flags, HELP, DEBUG)
 
 
 JSON = Flag(("--json",), "print JSON", argument="as_json")
@@ -84,6 +92,22 @@ RUN = Command(
         "Without MODEL the small model that comes with pyllm answers. Without PROMPT a chat "
         "starts; /? lists what it understands. Text piped in comes before PROMPT. A model "
         "without a chat template completes the text as it is."
+    ),
+)
+
+CHAT = Command(
+    "chat",
+    "pyllm.cli.chat:chat",
+    "chat with the model of a server",
+    "[PROMPT]",
+    CHAT_FLAGS,
+    takes_text="prompt_words",
+    model_required=False,
+    remote=True,
+    notes=(
+        "The server may be any that speaks OpenAI's API: pyllm serve, vLLM, llama-server, Ollama "
+        "or a hosted one. Without PROMPT a chat starts; /? lists what it understands. Text piped "
+        "in comes before PROMPT. What is not given is the server's to choose."
     ),
 )
 
@@ -326,6 +350,7 @@ BENCH_SERVE = Command(
 
 COMMANDS = (
     RUN,
+    CHAT,
     SHOW,
     TOKENIZE,
     EXPLAIN_CACHE,

@@ -113,7 +113,7 @@ def _run(command: Command, parsed: Parsed) -> int:
         arguments[command.takes_text] = parsed.text
     if parsed.model is None and command.model_required:
         raise CommandLineError(f"no MODEL was given; usage: {usage(command)}")
-    model = _model(command, parsed)
+    model = parsed.model if command.remote else _model(command, parsed)
     module, _, name = command.target.partition(":")
     function: Callable[..., int | None] = getattr(importlib.import_module(module), name)
     try:

@@ -71,7 +71,7 @@ def _chat(session: Session, *, verbose: bool, history: bool) -> None:
     from pyllm.cli.repl import chat, terminal_reader
 
     read_line, set_history = terminal_reader(history=history)
-    chat(ChatState(session, verbose, set_history), read_line)
+    chat(ChatState(session, verbose=verbose, set_history=set_history), read_line)
 
 
 def _explain_completion(session: Session, raw: bool) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from pyllm.cli.answer import print_answer
 from pyllm.cli.arguments import CommandLineError
@@ -75,13 +75,19 @@ _PARAMETER_FLAGS = {
 }
 
 
+@dataclass(kw_only=True)
+class Switches:
+    """What every chat can turn on and off."""
+
+    verbose: bool = False
+    set_history: Callable[[bool], None] = lambda _: None  # turns the history file on or off
+
+
 @dataclass
-class ChatState:
+class ChatState(Switches):
     """The session and the switches of the chat around it."""
 
     session: Session
-    verbose: bool = False
-    set_history: Callable[[bool], None] = lambda _: None  # turns the history file on or off
 
     def answer(self, text: str) -> str | None:
         print_answer(self.session, text, verbose=self.verbose)
@@ -89,13 +95,6 @@ class ChatState:
 
     def obey(self, line: str) -> bool:
         return execute(self, line)
-
-
-class Switches(Protocol):
-    """What every chat can turn on and off."""
-
-    verbose: bool
-    set_history: Callable[[bool], None]
 
 
 def execute(state: ChatState, line: str) -> bool:

@@ -124,7 +124,7 @@ def test_warnings_are_lines_too(monkeypatch: pytest.MonkeyPatch, capsys: Any) ->
     ("typed", "message"),
     [
         (["rnu"], "unknown command 'rnu'; did you mean run?"),
-        (["frobnicate"], "unknown command 'frobnicate'; allowed: run, show, "),
+        (["frobnicate"], "unknown command 'frobnicate'; allowed: run, chat, show, "),
         (["m.gguf"], "unknown command 'm.gguf'; to run a model: pyllm run m.gguf"),
         (["--temp", "1"], "unknown option --temp; a command comes first: run, "),
         (["show"], "no MODEL was given; usage: pyllm show MODEL [options]"),
@@ -149,10 +149,15 @@ def test_help_and_version(capsys: Any) -> None:
     assert capsys.readouterr().out.startswith("pyllm ")
 
 
-HEAVY = ("numpy", "cffi", "pyllm._core", "rich", "prompt_toolkit", "jinja2", "gguf", "tokenizers")
+HEAVY = (
+    *("numpy", "cffi", "pyllm._core", "rich", "prompt_toolkit", "jinja2", "gguf", "tokenizers"),
+    "httpx",
+)
 
 
-@pytest.mark.parametrize("typed", [["--help"], ["run", "--help"], ["bench", "--help"]])
+@pytest.mark.parametrize(
+    "typed", [["--help"], ["run", "--help"], ["bench", "--help"], ["chat", "--help"]]
+)
 def test_help_imports_nothing_heavy(typed: list[str]) -> None:
     code = (
         "import sys; from pyllm.cli import main; code = main(sys.argv[1:]); "
