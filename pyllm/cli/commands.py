@@ -24,7 +24,7 @@ from pyllm.cli.flags import (
 from pyllm.cli.sampling_flags import SAMPLING
 from pyllm.cli.values import choice, choices, integer, integers, number_or_inf, text
 
-__all__ = ["COMMANDS", "Command", "find_command"]
+__all__ = ["COMMANDS", "Command", "commands_below", "find_command"]
 
 
 @dataclass(frozen=True)
@@ -361,6 +361,11 @@ COMMANDS = (
     EVAL_PERPLEXITY,
     DOCTOR,
 )
+
+
+def commands_below(name: str) -> list[Command]:
+    """The commands of the group `name`: for "eval", `eval kld` and `eval perplexity`."""
+    return [command for command in COMMANDS if command.name.startswith(f"{name} ")]
 
 
 def find_command(words: Sequence[str]) -> Command | None:
