@@ -283,6 +283,7 @@ _MANY_REQUESTS = (
     *_SAMPLED,
     *ENGINE,
     Flag(("--max-num-seqs",), "requests computed at a time", integer(1, 4096), "N", 16, "engine"),
+    *SPECULATION,
     *KV_CACHE,
     *IGNORED_HARDWARE,
 )
