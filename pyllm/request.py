@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from collections.abc import Sequence as SequenceOf
@@ -300,6 +301,7 @@ def _may_jump(params: SamplingParams) -> bool:
         or params.mirostat
         or params.allowed_token_ids is not None
         or params.bad_words
+        or -math.inf in (params.logit_bias or {}).values()
         or params.thinking_token_budget is not None
     )
 

@@ -64,11 +64,11 @@ class SamplingParams:
     `max_tokens=None` means the rest of the context, `top_k` 0 or -1 off, `logprobs` and
     `prompt_logprobs` -1 the whole vocabulary; more than 20 only where the LLM was made with a
     larger `max_logprobs`. `logprob_token_ids` reports on these tokens instead of the best ones.
-    `thinking_token_budget` ends a <think> block after so many tokens (-1: never).
-    `truncate_prompt_tokens` keeps the last k tokens of the prompt, -1 as many as leave room for the
-    answer. `ignore_eos` has no effect on structured outputs, which end when complete. Special
-    tokens are written as they are: `spaces_between_special_tokens` adds none. `extra_args` is
-    handed on and read by nobody here.
+    A `logit_bias` of -inf forbids its token. `thinking_token_budget` ends a <think> block after so
+    many tokens (-1: never). `truncate_prompt_tokens` keeps the last k tokens of the prompt, -1 as
+    many as leave room for the answer. `ignore_eos` has no effect on structured outputs, which end
+    when complete. Special tokens are written as they are: `spaces_between_special_tokens` adds
+    none. `extra_args` is handed on and read by nobody here.
 
     repeat_last_n  None: penalties as vLLM's (repetition looks at the whole sequence, presence and
                    frequency at the output); a number: all three look at the last n tokens of prompt
@@ -279,7 +279,8 @@ class SamplingParams:
             raise RequestError("logit_bias", self.logit_bias, "must map token ids to numbers")
         _check_ids("logit_bias", self.logit_bias, n_vocab)
         for token, value in self.logit_bias.items():
-            _check_real(f"logit_bias[{token}]", value, -100.0, 100.0)
+            if value != -math.inf:  # "never"
+                _check_real(f"logit_bias[{token}]", value, -100.0, 100.0)
 
 
 # field, lowest, highest; top_p and repetition_penalty exclude 0 by starting at the least positive

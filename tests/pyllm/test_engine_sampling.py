@@ -1,7 +1,9 @@
 """What the engine does for requests that want more of sampling than a draw."""
 
 import asyncio
+import math
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -142,6 +144,17 @@ def test_allowed_token_ids():
 def test_nothing_allowed_ends_the_request():
     params = SamplingParams(allowed_token_ids=[ord("x")], bad_words=["x"])
     output = complete(params).outputs[0]
+    assert (output.finish_reason, output.stop_reason) == ("error", "no_token_allowed")
+
+
+def test_a_bias_of_minus_infinity_forbids():
+    allowed, seed = list(b"xy"), 1
+    params = SamplingParams(max_tokens=20, allowed_token_ids=allowed, seed=seed)
+    assert set(complete(params).outputs[0].text) == {"x", "y"}
+    bias = {ord("x"): -math.inf}
+    params = replace(params, logit_bias=bias)
+    assert complete(params).outputs[0].text == "y" * 20
+    output = complete(replace(params, allowed_token_ids=list(b"x"))).outputs[0]
     assert (output.finish_reason, output.stop_reason) == ("error", "no_token_allowed")
 
 
