@@ -270,6 +270,18 @@ def test_processors_see_the_sequence_and_choose():
     ]
 
 
+def test_processors_of_two_arguments_get_the_output():
+    seen = []
+
+    def only_z(output, logits):
+        seen.append(list(output))
+        return np.where(np.arange(N_VOCAB) == ord("z"), 9.0, logits)
+
+    params = SamplingParams(temperature=0, max_tokens=2, logits_processors=[only_z])
+    assert complete(params).outputs[0].text == "zz"
+    assert seen == [[], [ord("z")]]
+
+
 def test_logprobs_are_of_the_logits_before_processors():
     def swap(prompt, output, logits):
         return -logits
