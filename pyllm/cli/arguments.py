@@ -46,8 +46,12 @@ def parse(command: Command, typed: Sequence[str], environ: Mapping[str, str]) ->
             names[flag] = flag.env
     parsed = Parsed(help=HELP in given, debug=bool(given.get(DEBUG, [False])[-1]))
     parsed.typed_as = {flag.keyword: name for flag, name in names.items()}
-    if model in given:
+    if model in given and command.many_models:
+        words += map(str, given[model])
+    elif model in given:
         parsed.model = str(given[model][-1])
+    elif command.many_models:
+        pass
     elif first_is_model and not (command.demo and len(words) == 1 and _reads_as_prompt(words[0])):
         parsed.model = words.pop(0)
     if command.takes_words:

@@ -10,20 +10,22 @@ from pyllm.cli.arguments import CommandLineError
 from pyllm.cli.model_path import resolve_model
 from pyllm.speculation.config import SpeculativeConfig
 
-__all__ = ["llm_options", "speculation"]
+__all__ = ["SPECULATION_FIELDS", "llm_options", "speculation"]
 
-_FIELDS = ("spec_type", "model_draft", "draft_max", "draft_min")
+SPECULATION_FIELDS = ("spec_type", "model_draft", "draft_max", "draft_min")
 
 
 def llm_options(engine: Mapping[str, Any]) -> dict[str, Any]:
     """The flags of the engine as options of `LLM`."""
-    options: dict[str, Any] = {name: v for name, v in engine.items() if name not in _FIELDS}
+    options: dict[str, Any] = {
+        name: v for name, v in engine.items() if name not in SPECULATION_FIELDS
+    }
     return {**options, "speculative_config": speculation(engine) or False}
 
 
 def speculation(engine: Mapping[str, Any]) -> SpeculativeConfig | None:
     """The configuration, None for none. Raises CommandLineError when the flags disagree."""
-    kind, draft, most, fewest = (engine[name] for name in _FIELDS)
+    kind, draft, most, fewest = (engine[name] for name in SPECULATION_FIELDS)
     if kind == "draft" and draft is None:
         raise CommandLineError("--spec-type draft needs a model: -md MODEL")
     if kind == "ngram" and draft is not None:
