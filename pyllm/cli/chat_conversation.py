@@ -122,6 +122,13 @@ class Conversation:
             "messages": [*system, *self.messages, {"role": "user", "content": text}],
             "stream": True,
             "stream_options": {"include_usage": True},
-            **{name: value for name, value in self.sampling.items() if value is not None},
+            **{n: _as_json(n, value) for n, value in self.sampling.items() if value is not None},
             **self._options,
         }
+
+
+def _as_json(name: str, value: Any) -> Any:
+    """JSON has no infinity; in OpenAI's API a bias of -100 bans a token."""
+    if name == "logit_bias":
+        return {str(token): max(bias, -100.0) for token, bias in value.items()}
+    return value

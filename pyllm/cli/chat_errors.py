@@ -54,11 +54,14 @@ def http_failure(
 
     models  what the server has, when it misses the one asked for
     """
-    said = _said(body)
+    reason, said = reason[:80], _said(body)
+    said = "" if said == reason else said
     text = f"the server answers {status}{f' {reason}' if reason else ''}"
     text += f": {said}" if said else ""
     step = _NEXT_STEPS.get(status, "")
-    if models is not None:
+    if models and all(name in said for name in models):
+        step = "name one of them with --model"
+    elif models is not None:
         step = f"it has: {_listed(models)}" if models else "it has no models"
     text += f"; {step}" if step else ""
     bad_request = 400 <= status < 500 and status not in (408, 425, 429)

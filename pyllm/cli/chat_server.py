@@ -99,7 +99,7 @@ class ChatServer:
                 yield from self._chunks(response)
             else:
                 raise ServerError(
-                    f"{self.url} sends {kind or 'no type'} where events are due; is the address "
+                    f"{self.url} sends {kind[:80] or 'no type'} where events are due; is the address "
                     "right?"
                 )
         finally:
@@ -141,7 +141,7 @@ class ChatServer:
         self, method: str, path: str, body: Mapping[str, Any] | None = None
     ) -> httpx.Response:
         # ASCII: what a terminal made of a lone surrogate has no UTF-8 form.
-        content = None if body is None else json.dumps(body).encode("ascii")
+        content = None if body is None else json.dumps(body, allow_nan=False).encode("ascii")
         headers = {"Accept": "application/json"}
         if body is not None:
             headers = {"Accept": "text/event-stream", "Content-Type": "application/json"}
@@ -180,6 +180,7 @@ class ChatServer:
         status = response.status_code
         if 300 <= status < 400 and "location" in response.headers:
             target = shortened(response.headers["location"])
+            target = target.removesuffix("/models").removesuffix("/chat/completions")
             raise ServerRefusal(f"the server sends us on to {target}; give that with --url")
         try:
             text = b"".join(self._bytes(response, MAX_ERROR_BYTES, cut=True))

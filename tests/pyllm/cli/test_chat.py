@@ -77,7 +77,7 @@ def test_one_shot(capsys: Any) -> None:
 def test_what_is_asked_for_is_sent_and_nothing_else(capsys: Any) -> None:
     schema = {"type": "object"}
     with ScriptedServer(says("{}")) as server:
-        flags = "--model large -n 5 --temp 0.5 --top-k 7 --stop a --stop b -l 7-100 --seed 1"
+        flags = "--model large -n 5 --temp 0.5 --top-k 7 --stop a --stop b -l 7-5,8-inf --seed 1"
         more = [
             "-sys",
             "be brief",
@@ -102,7 +102,7 @@ def test_what_is_asked_for_is_sent_and_nothing_else(capsys: Any) -> None:
         "temperature": 0.5,
         "top_k": 7,
         "stop": ["a", "b"],
-        "logit_bias": {"7": -100.0},
+        "logit_bias": {"7": -5.0, "8": -100.0},
         "seed": 1,
         "response_format": {"type": "json_schema", "json_schema": form},
         "reasoning_effort": "low",
@@ -262,11 +262,19 @@ def test_a_server_that_fails(step: Step, message: str, capsys: Any) -> None:
             refusal(400, "top_k: must be -1 or more."),
             "the server answers 400 Bad Request: top_k: must be -1 or more",
         ),
+        (
+            refusal(404, "no model tiny; there are: small, big"),
+            "no model tiny; there are: small, big; name one of them with --model",
+        ),
+        (answer(404, b'{"detail": "Not Found"}'), "404 Not Found; is the address right?"),
         (answer(404, b"<html>no"), "the server answers 404 Not Found; is the address right?"),
         (answer(422, b'{"detail": [{"loc": ["body", "n"], "msg": "too big"}]}'), ": body.n: too "),
         (answer(400, b'{"error": "plain\x1b[31m"}'), "400 Bad Request"),
         (answer(400, b"a\x1b]0;title\x07\nb"), ": a\\x1b]0;title\\x07 b"),
-        (answer(302, b"", Location="http://evil.example/v1"), "sends us on to http://evil.example"),
+        (
+            answer(308, b"", Location="https://there.example/v1/chat/completions"),
+            "the server sends us on to https://there.example/v1; give that with --url",
+        ),
     ],
 )
 def test_a_server_that_refuses(step: Step, message: str, capsys: Any) -> None:
