@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ from pyllm.cli.arguments import CommandLineError
 from pyllm.cli.model_path import resolve_model, whole_models
 from pyllm.cli.speculation import SPECULATION_FIELDS, speculation
 from pyllm.errors import printable
+from pyllm.server.edge import EdgeSettings, load_api_keys
 from pyllm.server.settings import ModelSource, ServerSettings
+from pyllm.threads import default_num_threads
 
 _KEEP_ALIVE = 300.0  # seconds, as Ollama's
 _MAX_NAME = 128
@@ -25,14 +28,25 @@ def serve(
     edge: Mapping[str, Any],
 ) -> int:
     """Runs until SIGTERM or SIGINT; returns the exit code."""
+    import logging
+
     from pyllm.server.app import create_app
-    from pyllm.server.runner import run
+    from pyllm.server.dialects import edge_refusal
+    from pyllm.server.edge import Draining, wrap
+    from pyllm.server.runner import serve as run_server
+    from pyllm.server.startup_block import ServerFacts
 
     if not models and demo is None:
         raise CommandLineError("no MODEL was given, and this pyllm has no model of its own")
     sources = find_models(models) if models else [ModelSource("pyllm-demo", demo or Path())]
-    settings = read_settings(sources, engine, server)
-    return run(create_app(settings), read_edge(edge), settings)
+    settings, at_edge = read_settings(sources, engine, server), read_edge(edge)
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    draining = Draining(at_edge.shutdown_timeout_s)
+    app = wrap(create_app(settings, draining=draining), at_edge, draining, edge_refusal)
+    names = tuple(source.name for source in sources)
+    threads = engine["num_threads"] or default_num_threads()
+    facts = ServerFacts(names, None, threads)
+    return run_server(app, at_edge, draining, lambda: facts, lambda text: print(text, flush=True))
 
 
 def find_models(words: Sequence[str]) -> list[ModelSource]:
@@ -76,6 +90,20 @@ def read_settings(
         request_templates=server["request_templates"],
         preload=len(sources) == 1,
         log_format=server["log_format"],
+    )
+
+
+def read_edge(edge: Mapping[str, Any]) -> EdgeSettings:
+    """From the flags of the group "edge". RequestError for keys that cannot be sent."""
+    return EdgeSettings(
+        host=edge["host"],
+        port=edge["port"],
+        uds=edge["uds"],
+        api_keys=load_api_keys(edge["api_key"] or (), edge["api_key_file"], os.environ),
+        allow_unauthenticated=edge["allow_unauthenticated"],
+        allowed_hosts=tuple(edge["allowed_host"] or ()),
+        allowed_origins=tuple(edge["allowed_origin"] or ()),
+        shutdown_timeout_s=edge["shutdown_timeout"],
     )
 
 
