@@ -10,7 +10,14 @@ from pyllm.checks import check_integer
 from pyllm.errors import RequestError
 from pyllm.sampling import DefaultMaxTokens, SamplingParams
 
-__all__ = ["check_priority", "check_slowdown", "for_chat", "params_for", "priorities_for"]
+__all__ = [
+    "check_batch",
+    "check_priority",
+    "check_slowdown",
+    "for_chat",
+    "params_for",
+    "priorities_for",
+]
 
 
 def params_for(
@@ -36,6 +43,15 @@ def priorities_for(count: int, given: int | Sequence[int]) -> list[int]:
     for priority in given:
         check_priority(priority)
     return list(given)
+
+
+def check_batch(max_num_seqs: int, max_num_batched_tokens: int) -> None:
+    """Before loading, which takes a while."""
+    check_integer("max_num_seqs", max_num_seqs, 1, 2**31 - 1)
+    check_integer("max_num_batched_tokens", max_num_batched_tokens, 1, 2**31 - 1)
+    if max_num_batched_tokens < max_num_seqs:
+        limit = f"must be at least max_num_seqs ({max_num_seqs})"
+        raise RequestError("max_num_batched_tokens", max_num_batched_tokens, limit)
 
 
 def check_priority(priority: int) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from pyllm.answers import deltas_of, outputs_of
 from pyllm.beam_search import BeamSearchOutput, BeamSearchParams, search
 from pyllm.call_arguments import (
+    check_batch,
     check_priority,
     check_slowdown,
     for_chat,
@@ -19,9 +20,10 @@ from pyllm.call_arguments import (
     priorities_for,
 )
 from pyllm.chat import ChatRenderer, as_conversations, is_conversation
-from pyllm.checks import check_integer
+from pyllm.checks import check_flag, check_integer
 from pyllm.engine import Engine
 from pyllm.engine_model import EngineModel
+from pyllm.engine_stats import EngineStats
 from pyllm.engine_thread import EngineThread
 from pyllm.errors import PyLLMError, RequestError
 from pyllm.kv_types import choose_kv_types
@@ -100,18 +102,12 @@ class LLM:
         max_logprobs: int = MAX_LOGPROBS,
     ) -> None:
         kv_types = choose_kv_types(kv_cache_dtype, cache_type_k, cache_type_v)
-        if enable_prefix_caching not in (True, False):
-            limit = "must be True or False"
-            raise RequestError("enable_prefix_caching", enable_prefix_caching, limit)
+        check_flag("enable_prefix_caching", enable_prefix_caching)
         speculation = read_speculative_config(speculative_config)
-        check_integer("max_num_seqs", max_num_seqs, 1, 2**31 - 1)
-        check_integer("max_num_batched_tokens", max_num_batched_tokens, 1, 2**31 - 1)
+        check_batch(max_num_seqs, max_num_batched_tokens)
         check_integer("seed", seed, -(2**63), 2**64 - 1)
         check_integer("max_logprobs", max_logprobs, -1, 2**31 - 1)
         check_slowdown(max_decode_slowdown)
-        if max_num_batched_tokens < max_num_seqs:  # before loading: that takes a while
-            limit = f"must be at least max_num_seqs ({max_num_seqs})"
-            raise RequestError("max_num_batched_tokens", max_num_batched_tokens, limit)
         named = isinstance(model, str | os.PathLike)  # the loader refuses anything else
         name = f"packing {Path(model).name}" if named else "packing"
         with ProgressBar(name, in_bytes=True) as progress:
@@ -204,6 +200,10 @@ class LLM:
     def thread(self) -> EngineThread:
         """The thread that owns the engine: what else hands it requests goes through here."""
         return self._thread
+
+    def stats(self) -> EngineStats:
+        """What the engine does and has done. Any thread may ask, also after `close`."""
+        return self._thread.stats()
 
     @property
     def kv_cache_bytes(self) -> int:
