@@ -16,6 +16,7 @@ from pyllm.engine_model import EngineModel
 from pyllm.engine_stats import EngineStats
 from pyllm.errors import RequestError
 from pyllm.llm import LLM
+from pyllm.open_request import OpenRequest
 from pyllm.outputs import RequestOutput
 from pyllm.prompts import Encoded, Prompt, cache_salt, encode_prompt
 from pyllm.request import Request
@@ -99,6 +100,16 @@ class AsyncLLM:
         return self._llm.stats()
 
     @property
+    def num_running_requests(self) -> int:
+        """Continuations that the next step computes, prompts that are read included."""
+        return len(self._llm.engine.scheduler.running)
+
+    @property
+    def max_num_seqs(self) -> int:
+        """Continuations computed at a time, at most."""
+        return self._llm.engine.scheduler.max_num_seqs
+
+    @property
     def kv_cache_bytes(self) -> int:
         """Size of the pool of keys and values; chosen at start, it never grows."""
         return self._llm.kv_cache_bytes
@@ -173,6 +184,48 @@ class AsyncLLM:
     ) -> None:
         await asyncio.to_thread(self.shutdown)  # it waits for the engine's thread
 
+    async def open(
+        self,
+        prepare: Callable[[], tuple[Encoded, SamplingParams]],
+        request_id: str | None = None,
+        *,
+        priority: int = 0,
+        cache_salt: str | None = None,
+        token_healing: bool = False,
+    ) -> OpenRequest:
+        """Queue one request; returns when the engine has taken it, before its first report.
+
+        prepare  gives text and ids of the prompt, and how to continue it; runs on another thread
+        For programs that must answer "no" before they begin to answer, as servers do. The rest,
+        and the errors, as in `generate`.
+        """
+        check_priority(priority)
+        if request_id is not None:
+            _check_id(request_id)
+        make = self._llm.engine.make_request
+        # Here, in the order of the calls: texts are encoded at the same time.
+        number, name = self._llm.engine.draw_number(request_id)
+
+        def prepare_and_make() -> Request:
+            encoded, params = prepare()
+            return make(
+                *encoded,
+                _checked(params),
+                name,
+                priority,
+                cache_salt,
+                token_healing=token_healing,
+                number=number,
+            )
+
+        # Not on the event loop: a long text takes tens of milliseconds, a grammar up to two
+        # seconds, and others wait for it.
+        with self._llm.thread.expecting(name):
+            request = await asyncio.to_thread(prepare_and_make)
+            inbox = AsyncInbox(self._mailbox(), request.params.output_kind)
+            self._llm.thread.submit([request], inbox, refusable=True)
+        return OpenRequest(self._llm.thread, inbox, request)
+
     async def _reports(
         self,
         encode: Callable[[], Encoded],
@@ -183,39 +236,18 @@ class AsyncLLM:
         *,
         token_healing: bool = False,
     ) -> AsyncGenerator[RequestOutput, None]:
-        check_priority(priority)
-        if request_id is not None:
-            _check_id(request_id)
-        make = self._llm.engine.make_request
-        # Here, in the order of the calls: texts are encoded at the same time.
-        number, name = self._llm.engine.draw_number(request_id)
-
-        def encode_and_make() -> Request:
-            return make(
-                *encode(),
-                _checked(params),
-                name,
-                priority,
-                salt,
-                token_healing=token_healing,
-                number=number,
-            )
-
-        # Not on the event loop: a long text takes tens of milliseconds, a grammar up to two
-        # seconds, and others wait for it.
-        with self._llm.thread.expecting(name):
-            request = await asyncio.to_thread(encode_and_make)
-            inbox = AsyncInbox(self._mailbox(), request.params.output_kind)
-            self._llm.thread.submit([request], inbox, refusable=True)
-        finished = False
+        opened = await self.open(
+            lambda: (encode(), params),
+            request_id,
+            priority=priority,
+            cache_salt=salt,
+            token_healing=token_healing,
+        )
         try:
-            while not finished:
-                output = await inbox.get()
-                finished = output.finished
+            async for output in opened:
                 yield output
         finally:
-            if not finished and not inbox.failed:
-                self._llm.thread.abort([name], inbox)
+            opened.close()
 
     def _mailbox(self) -> LoopMailbox:
         loop = asyncio.get_running_loop()

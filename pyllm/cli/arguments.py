@@ -42,8 +42,12 @@ def parse(command: Command, typed: Sequence[str], environ: Mapping[str, str]) ->
         if flag not in given and environ.get(flag.env) and not (flag is MODEL and words):
             given[flag] = [_parsed_value(flag, environ[flag.env], flag.env)]
     parsed = Parsed(help=HELP in given, debug=bool(given.get(DEBUG, [False])[-1]))
-    if MODEL in given:
+    if MODEL in given and command.many_models:
+        words += map(str, given[MODEL])
+    elif MODEL in given:
         parsed.model = str(given[MODEL][-1])
+    elif command.many_models:
+        pass
     elif words and not (command.demo and len(words) == 1 and _reads_as_prompt(words[0])):
         parsed.model = words.pop(0)
     if command.takes_words:

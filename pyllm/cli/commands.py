@@ -20,6 +20,7 @@ from pyllm.cli.flags import (
     Flag,
 )
 from pyllm.cli.sampling_flags import SAMPLING
+from pyllm.cli.server_flags import SERVER
 from pyllm.cli.values import choice, choices, integer, integers, number_or_inf, text
 
 __all__ = ["COMMANDS", "Command", "find_command"]
@@ -32,6 +33,7 @@ class Command:
     words   usage of the arguments that are not flags; the first is the model, the rest is joined
             to one text and passed as `takes_text`, or passed as the list `takes_words` (nothing
             may follow the model without either)
+    many_models  every word is a model, and the function finds the files itself
     demo    the embedded model stands in when no model is named; a lone text is then the prompt
     """
 
@@ -42,6 +44,7 @@ class Command:
     flags: tuple[Flag, ...]
     takes_text: str = ""
     takes_words: str = ""
+    many_models: bool = False
     model_required: bool = True
     demo: bool = False
     notes: str = ""
@@ -116,6 +119,32 @@ TOKENIZE = Command(
     ),
     takes_text="text",
     notes="Without TEXT it is read from standard input.",
+)
+
+SERVE = Command(
+    "serve",
+    "pyllm.cli.serve:serve",
+    "OpenAI's, Ollama's and Anthropic's HTTP interfaces, and a web page",
+    "[MODEL…]",
+    (
+        *SERVER,
+        *ENGINE,
+        Flag(
+            ("--max-num-seqs",), "answers computed at a time", integer(1, 4096), "N", 16, "engine"
+        ),
+        *SPECULATION,
+        *KV_CACHE,
+        *IGNORED_HARDWARE,
+    ),
+    takes_words="models",
+    many_models=True,
+    model_required=False,
+    demo=True,
+    notes=(
+        "MODEL is a GGUF file, NAME=FILE to serve it under another name, or a directory of models. "
+        "Without MODEL the small model that comes with pyllm answers. One model is loaded at "
+        "start; several are loaded when they are first asked for."
+    ),
 )
 
 EXPLAIN_CACHE = Command(
@@ -326,6 +355,7 @@ BENCH_SERVE = Command(
 
 COMMANDS = (
     RUN,
+    SERVE,
     SHOW,
     TOKENIZE,
     EXPLAIN_CACHE,

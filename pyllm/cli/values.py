@@ -10,10 +10,14 @@ import math
 import re
 from collections.abc import Callable
 
+from pyllm.durations import read_duration
+
 __all__ = [
     "Parser",
+    "byte_size",
     "choice",
     "choices",
+    "duration",
     "integer",
     "integers",
     "number",
@@ -122,6 +126,19 @@ def text(typed: str) -> str:
     except UnicodeEncodeError:
         raise ValueError("the text is not valid UTF-8") from None
     return typed
+
+
+def duration(typed: str) -> float:
+    """Seconds from "5m", "1h30m" or "300"; a negative number is for ever."""
+    return read_duration(typed)
+
+
+def byte_size(typed: str) -> int:
+    """Bytes from "12G" or "12GiB"."""
+    value = _human_integer(re.sub(r"(?i)(i?b)$", "", typed.strip()))
+    if value is None or value < 1:
+        raise ValueError(f"{typed!r} is no number of bytes; allowed: 1 or more, as 500M or 12G")
+    return value
 
 
 def sampler_names(typed: str) -> list[str]:

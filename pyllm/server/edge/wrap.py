@@ -1,0 +1,35 @@
+"""The edge around an application: every check, in the order that reveals least."""
+
+from __future__ import annotations
+
+from pyllm.server.edge.asgi import App
+from pyllm.server.edge.auth import Authentication
+from pyllm.server.edge.body_limits import BodyLimits
+from pyllm.server.edge.draining import DrainGate, Draining
+from pyllm.server.edge.guard import Guard
+from pyllm.server.edge.hosts import HostCheck
+from pyllm.server.edge.origins import OriginCheck
+from pyllm.server.edge.refusal import RenderRefusal, render_refusal
+from pyllm.server.edge.settings import EdgeSettings
+
+
+def wrap(
+    app: App,
+    settings: EdgeSettings,
+    draining: Draining,
+    render: RenderRefusal = render_refusal,
+) -> App:
+    """`app` behind the edge.
+
+    From the outside in: Guard (request id, last line for exceptions), HostCheck, OriginCheck (and
+    CORS), Authentication, DrainGate, BodyLimits. A stranger meets the cheap checks only, and no
+    byte of a body is read before the key is right.
+
+    render  puts a refusal into the dialect of its path
+    """
+    app = BodyLimits(app, settings, render)
+    app = DrainGate(app, draining, render)
+    app = Authentication(app, settings, render)
+    app = OriginCheck(app, settings, render)
+    app = HostCheck(app, settings, render)
+    return Guard(app, render)
