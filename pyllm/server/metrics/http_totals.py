@@ -57,7 +57,7 @@ class HttpTotals:
     def answered(self, route: str, status: int) -> None:
         """route: the template of a path, never the path itself."""
         if route not in self._routes:
-            if len(self._routes) == _MAX_ROUTES:
+            if len(self._routes) >= _MAX_ROUTES:
                 route = "other"
             self._routes.add(route)
         self.requests[route, status if 100 <= status <= 599 else 0] += 1
