@@ -21,24 +21,49 @@ from tests.pyllm.server.metrics.stubs import (
 )
 
 # What dashboards, autoscalers and gateways ask for by name.
-VLLM = """
-num_requests_running num_requests_waiting kv_cache_usage_perc gpu_cache_usage_perc
-num_preemptions_total prompt_tokens_total generation_tokens_total request_success_total
-prefix_cache_queries_total prefix_cache_hits_total corrupted_requests_total
-spec_decode_num_drafts_total spec_decode_num_draft_tokens_total
-spec_decode_num_accepted_tokens_total cache_config_info
-time_to_first_token_seconds_bucket inter_token_latency_seconds_bucket
-time_per_output_token_seconds_bucket request_time_per_output_token_seconds_bucket
-e2e_request_latency_seconds_bucket request_queue_time_seconds_bucket
-request_prefill_time_seconds_bucket request_decode_time_seconds_bucket
-request_inference_time_seconds_bucket request_prompt_tokens_bucket
-request_generation_tokens_bucket iteration_tokens_total_bucket
-""".split()
-LLAMA = """
-prompt_tokens_total tokens_predicted_total prompt_tokens_seconds predicted_tokens_seconds
-requests_processing requests_deferred prompt_seconds_total tokens_predicted_seconds_total
-n_decode_total n_busy_slots_per_decode kv_cache_usage_ratio kv_cache_tokens
-""".split()
+VLLM = [
+    "num_requests_running",
+    "num_requests_waiting",
+    "kv_cache_usage_perc",
+    "gpu_cache_usage_perc",
+    "num_preemptions_total",
+    "prompt_tokens_total",
+    "generation_tokens_total",
+    "request_success_total",
+    "prefix_cache_queries_total",
+    "prefix_cache_hits_total",
+    "corrupted_requests_total",
+    "spec_decode_num_drafts_total",
+    "spec_decode_num_draft_tokens_total",
+    "spec_decode_num_accepted_tokens_total",
+    "cache_config_info",
+    "time_to_first_token_seconds_bucket",
+    "inter_token_latency_seconds_bucket",
+    "time_per_output_token_seconds_bucket",
+    "request_time_per_output_token_seconds_bucket",
+    "e2e_request_latency_seconds_bucket",
+    "request_queue_time_seconds_bucket",
+    "request_prefill_time_seconds_bucket",
+    "request_decode_time_seconds_bucket",
+    "request_inference_time_seconds_bucket",
+    "request_prompt_tokens_bucket",
+    "request_generation_tokens_bucket",
+    "iteration_tokens_total_bucket",
+]
+LLAMA = [
+    "prompt_tokens_total",
+    "tokens_predicted_total",
+    "prompt_tokens_seconds",
+    "predicted_tokens_seconds",
+    "requests_processing",
+    "requests_deferred",
+    "prompt_seconds_total",
+    "tokens_predicted_seconds_total",
+    "n_decode_total",
+    "n_busy_slots_per_decode",
+    "kv_cache_usage_ratio",
+    "kv_cache_tokens",
+]
 
 
 @pytest.fixture(scope="module")
