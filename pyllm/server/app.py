@@ -15,6 +15,7 @@ from starlette.responses import Response
 from pyllm import __version__
 from pyllm.server.dialects import refusal
 from pyllm.server.errors import ApiError, as_api_error
+from pyllm.server.metrics import ServerMetrics
 from pyllm.server.model_registry import Loader, ModelRegistry, load
 from pyllm.server.routes import ROUTERS
 from pyllm.server.service import Service
@@ -29,7 +30,8 @@ _CLIENT_CLOSED_REQUEST = 499  # nginx's number; nobody reads it but the log
 def create_app(settings: ServerSettings, loader: Loader = load) -> FastAPI:
     """The ASGI application without its edge: no keys, no hosts, no limits. See edge/."""
     registry = ModelRegistry(settings, loader)
-    service = Service(settings, registry)
+    metrics = registry.watcher = ServerMetrics(registry)
+    service = Service(settings, registry, metrics)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -48,6 +50,7 @@ def create_app(settings: ServerSettings, loader: Loader = load) -> FastAPI:
         redoc_url=None,
     )
     app.state.service = service
+    app.state.metrics = metrics
     for router in ROUTERS:
         app.include_router(router)
     app.add_exception_handler(HTTPException, _refused)
@@ -69,6 +72,7 @@ async def _refused(request: Request, error: Exception) -> Response:
         error = ApiError(error.status_code, str(error.detail), headers=error.headers)
     elif error.status_code >= 500:
         _log.error("%s", error.__cause__ or error.message)
+    request.app.state.metrics.rejected(error.code)
     return refusal(request.url.path, error)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from typing import Protocol
 
 from pyllm.server.edge.asgi import App, Message, Receive, Scope, Send
 from pyllm.server.request_facts import RequestFacts, current_facts
@@ -17,23 +18,29 @@ _UNMATCHED = "unmatched"  # routes go into labels and lines; a path may be anyth
 _NOT_ANSWERED = 499  # nginx's number for a client that left first
 # Asked every few seconds by machines: only who wants everything sees these.
 _ROUTINE = frozenset({"/health", "/ready", "/metrics"})
+_STALL_S = 0.01  # a write that finds room in the socket takes a hundredth of that
+
+
+class HttpCounts(Protocol):
+    """ServerMetrics, as far as it counts what is seen here."""
+
+    def answered(self, route: str, status: int) -> None: ...
+
+    def stalled(self, seconds: float) -> None: ...
 
 
 class RequestLog:
-    """Around the edge, so that its refusals are counted and written down too.
+    """Around the edge, so that its refusals are counted and written down too."""
 
-    answered  told the route and the status of each answer, for the metrics
-    """
-
-    def __init__(self, app: App, answered: Callable[[str, int], None]) -> None:
+    def __init__(self, app: App, counts: HttpCounts) -> None:
         self._app = app
-        self._answered = answered
+        self._counts = counts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began, facts, answer = time.perf_counter(), RequestFacts(), _Answer(send)
+        began, facts, answer = time.perf_counter(), RequestFacts(), _Answer(send, self._counts)
         token = current_facts.set(facts)
         try:
             await self._app(scope, receive, answer.send)
@@ -43,7 +50,7 @@ class RequestLog:
         finally:
             current_facts.reset(token)
             route = _route(scope)
-            self._answered(route, answer.status)
+            self._counts.answered(route, answer.status)
             level = logging.DEBUG if route in _ROUTINE else logging.INFO
             if _log.isEnabledFor(level):
                 seconds = time.perf_counter() - began
@@ -54,8 +61,9 @@ class RequestLog:
 class _Answer:
     """What was sent of an answer."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, counts: HttpCounts) -> None:
         self._send = send
+        self._counts = counts
         self.status = _NOT_ANSWERED
         self.complete = False
 
@@ -65,7 +73,13 @@ class _Answer:
             self.status = 500
 
     async def send(self, message: Message) -> None:
-        await self._send(message)
+        began = time.perf_counter()
+        try:
+            await self._send(message)
+        finally:
+            seconds = time.perf_counter() - began
+            if seconds > _STALL_S:
+                self._counts.stalled(seconds)
         if message["type"] == "http.response.start":
             self.status = message["status"]
         elif not message.get("more_body", False):

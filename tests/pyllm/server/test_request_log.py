@@ -24,12 +24,23 @@ def scope_of(**changes):
     }  # fmt: skip
 
 
+class Counts:
+    def __init__(self):
+        self.answers, self.stalls = [], []
+
+    def answered(self, *what):
+        self.answers.append(what)
+
+    def stalled(self, seconds):
+        self.stalls.append(seconds)
+
+
 class Line:
     """What was logged and counted of one request."""
 
     def __init__(self, app, caplog, log_format="json", **scope):
-        self.counted = []
-        log = RequestLog(app, lambda *what: self.counted.append(what))
+        counts = Counts()
+        log = RequestLog(app, counts)
         caplog.clear()
         caplog.set_level(logging.DEBUG, "pyllm.server.request_log")
         self.error = None
@@ -37,6 +48,7 @@ class Line:
             asyncio.run(log(scope_of(**scope), None, self._send))
         except BaseException as error:
             self.error = error
+        self.counted = counts.answers
         (self.record,) = caplog.records
         self.text = StructuredFormatter(log_format).format(self.record)
         self.fields = json.loads(self.text) if log_format == "json" else None
@@ -138,7 +150,7 @@ def test_other_kinds_of_connection_pass(caplog):
         async def send(message):
             sent.append(message)
 
-        await RequestLog(app, None)({"type": "lifespan"}, None, send)
+        await RequestLog(app, Counts())({"type": "lifespan"}, None, send)
 
     asyncio.run(main())
     assert sent == [{"type": "lifespan.startup.complete"}]
@@ -162,13 +174,25 @@ def test_requests_side_by_side_keep_their_own_facts(caplog):
         async def send(message):
             pass
 
-        log = RequestLog(app, lambda *_: None)
+        log = RequestLog(app, Counts())
         scopes = [scope_of(model=f"m{size}", size=size) for size in range(1, 9)]
         await asyncio.gather(*(log(scope, None, send) for scope in scopes))
 
     asyncio.run(main())
     found = {r.fields["model"]: r.fields["prompt_tokens"] for r in caplog.records}
     assert found == {f"m{size}": 3 * size for size in range(1, 9)}
+
+
+@pytest.mark.parametrize(("seconds", "count"), [(0, 0), (0.03, 2)])
+def test_writes_that_wait_for_the_reader_are_counted(seconds, count):
+    counts = Counts()
+
+    async def send(message):
+        await asyncio.sleep(seconds)
+
+    asyncio.run(RequestLog(answering(), counts)(scope_of(), None, send))
+    assert len(counts.stalls) == count
+    assert all(stall > 0.01 for stall in counts.stalls)
 
 
 def test_facts_of_several_prompts():
