@@ -25,6 +25,7 @@ REJECTIONS = (
     "engine_stopped",
     "request_timeout",
     "bodies_too_large",
+    "too_many_connections",
 )
 
 # The first that fits.

@@ -8,7 +8,6 @@ from typing import Protocol
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import Metric
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4 as CONTENT_TYPE
 
 from pyllm.engine_stats import EngineStats
 from pyllm.outputs import RequestOutput
@@ -21,6 +20,8 @@ from pyllm.server.metrics.scrape import Scrape
 from pyllm.server.metrics.server_families import server_families
 
 __all__ = ["CONTENT_TYPE", "ServedModels", "ServerMetrics"]
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 # Of a model that the server does not know, or no longer: labels must not grow with requests.
 _OTHER = "other"
@@ -43,9 +44,9 @@ class ServedModels(Protocol):
 
 
 class ServerMetrics:
-    """Belongs to the event loop: a method takes microseconds, and only `render` any thread.
+    """Belongs to the event loop: all methods are called there, and take microseconds.
 
-    Metrics are this object's own: two servers in a process count apart.
+    `render` alone takes milliseconds; `page` leaves them to a thread. Metrics are this object's own: two servers in a process count apart.
     """
 
     def __init__(self, models: ServedModels) -> None:
