@@ -18,7 +18,8 @@ from pyllm.errors import RequestError
 from pyllm.llm import LLM
 from pyllm.open_request import OpenRequest
 from pyllm.outputs import RequestOutput
-from pyllm.prompts import Encoded, Prompt, cache_salt, encode_prompt
+from pyllm.prompts import Encoded, Prompt, encode_prompt
+from pyllm.prompts import cache_salt as salt_of
 from pyllm.request import Request
 from pyllm.sampling import SamplingParams
 from pyllm.special_text import Messages
@@ -137,7 +138,7 @@ class AsyncLLM:
         params = SamplingParams() if sampling_params is None else sampling_params
         encode = partial(encode_prompt, prompt, self.get_tokenizer(), parse_special=parse_special)
         return self._reports(
-            encode, params, request_id, priority, cache_salt(prompt), token_healing=token_healing
+            encode, params, request_id, priority, salt_of(prompt), token_healing=token_healing
         )
 
     def chat(
@@ -147,15 +148,17 @@ class AsyncLLM:
         request_id: str | None = None,
         *,
         priority: int = 0,
+        cache_salt: str | None = None,
         **template_options: Any,
     ) -> AsyncGenerator[RequestOutput, None]:
         """Answer one conversation; max_tokens defaults to the rest of the context.
 
-        messages, template_options  as in `LLM.chat`; the rest as in `generate`
+        messages, cache_salt, template_options  as in `LLM.chat`; the rest as in `generate`
         """
         params = SamplingParams(max_tokens=None) if sampling_params is None else sampling_params
         encode = partial(self._chat.encode, messages, **template_options)
-        return self._reports(encode, for_chat(_checked(params)), request_id, priority, None)
+        params = for_chat(_checked(params))
+        return self._reports(encode, params, request_id, priority, cache_salt)
 
     async def abort(self, request_id: str | Iterable[str]) -> None:
         """End a request, or several: who iterates over one gets a last report, "abort".

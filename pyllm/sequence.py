@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from pyllm.dry import DryHistory
 from pyllm.history import TokenHistory
-from pyllm.sampling import LogitsProcessor, SamplingParams
+from pyllm.processor_forms import Processor
+from pyllm.sampling import SamplingParams
 from pyllm.token_bias import TokenBias
 from pyllm.token_mask import TokenFollower, TokenMask
 
@@ -50,7 +51,7 @@ class Sequence:
     arrival_time: float = 0.0  # seconds, time.perf_counter()
     sampler_order: int = 0  # see sampler_order.py
     dry: DryHistory | None = None  # None without DRY
-    processors: tuple[LogitsProcessor, ...] = ()
+    processors: tuple[Processor, ...] = ()
 
     # filled by the engine
     last_token_time: float | None = None  # seconds, time.perf_counter(); see TokenGaps

@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from pyllm.cli.bench_flags import MANY_REQUESTS
+from pyllm.cli.chat_flags import CHAT_FLAGS
 from pyllm.cli.flags import (
     DEBUG,
     ENGINE,
@@ -15,6 +17,7 @@ from pyllm.cli.flags import (
     KV_CACHE,
     KV_NAMES,
     MODEL,
+    SERVER_MODEL,
     SPECULATION,
     STRUCTURE,
     Flag,
@@ -23,7 +26,7 @@ from pyllm.cli.sampling_flags import SAMPLING
 from pyllm.cli.server_flags import SERVER
 from pyllm.cli.values import choice, choices, integer, integers, number_or_inf, text
 
-__all__ = ["COMMANDS", "Command", "find_command"]
+__all__ = ["COMMANDS", "Command", "commands_below", "find_command"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class Command:
             may follow the model without either)
     many_models  every word is a model, and the function finds the files itself
     demo    the embedded model stands in when no model is named; a lone text is then the prompt
+    remote  the model is one of a server's, named with --model only, and no file
     """
 
     name: str
@@ -47,11 +51,16 @@ class Command:
     many_models: bool = False
     model_required: bool = True
     demo: bool = False
+    remote: bool = False
     notes: str = ""
 
     @property
+    def model_flag(self) -> Flag:
+        return SERVER_MODEL if self.remote else MODEL
+
+    @property
     def all_flags(self) -> tuple[Flag, ...]:
-        return (MODEL, *self.flags, HELP, DEBUG)
+        return (self.model_flag, *self.flags, HELP, DEBUG)
 
 
 JSON = Flag(("--json",), "print JSON", argument="as_json")
@@ -87,6 +96,22 @@ RUN = Command(
         "Without MODEL the small model that comes with pyllm answers. Without PROMPT a chat "
         "starts; /? lists what it understands. Text piped in comes before PROMPT. A model "
         "without a chat template completes the text as it is."
+    ),
+)
+
+CHAT = Command(
+    "chat",
+    "pyllm.cli.chat:chat",
+    "chat with the model of a server",
+    "[PROMPT]",
+    CHAT_FLAGS,
+    takes_text="prompt_words",
+    model_required=False,
+    remote=True,
+    notes=(
+        "The server may be any that speaks OpenAI's API: pyllm serve, vLLM, llama-server, Ollama "
+        "or a hosted one. Without PROMPT a chat starts; /? lists what it understands. Text piped "
+        "in comes before PROMPT. What is not given is the server's to choose."
     ),
 )
 
@@ -270,27 +295,6 @@ EVAL_PERPLEXITY = Command(
     notes="Perplexities of other texts, vocabularies, -c or --chunks cannot be compared.",
 )
 
-_SAMPLED = tuple(
-    flag for flag in SAMPLING if flag.keyword in ("temperature", "top_k", "top_p", "min_p")
-)
-# What both benches of many requests take, apart from the lengths of random ones.
-_MANY_REQUESTS = (
-    Flag(("--num-prompts",), "requests", integer(1, 10**7), "N", 64),
-    Flag(
-        ("--dataset-path", "--dataset"),
-        'take prompts from a file of JSON lines: {"prompt": "…", "output_tokens": N}',
-        text,
-        "FILE",
-        None,
-    ),
-    Flag(("--seed",), "of random prompts, arrivals and sampling", integer(0, 2**63), "N", 0),
-    Flag(("-o", "--output"), "md or json", choice("md", "json"), "FORMAT", "md"),
-    *_SAMPLED,
-    *ENGINE,
-    Flag(("--max-num-seqs",), "requests computed at a time", integer(1, 4096), "N", 16, "engine"),
-    *KV_CACHE,
-    *IGNORED_HARDWARE,
-)
 _TOKENS = integer(1, 2**31 - 1)
 
 BENCH_THROUGHPUT = Command(
@@ -308,7 +312,7 @@ BENCH_THROUGHPUT = Command(
             "N",
             0,
         ),
-        *_MANY_REQUESTS,
+        *MANY_REQUESTS,
     ),
 )
 
@@ -348,7 +352,7 @@ BENCH_SERVE = Command(
             "N",
             0,
         ),
-        *_MANY_REQUESTS,
+        *MANY_REQUESTS,
     ),
     notes="The engine runs in this process; no server is needed.",
 )
@@ -356,6 +360,7 @@ BENCH_SERVE = Command(
 COMMANDS = (
     RUN,
     SERVE,
+    CHAT,
     SHOW,
     TOKENIZE,
     EXPLAIN_CACHE,
@@ -366,6 +371,11 @@ COMMANDS = (
     EVAL_PERPLEXITY,
     DOCTOR,
 )
+
+
+def commands_below(name: str) -> list[Command]:
+    """The commands of the group `name`: for "eval", `eval kld` and `eval perplexity`."""
+    return [command for command in COMMANDS if command.name.startswith(f"{name} ")]
 
 
 def find_command(words: Sequence[str]) -> Command | None:

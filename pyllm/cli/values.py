@@ -153,10 +153,10 @@ def sampler_names(typed: str) -> list[str]:
 
 
 def token_biases(typed: str) -> dict[int, float]:
-    """llama.cpp's "15043+1,29871-0.5": token id, sign and value."""
+    """llama.cpp's "15043+1,29871-0.5": token id, sign and value; "15043-inf" forbids a token."""
     biases = {}
     for part in typed.split(","):
-        match = re.fullmatch(r"(\d{1,10})([+-]\d{1,3}(?:\.\d{1,9})?)", part.strip())
+        match = re.fullmatch(r"(\d{1,10})([+-]\d{1,3}(?:\.\d{1,9})?|-inf)", part.strip())
         if match is None:
             raise ValueError(f"{part!r} is no bias; allowed: a token id and a number, like 15043+1")
         biases[int(match[1])] = float(match[2])

@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from pyllm import __version__
 from pyllm.server.dialects import refusal
+from pyllm.server.edge import Draining
 from pyllm.server.errors import ApiError, as_api_error
 from pyllm.server.metrics import ServerMetrics
 from pyllm.server.model_registry import Loader, ModelRegistry, load
@@ -27,18 +28,25 @@ _log = logging.getLogger(__name__)
 _CLIENT_CLOSED_REQUEST = 499  # nginx's number; nobody reads it but the log
 
 
-def create_app(settings: ServerSettings, loader: Loader = load) -> FastAPI:
-    """The ASGI application without its edge: no keys, no hosts, no limits. See edge/."""
+def create_app(
+    settings: ServerSettings, loader: Loader = load, draining: Draining | None = None
+) -> FastAPI:
+    """The ASGI application without its edge: no keys, no hosts, no limits. See edge/.
+
+    draining  tells when answers that are still written must end
+    """
     registry = ModelRegistry(settings, loader)
     metrics = registry.watcher = ServerMetrics(registry)
     service = Service(settings, registry, metrics)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        preloading = asyncio.create_task(_preload(service)) if settings.preload else None
+        tasks = [asyncio.create_task(_preload(service))] if settings.preload else []
+        if draining is not None:
+            tasks.append(asyncio.create_task(_cut(service, draining)))
         yield
-        if preloading is not None:
-            preloading.cancel()
+        for task in tasks:
+            task.cancel()
         await registry.close()
 
     app = FastAPI(
@@ -64,6 +72,11 @@ async def _preload(service: Service) -> None:
         (await service.lease(None)).release()
     except ApiError as error:
         _log.error("%s", error.__cause__ or error.message)
+
+
+async def _cut(service: Service, draining: Draining) -> None:
+    await draining.wait_cut()
+    service.cut()
 
 
 async def _refused(request: Request, error: Exception) -> Response:

@@ -32,8 +32,12 @@ class StrictRoute(APIRoute):
         handler = super().get_route_handler()
 
         async def strict(request: Request) -> Response:
+            # curl -d and some libraries name no type, or a wrong one; edge/ lets those in that no
+            # browser sent, and nothing but JSON is ever read here.
+            kept = [pair for pair in request.scope["headers"] if pair[0] != b"content-type"]
+            scope = {**request.scope, "headers": [*kept, (b"content-type", b"application/json")]}
             try:
-                return await handler(StrictRequest(request.scope, request.receive))
+                return await handler(StrictRequest(scope, request.receive))
             except RequestValidationError as error:
                 raise _refusal(error) from error
 

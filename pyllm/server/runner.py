@@ -95,11 +95,7 @@ class _Server(uvicorn.Server):
         if self._draining.is_draining:
             _end_now(sig, self._edge)
         self._draining.begin()
-        again = "Ctrl-C again" if sig == signal.SIGINT else "a second signal"
-        _write_line(
-            f"pyllm: stopping; {self._draining.num_in_flight} requests have "
-            f"{self._draining.timeout_s:g} s to finish, {again} ends them at once"
-        )
+        _write_line(_stopping_line(self._draining, sig))
 
     async def on_tick(self, counter: int) -> bool:
         """uvicorn asks ten times a second whether to go on."""
@@ -116,6 +112,15 @@ class _Server(uvicorn.Server):
             self._cut_at = time.monotonic()
             self._draining.cut()
         return time.monotonic() - self._cut_at > _CUT_GRACE_S
+
+
+def _stopping_line(draining: Draining, sig: int) -> str:
+    number = draining.num_in_flight
+    if number == 0:
+        return "pyllm: stopping"
+    requests = "1 request has" if number == 1 else f"{number} requests have"
+    again = "Ctrl-C again" if sig == signal.SIGINT else "a second signal"
+    return f"pyllm: stopping; {requests} {draining.timeout_s:g} s to finish, {again} ends all now"
 
 
 def _end_now(sig: int, settings: EdgeSettings) -> None:

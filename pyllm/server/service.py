@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -14,7 +15,7 @@ from pyllm.outputs import RequestOutput
 from pyllm.prompts import Encoded, Prompt, encode_prompt
 from pyllm.sampling import SamplingParams
 from pyllm.server.answer_run import AnswerRun
-from pyllm.server.errors import as_api_error
+from pyllm.server.errors import ApiError, as_api_error
 from pyllm.server.model_registry import Lease, ModelRegistry
 from pyllm.server.request_facts import note_finished
 from pyllm.server.sampling import joined_salt
@@ -93,6 +94,7 @@ class Service:
         self.settings = settings
         self.registry = registry
         self._watcher = watcher
+        self._runs: weakref.WeakSet[AnswerRun] = weakref.WeakSet()
 
     async def lease(self, model: str | None, keep_alive: float | None = None) -> Lease:
         """The model, loaded. ApiError when that fails."""
@@ -100,6 +102,11 @@ class Service:
             return await self.registry.lease(model, keep_alive)
         except (PyLLMError, OSError) as error:
             raise as_api_error(error) from error
+
+    def cut(self) -> None:
+        """End all answers with an error: the server stops."""
+        for run in list(self._runs):
+            run.cut(ApiError(503, "the server is shutting down; try again later", "shutting_down"))
 
     async def chat(self, lease: Lease, job: ChatJob, caller: Caller) -> AnswerRun:
         """Queue the conversation; the run owns the lease from here on. ApiError when refused."""
@@ -119,6 +126,7 @@ class Service:
             if isinstance(error, PyLLMError):
                 raise as_api_error(error) from error
             raise
+        self._runs.add(run)
         return run
 
     async def _open_chat(self, lease: Lease, job: ChatJob, caller: Caller) -> AnswerRun:

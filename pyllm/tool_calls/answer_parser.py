@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from pyllm.tool_calls.call_writer import CallWriter
+from pyllm.tool_calls.channels import read_channels
 from pyllm.tool_calls.events import (
     Event,
     ReasoningPiece,
@@ -32,7 +33,6 @@ class AnswerParser:
         reasoning_state: State,
         call_format: CallFormat | None,
         functions: Mapping[str, Function],
-        left_out: Sequence[str],
         most_calls: int,
         id_seed: str,
         has_short_ids: bool,
@@ -40,7 +40,6 @@ class AnswerParser:
     ) -> None:
         """
         call_format  None: calls are not looked for
-        left_out     texts of tokens that end an answer, which are no part of it
         id_seed      calls get the same ids whenever this and their index are the same
         is_certain   a grammar guides the model, so that arguments need not be held back
         The rest is as in CallWriter.
@@ -51,7 +50,6 @@ class AnswerParser:
         self._reasoning = reasoning
         self._reasoning_state = reasoning_state
         self._format = call_format
-        self._left_out = set(left_out)
         self._calls = CallWriter(
             self._source,
             self._events,
@@ -88,16 +86,20 @@ class AnswerParser:
         return events
 
     def _read(self) -> Reading[None]:
+        if self._reasoning and self._reasoning.is_channels:
+            calls = self._calls if self._format else None
+            yield from read_channels(self._source, calls, self._text.write, self._write_reasoning)
+            self._text.flush()
+            return
         wrap = yield from self._read_reasoning()
-        left_out = self._left_out | ({wrap} if wrap else set())
         triggers = self._format.triggers if self._format else ()
         if self._format and not self._format.opening:
             yield from self._read_bare_calls()
-        markers = Markers(*triggers, *left_out)
+        markers = Markers(*triggers, *filter(None, [wrap]))
         while True:
             part, found = self._source.next_part(markers)
             self._text.write(part)
-            if found in left_out:
+            if found and found == wrap:
                 self._source.take(len(found))
             elif found:
                 yield from self._read_calls()
@@ -120,14 +122,17 @@ class AnswerParser:
                 self._source,
                 self._reasoning,
                 is_open=self._reasoning_state == "open",
-                write=lambda text: self._events.append(ReasoningPiece(text)),
+                write=self._write_reasoning,
             )
-        if is_over and self._reasoning.wrap:
+        if self._reasoning.wrap and (is_over or self._reasoning.always_wraps):
             opening, closing = self._reasoning.wrap
             if (yield from self._source.skips_behind_blanks(opening)):
                 yield from self._source.skip_blanks()
                 return closing
         return ""
+
+    def _write_reasoning(self, text: str) -> None:
+        self._events.append(ReasoningPiece(text))
 
     def _read_bare_calls(self) -> Reading[None]:
         """Calls without a marker make up the whole answer, or its beginning."""
@@ -140,6 +145,7 @@ class AnswerParser:
         try:
             yield from self._format.read(self._source, self._calls)
             self._source.stop_record()
+            yield from self._source.skip_blanks()
         except NotACall:
             self._calls.give_up()
             self._text.write(self._source.stop_record())

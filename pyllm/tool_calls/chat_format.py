@@ -46,7 +46,6 @@ class AnswerPlan:
             reasoning_state=self._state,
             call_format=None if request.mode == "none" else form.calls,
             functions=request.functions,
-            left_out=() if self.skip_special_tokens else form.end_texts,
             most_calls=MAX_CALLS if request.parallel else 1,
             id_seed=id_seed,
             has_short_ids=form.style.short_ids,
@@ -61,15 +60,13 @@ class ChatFormat:
     calls      how the model writes calls; None: its template knows no tools
     reasoning  the markers around reasoning; None: it has none
     style      what the template wants of messages with tool calls
-    special    id of each marker that is a special token, which detokenizers leave out
-    end_texts  texts of the tokens that end an answer
+    special    ids of the special tokens in the markers, which detokenizers leave out, by text
     """
 
     calls: CallFormat | None
     reasoning: ReasoningMarkers | None
     style: MessageStyle
     special: Mapping[str, int]
-    end_texts: Sequence[str]
 
     @staticmethod
     def detect(template: str | None, tokenizer: Tokenizer) -> ChatFormat:
@@ -77,17 +74,12 @@ class ChatFormat:
         calls = detect_calls(template) if template else None
         reasoning = detect_reasoning(template) if template else None
         texts = [*(calls.markers if calls else ()), *(reasoning.texts if reasoning else ())]
-        special = {}
-        for text in texts:
-            ids = tokenizer.encode(text, add_special=False, parse_special=True)
-            if len(ids) == 1 and tokenizer.is_special(ids[0]):
-                special[text] = ids[0]
-        ends = (tokenizer.token_bytes(token) for token in sorted(tokenizer.eog_ids))
-        end_texts = [text.decode("utf-8", "replace") for text in ends]
+        ids = {token for text in texts for token in _ids(tokenizer, text)}
+        special = {_text_of(tokenizer, token): token for token in filter(tokenizer.is_special, ids)}
         style = MessageStyle()
         if template and calls:
             style = _style(template, tokenizer, short_ids=isinstance(calls, MistralCalls))
-        return ChatFormat(calls, reasoning, style, special, end_texts)
+        return ChatFormat(calls, reasoning, style, special)
 
     def prepare_messages(self, messages: Sequence[Message]) -> list[dict[str, Any]]:
         """Messages as OpenAI's clients send them, as the template wants them.
@@ -135,15 +127,22 @@ class ChatFormat:
         texts = set(self.reasoning.texts) if self.reasoning else set()
         if self.calls and request.mode != "none":
             texts.update(self.calls.markers)
-        return not texts.isdisjoint(self.special)
+        return any(special in text for special in self.special for text in texts)
 
 
 def _style(source: str, tokenizer: Tokenizer, *, short_ids: bool) -> MessageStyle:
     from pyllm.tokenizer import ChatTemplate  # here: it imports Jinja
 
-    ends = (tokenizer.bos_id, tokenizer.eos_id)
     bos, eos = (
-        None if token is None else tokenizer.token_bytes(token).decode("utf-8", "replace")
-        for token in ends
+        None if token is None else _text_of(tokenizer, token)
+        for token in (tokenizer.bos_id, tokenizer.eos_id)
     )
     return MessageStyle.detect(ChatTemplate(source, bos, eos), short_ids=short_ids)
+
+
+def _ids(tokenizer: Tokenizer, text: str) -> list[int]:
+    return tokenizer.encode(text, add_special=False, parse_special=True)
+
+
+def _text_of(tokenizer: Tokenizer, token: int) -> str:
+    return tokenizer.token_bytes(token).decode("utf-8", "replace")

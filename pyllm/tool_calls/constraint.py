@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from pyllm.errors import RequestError
 from pyllm.structured.params import MAX_TEXT, StructuredOutputsParams
 from pyllm.structured.schema import read_schema, without_additional_properties
+from pyllm.tool_calls.formats.channel_calls import ChannelCalls
 from pyllm.tool_calls.grammar_text import GrammarText
 from pyllm.tool_calls.reasoning import State
-from pyllm.tool_calls.tools import ToolRequest
+from pyllm.tool_calls.tools import Json, ToolRequest
 
 if TYPE_CHECKING:
     from pyllm.tool_calls.chat_format import ChatFormat
@@ -28,7 +29,7 @@ def constraint_of(
     start = _calls(form, request, grammar, response)
     may_think = form.reasoning is not None and state == "unsaid"
     if start is None and response is not None and may_think:
-        start = _text(grammar, response)
+        start = _text(form, grammar, response)
     after = form.reasoning.end if form.reasoning and state == "open" else None
     if start is None:
         if response is None or response.after is not None or after is None:
@@ -56,27 +57,31 @@ def _calls(
     if request.mode == "required":
         return calls.write_rules(grammar, functions, parallel=request.parallel)
     if response is not None:
-        text = _text(grammar, response)
+        text = _text(form, grammar, response)
         if text is None:
             return None
         return f"({calls.write_rules(grammar, functions, parallel=request.parallel)} | {text})"
-    if not calls.opening or not any(function.is_strict for function in functions.values()):
-        return None
+    is_strict = any(function.is_strict for function in functions.values())
+    if not is_strict or not calls.opening or isinstance(calls, ChannelCalls):
+        return None  # channels: free text would have to know all of them
     free, head = grammar.terminal(r"/(.|\n)*/"), grammar.before(calls.opening)
     call = calls.write_rules(grammar, functions, parallel=request.parallel, is_begun=True)
     return f"({head} {call}){'*' if request.parallel else '?'} {free}"
 
 
-def _text(grammar: GrammarText, response: StructuredOutputsParams) -> str | None:
+def _text(form: ChatFormat, grammar: GrammarText, response: StructuredOutputsParams) -> str | None:
     """Lark for a response in JSON; None for other kinds, which stand alone."""
-    if response.kind == "json_object":
-        return grammar.rule(grammar.json({"type": "object"}, response))
-    if response.kind != "json":
+    if response.kind not in ("json", "json_object"):
         return None
-    schema = read_schema("structured_outputs.json", response.json)
+    schema: Json = {"type": "object"}
+    if response.kind == "json":
+        schema = read_schema("structured_outputs.json", response.json)
     if response.disable_additional_properties:
         schema = without_additional_properties(schema)
-    return grammar.rule(grammar.json(schema, response))
+    opening = closing = ""
+    if form.reasoning and form.reasoning.wrap and form.reasoning.always_wraps:
+        opening, closing = map(grammar.literal, form.reasoning.wrap)
+    return grammar.rule(f"{opening} {grammar.json(schema, response)} {closing}")
 
 
 def _thought(start: str, end: str, grammar: GrammarText) -> str:

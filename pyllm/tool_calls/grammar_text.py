@@ -36,7 +36,7 @@ class GrammarText:
     def before(self, marker: str) -> str:
         """Free text up to the next `marker`, and the marker."""
         text = self.terminal(r"/(.|\n)*/")
-        if marker in self._special:
+        if self._markers.match(marker):
             return self.rule(f"{text} {self.literal(marker)}")
         name = f"r{len(self._rules)}"
         self._rules.append(f"{name}[lazy]: {text} {json.dumps(marker, ensure_ascii=False)}")

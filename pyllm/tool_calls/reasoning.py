@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from pyllm.tool_calls.formats.channel_calls import ANALYSIS, FINAL, NEXT_MESSAGE
 from pyllm.tool_calls.source import BLANKS, Markers, Reading, Source
 from pyllm.tool_calls.trimmed import TrimmedText
 
@@ -15,14 +16,25 @@ State: TypeAlias = Literal["open", "closed", "unsaid"]
 
 @dataclass(frozen=True, slots=True)
 class ReasoningMarkers:
-    """`wrap` are markers around the answer behind the reasoning, which are left out."""
+    """
+    wrap         markers around the answer behind the reasoning, which are left out
+    is_channels  the whole answer is written in channels: channels.py reads it
+    """
 
     start: str
     end: str
     wrap: tuple[str, str] | None = None
+    is_channels: bool = False
+
+    @property
+    def always_wraps(self) -> bool:
+        """Whether an answer is wrapped without reasoning too; "<response>" may be the answer's."""
+        return self.wrap is not None and self.wrap[0].startswith("<|")
 
     def is_in(self, template: str) -> bool:
         # The end alone is enough: DeepSeek-R1's first template only ever takes reasoning out.
+        if self.is_channels:
+            return "<|channel|>" in template and "<|message|>" in template
         return self.start in template or self.end in template
 
     def state(self, prompt_text: str) -> State:
@@ -38,6 +50,7 @@ class ReasoningMarkers:
 
 # The first that a template holds is taken.
 _TABLE = (
+    ReasoningMarkers(ANALYSIS, NEXT_MESSAGE, wrap=(FINAL, ""), is_channels=True),
     ReasoningMarkers("[THINK]", "[/THINK]"),
     ReasoningMarkers("<seed:think>", "</seed:think>"),
     ReasoningMarkers("<mm:think>", "</mm:think>"),

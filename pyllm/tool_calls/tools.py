@@ -58,7 +58,16 @@ class ToolRequest:
             return ToolRequest()
         chosen = functions if name is None else {name: functions[name]}
         is_parallel = parallel_tool_calls is not False and name is None  # a named one: called once
-        return ToolRequest(chosen, mode, is_parallel, tools)
+        return ToolRequest(chosen, mode, is_parallel, list(map(_definition, tools)))
+
+
+def _definition(tool: Mapping[str, Json]) -> dict[str, Json]:
+    """With what clients may leave out and templates insist on."""
+    function = dict(tool["function"])
+    function.setdefault("description", "")
+    if function.get("parameters") is None:
+        function["parameters"] = dict(_NO_PARAMETERS)
+    return {**tool, "type": "function", "function": function}
 
 
 def _functions(tools: object) -> dict[str, Function]:

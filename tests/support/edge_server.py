@@ -30,6 +30,11 @@ class RunningServer:
     draining: Draining
     config: EdgeConfig
     app: SmallApp
+    server: uvicorn.Server
+
+    @property
+    def num_connections(self) -> int:
+        return len(self.server.server_state.connections)
 
     def connect(self, timeout: float = 10.0) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), timeout=timeout)
@@ -114,7 +119,7 @@ def closed_within(connection: socket.socket, seconds: float) -> bool:
 
 
 class SmallApp:
-    """GET /health, /state, /fail/…, /stream, /slow; POST /json, /sink, /v1/files."""
+    """GET /health, /state, /fail/…, /big, /pause, /stream, /slow; POST /json, /sink, /v1/files."""
 
     def __init__(self) -> None:
         self.draining: Draining | None = None
@@ -141,6 +146,12 @@ class SmallApp:
             raise ValueError("too late to say")
         elif path == "/fail/told":
             await answer(send, 503, {"error": "/home/someone/model.gguf: no such file"})
+        elif path == "/pause":
+            self.entered.set()
+            await asyncio.sleep(0.5)
+            await answer(send, 200, {"paused": True})
+        elif path == "/big":
+            await answer(send, 200, "x" * 20_000_000)
         elif path == "/stream":
             await self._stream(send)
         elif path == "/slow":
@@ -226,6 +237,7 @@ def running_server(
         settings,
         max_connections or settings.max_connections,
         loop="asyncio",
+        lifespan="on",
         timeout_graceful_shutdown=1,
     )
     server = uvicorn.Server(config)
@@ -235,7 +247,7 @@ def running_server(
     try:
         while not server.started:
             time.sleep(0.005)
-        yield RunningServer(sockets[0].getsockname()[1], app.draining, config, app)
+        yield RunningServer(sockets[0].getsockname()[1], app.draining, config, app, server)
     finally:
         app.gate.set()
         server.should_exit = True

@@ -6,7 +6,7 @@ import asyncio
 import time
 
 from pyllm.server.edge.asgi import App, Message, Receive, Scope, Send
-from pyllm.server.edge.content_types import check_content_type, declared_length
+from pyllm.server.edge.content_types import check_content_type, declared_length, has_body
 from pyllm.server.edge.refusal import Refusal, RenderRefusal, send_refusal
 from pyllm.server.edge.settings import EdgeSettings
 
@@ -86,9 +86,9 @@ class _Body:
         self._holds = buffered  # an upload goes to disk
         self._reserved = 0
         self._read = 0
-        self._complete = False
+        self._complete = not has_body(scope)
         self._started = False
-        self._deadline = time.monotonic() + limits.total_s
+        self._deadline: float | None = None  # monotonic, from the first part that is asked for
         self.refused = False
 
     async def receive(self) -> Message:
@@ -116,6 +116,8 @@ class _Body:
         self._reserved = 0
 
     async def _next_part(self) -> Message:
+        if self._deadline is None:
+            self._deadline = time.monotonic() + self._limits.total_s
         patience = min(self._limits.idle_s, self._deadline - time.monotonic())
         try:
             async with asyncio.timeout(patience):

@@ -29,6 +29,7 @@ class EdgeConfig(uvicorn.Config):
             http=EdgeConnection,
             ws="none",
             log_config=None,
+            log_level="error",  # a line for every malformed request would let anybody fill the log
             access_log=False,
             server_header=False,
             proxy_headers=False,

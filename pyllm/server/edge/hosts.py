@@ -13,6 +13,7 @@ import re
 import socket
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
+from pyllm.errors import RequestError
 from pyllm.server.edge.asgi import App, Receive, Scope, Send, header_values
 from pyllm.server.edge.refusal import Refusal, RenderRefusal, send_refusal
 from pyllm.server.edge.settings import EdgeSettings
@@ -26,7 +27,7 @@ class HostCheck:
     def __init__(self, app: App, settings: EdgeSettings, render: RenderRefusal) -> None:
         self._app = app
         self._render = render
-        self._names = {_normalized(name) for name in settings.allowed_hosts}
+        self._names = {_checked(name) for name in settings.allowed_hosts}
         if settings.uds is None:
             self._names.add(_normalized(settings.host))
             if is_wildcard(settings.host):
@@ -81,6 +82,13 @@ def _address(host: str) -> IPv4Address | IPv6Address | None:
         return None
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
     return mapped or address
+
+
+def _checked(name: str) -> str:
+    host, port = split_authority(name.encode("latin-1", "replace"))
+    if not host or port is not None:
+        raise RequestError("allowed_hosts", name, "must be a name or address without port or '*'")
+    return host
 
 
 def _machine_names() -> set[str]:

@@ -99,4 +99,4 @@ class StrictConnection(h11.Connection):
         return Refusal(431, "headers_too_large", f"the request has more than {limits} in all")
 
 
-_BAD_REQUEST = Refusal(400, "bad_request", "this is not a valid HTTP/1.1 request")
+_BAD_REQUEST = Refusal(400, "bad_request", "this is not a valid HTTP request")

@@ -17,9 +17,7 @@ MAX_CONTAINERS = 100_000  # each costs 64 bytes and more, from two bytes of text
 MAX_COMMAS = 1_000_000
 _INLINE_BYTES = 64 * 1024  # parsed within a millisecond; more would hold up the event loop
 
-_HIGH = rb"\\u[dD][89abAB][0-9a-fA-F]{2}"
-_LOW = rb"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
-_LONE_SURROGATE = re.compile(rb"%b(?!%b)|(?<!%b)%b" % (_HIGH, _LOW, _HIGH, _LOW))
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 async def read_json_object(body: bytes) -> dict[str, Any]:
@@ -36,7 +34,8 @@ def parse_json_object(body: bytes) -> dict[str, Any]:
     arrays and objects or a million values, a name given twice in one object, NaN and Infinity,
     numbers beyond the range of a double or of more than 100 digits, half of a surrogate pair.
     """
-    _check_shape(body)
+    bare = escapes_removed(body)
+    _check_shape(bare)
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -53,13 +52,14 @@ def parse_json_object(body: bytes) -> dict[str, Any]:
         raise _refusal("invalid_json", f"the body is not JSON: {error.msg} at {place}") from None
     if not isinstance(value, dict):
         raise _refusal("invalid_json", "the body must be a JSON object")
+    if _SURROGATE.search(bare) and _has_lone_surrogate(value):
+        raise _refusal("invalid_unicode", "the JSON has half of a surrogate pair (\\ud800-\\udfff)")
     return value
 
 
-def _check_shape(body: bytes) -> None:
-    if not body:
+def _check_shape(bare: bytes) -> None:
+    if not bare:
         raise _refusal("invalid_json", "the body is empty; a JSON object is expected")
-    bare = escapes_removed(body)
     shape = json_shape(bare)
     if shape.depth > MAX_DEPTH:
         raise _refusal("json_too_deep", f"the JSON is nested deeper than {MAX_DEPTH}")
@@ -68,8 +68,24 @@ def _check_shape(body: bytes) -> None:
         raise _refusal("json_too_large", text)
     if shape.long_number:
         raise _refusal("invalid_number", f"a number has more than {MAX_DIGITS} digits")
-    if b"\\u" in bare and _LONE_SURROGATE.search(bare):
-        raise _refusal("invalid_unicode", "the JSON has half of a surrogate pair (\\ud800-\\udfff)")
+
+
+def _has_lone_surrogate(value: object) -> bool:
+    """Whether a name or a text in `value` cannot be written as UTF-8."""
+    rest = [value]
+    while rest:
+        item = rest.pop()
+        if isinstance(item, dict):
+            rest += item
+            rest += item.values()
+        elif isinstance(item, list):
+            rest += item
+        elif isinstance(item, str) and not item.isascii():
+            try:
+                item.encode()
+            except UnicodeEncodeError:
+                return True
+    return False
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -49,14 +49,14 @@ def json_shape(bare: bytes) -> JsonShape:
     Any bytes are accepted; for what is not JSON the numbers say what a parser could meet.
     """
     depth = deepest = containers = commas = 0
-    inside = 0  # 1 within a string
+    inside = False  # a string
     long_number, tail = False, b""
     values = np.frombuffer(bare, np.uint8)
     for start in range(0, len(values), _BLOCK):
         block = values[start : start + _BLOCK]
-        parity = (np.cumsum(block == _QUOTE, dtype=np.uint32) + inside) & 1
-        inside = int(parity[-1])
-        outside = block[parity == 0]
+        in_string = np.bitwise_xor.accumulate(block == _QUOTE) ^ inside
+        inside = bool(in_string[-1])
+        outside = block[~in_string]
         change = _DEPTH_CHANGE[outside]
         change = change[change != 0]
         if len(change):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyllm.server.edge.asgi import App
+from pyllm.server.edge.asgi import App, Receive, Scope, Send
 from pyllm.server.edge.auth import Authentication
 from pyllm.server.edge.body_limits import BodyLimits
 from pyllm.server.edge.draining import DrainGate, Draining
@@ -27,9 +27,19 @@ def wrap(
 
     render  puts a refusal into the dialect of its path
     """
-    app = BodyLimits(app, settings, render)
-    app = DrainGate(app, draining, render)
-    app = Authentication(app, settings, render)
-    app = OriginCheck(app, settings, render)
-    app = HostCheck(app, settings, render)
-    return Guard(app, render)
+    checked: App = BodyLimits(app, settings, render)
+    checked = DrainGate(checked, draining, render)
+    checked = Authentication(checked, settings, render)
+    checked = OriginCheck(checked, settings, render)
+    checked = HostCheck(checked, settings, render)
+    checked = Guard(checked, render)
+
+    async def edge(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await checked(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await app(scope, receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1008})
+
+    return edge

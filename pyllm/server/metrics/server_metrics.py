@@ -46,8 +46,8 @@ class ServedModels(Protocol):
 class ServerMetrics:
     """Belongs to the event loop: all methods are called there, and take microseconds.
 
-    `render` alone takes milliseconds; `page` leaves them to a thread. Metrics are this object's own: two servers in
-    a process count apart.
+    `render` alone takes milliseconds; `page` leaves them to a thread. Metrics are this object's
+    own: two servers in a process count apart.
     """
 
     def __init__(self, models: ServedModels) -> None:

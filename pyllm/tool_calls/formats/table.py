@@ -6,6 +6,7 @@ import re
 from functools import partial
 
 from pyllm.tool_calls.formats.base import CallFormat
+from pyllm.tool_calls.formats.channel_calls import ChannelCalls
 from pyllm.tool_calls.formats.json_calls import JsonCalls
 from pyllm.tool_calls.formats.mistral_calls import MistralCalls
 from pyllm.tool_calls.formats.named_calls import NamedCalls
@@ -22,6 +23,8 @@ _FUNCTION = partial(
 )
 
 _TABLE: tuple[tuple[tuple[str, ...], CallFormat], ...] = (
+    # gpt-oss
+    (("<|channel|>", "<|message|>"), ChannelCalls()),
     (
         # DeepSeek-V3 and R1
         ("<｜tool▁calls▁begin｜>", "```json"),

@@ -132,7 +132,7 @@ class XmlCalls:
             choice = " | ".join(grammar.literal(text) or '""' for text in texts)
             end = grammar.literal(self.around_value + self.value[1])
             return f"{begin} ({choice}) {end} {space}"
-        return f"{begin} {grammar.before(self.around_value + self.value[1])} {space}"
+        return f"{begin} {grammar.before(self.value[1])} {space}"
 
 
 def _without_lines_around(text: str) -> str:
