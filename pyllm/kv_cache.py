@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
+from pyllm.engine_counters import EngineCounters
 from pyllm.errors import RequestError
 from pyllm.prefix_cache import CachedBlock, PrefixCache, chain_digest
 from pyllm.sequence import Sequence
@@ -37,14 +38,14 @@ class KVCache:
         *,
         prefix_caching: bool = True,
         store: PrefixStore | None = None,
+        counters: EngineCounters | None = None,
     ) -> None:
         if num_blocks < 1 or block_size < 1:
             raise ValueError(f"{num_blocks} blocks of {block_size} tokens: both must be positive")
         self.num_blocks = num_blocks
         self.block_size = block_size
         self.prefix_caching = prefix_caching
-        self.num_queried_tokens = 0  # prompt tokens of all sequences that were admitted
-        self.num_hit_tokens = 0  # those of them that were cached
+        self.counters = counters or EngineCounters()
         self._store = store if prefix_caching else None
         self._prefixes = PrefixCache()
         if store is not None:
@@ -134,8 +135,8 @@ class KVCache:
             sequence.register_at = sequence.num_computed_tokens + self.block_size
         if sequence.num_cached_tokens is None:  # not when it comes back after a preemption
             sequence.num_cached_tokens = sequence.num_computed_tokens
-            self.num_queried_tokens += len(sequence.tokens)
-            self.num_hit_tokens += sequence.num_computed_tokens
+            self.counters.num_prompt_tokens += len(sequence.tokens)
+            self.counters.num_cached_tokens += sequence.num_computed_tokens
 
     def register(self, sequence: Sequence) -> None:
         """Give blocks whose tokens are all computed to the prefix cache.

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from itertools import chain, count
 from typing import TYPE_CHECKING
 
+from pyllm.engine_counters import EngineCounters
 from pyllm.errors import RequestError
 from pyllm.kv_cache import MOST_LOADED_BYTES, KVCache
 from pyllm.prefix_cache import CachedBlock
@@ -53,6 +54,7 @@ class Scheduler:
         chunk_limit: Callable[[int, bool], int] | None = None,
         on_admit: Callable[[Sequence], None] | None = None,
         speculator: Speculator | None = None,
+        counters: EngineCounters | None = None,
     ) -> None:
         # Otherwise decodes alone could fill the budget for ever and a prompt would starve.
         if max_num_batched_tokens < max_num_seqs:
@@ -65,6 +67,7 @@ class Scheduler:
         self.chunk_limit = chunk_limit
         self.on_admit = on_admit
         self.speculator = speculator
+        self.counters = counters or EngineCounters()
         self.running: list[Sequence] = []  # by rank
         self.waiting: list[Sequence] = []  # by rank
         self._arrivals = count()
@@ -233,6 +236,7 @@ class Scheduler:
         self.kv_cache.release(sequence)
         sequence.num_scheduled_tokens = 0
         sequence.num_preemptions += 1
+        self.counters.num_preemptions += 1
         insort(self.waiting, sequence, key=_rank)
 
     def check(self) -> None:

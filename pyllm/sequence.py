@@ -48,11 +48,13 @@ class Sequence:
 
     # filled by the request, constant, with a default
     max_length: int = 2**31 - 1  # tokens, prompt and output together
+    arrival_time: float = 0.0  # seconds, time.perf_counter()
     sampler_order: int = 0  # see sampler_order.py
     dry: DryHistory | None = None  # None without DRY
     processors: tuple[Processor, ...] = ()
 
     # filled by the engine
+    last_token_time: float | None = None  # seconds, time.perf_counter(); see TokenGaps
     mirostat_mu: float = 0.0  # bits; the state of mirostat
     next_scored: int = NOTHING_TO_SCORE  # first prompt position whose log-probability is wanted
 

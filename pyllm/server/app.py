@@ -16,6 +16,7 @@ from pyllm import __version__
 from pyllm.server.dialects import refusal
 from pyllm.server.edge import Draining
 from pyllm.server.errors import ApiError, as_api_error
+from pyllm.server.metrics import ServerMetrics
 from pyllm.server.model_registry import Loader, ModelRegistry, load
 from pyllm.server.routes import ROUTERS
 from pyllm.server.service import Service
@@ -35,7 +36,8 @@ def create_app(
     draining  tells when answers that are still written must end
     """
     registry = ModelRegistry(settings, loader)
-    service = Service(settings, registry)
+    metrics = registry.watcher = ServerMetrics(registry)
+    service = Service(settings, registry, metrics)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -56,6 +58,7 @@ def create_app(
         redoc_url=None,
     )
     app.state.service = service
+    app.state.metrics = metrics
     for router in ROUTERS:
         app.include_router(router)
     app.add_exception_handler(HTTPException, _refused)
@@ -82,6 +85,7 @@ async def _refused(request: Request, error: Exception) -> Response:
         error = ApiError(error.status_code, str(error.detail), headers=error.headers)
     elif error.status_code >= 500:
         _log.error("%s", error.__cause__ or error.message)
+    request.app.state.metrics.rejected(error.code)
     return refusal(request.url.path, error)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pyllm.server import docs_page, health
 from pyllm.server.llama_server import completion, props, tokens
+from pyllm.server.metrics import route as metrics
 from pyllm.server.ollama import chat as ollama_chat
 from pyllm.server.ollama import generate as ollama_generate
 from pyllm.server.ollama import models as ollama_models
@@ -20,5 +21,6 @@ ROUTERS = (
     completion.router,
     props.router,
     health.router,
+    metrics.router,
     docs_page.router,
 )

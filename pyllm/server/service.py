@@ -8,14 +8,16 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, Literal, Protocol
 
 from pyllm.errors import PyLLMError
+from pyllm.outputs import RequestOutput
 from pyllm.prompts import Encoded, Prompt, encode_prompt
 from pyllm.sampling import SamplingParams
-from pyllm.server.answer_run import AnswerRun, Finished
+from pyllm.server.answer_run import AnswerRun
 from pyllm.server.errors import ApiError, as_api_error
 from pyllm.server.model_registry import Lease, ModelRegistry
+from pyllm.server.request_facts import note_finished
 from pyllm.server.sampling import joined_salt
 from pyllm.server.settings import ServerSettings
 from pyllm.structured import StructuredOutputsParams
@@ -72,21 +74,26 @@ class TextJob:
     timeout: float | None = None
 
 
-class Service:
-    """Belongs to one event loop.
+class Watcher(Protocol):
+    """Is told what becomes of requests, for the metrics."""
 
-    on_finished  told of every finished request, for the metrics
-    """
+    def request_finished(self, model_name: str, output: RequestOutput) -> None: ...
+
+    def cancelled(self, model_name: str, phase: Literal["encode"]) -> None: ...
+
+
+class Service:
+    """Belongs to one event loop."""
 
     def __init__(
         self,
         settings: ServerSettings,
         registry: ModelRegistry,
-        on_finished: Finished | None = None,
+        watcher: Watcher | None = None,
     ) -> None:
         self.settings = settings
         self.registry = registry
-        self._on_finished = on_finished
+        self._watcher = watcher
         self._runs: weakref.WeakSet[AnswerRun] = weakref.WeakSet()
 
     async def lease(self, model: str | None, keep_alive: float | None = None) -> Lease:
@@ -114,6 +121,8 @@ class Service:
             run: AnswerRun = await start()
         except BaseException as error:
             lease.release()
+            if isinstance(error, asyncio.CancelledError) and self._watcher is not None:
+                self._watcher.cancelled(lease.name, "encode")
             if isinstance(error, PyLLMError):
                 raise as_api_error(error) from error
             raise
@@ -145,7 +154,7 @@ class Service:
             job.params.n,
             parser=lambda index: plans[0].parser(f"{caller.request_id}-{index}"),
             deadline=deadline,
-            on_finished=self._on_finished,
+            on_finished=self._finished,
         )
 
     async def _open_text(self, lease: Lease, job: TextJob, caller: Caller) -> AnswerRun:
@@ -167,7 +176,12 @@ class Service:
             for request in opened:
                 request.close()
             raise failures[0]
-        return AnswerRun(lease, opened, params.n, deadline=deadline, on_finished=self._on_finished)
+        return AnswerRun(lease, opened, params.n, deadline=deadline, on_finished=self._finished)
+
+    def _finished(self, model: str, output: RequestOutput) -> None:
+        note_finished(model, output)
+        if self._watcher is not None:
+            self._watcher.request_finished(model, output)
 
     def _deadline(self, timeout: float | None) -> float | None:
         limits = [limit for limit in (timeout, self.settings.request_timeout) if limit is not None]

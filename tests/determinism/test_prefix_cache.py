@@ -117,7 +117,7 @@ def test_random_schedules_give_the_bits_of_solo_runs(
         engine = Engine(pressed, prefix_store=model.prefix_store)
         found = results(engine, arrivals)
         model.close()
-        assert engine.scheduler.kv_cache.num_hit_tokens > 0
+        assert engine.counters.num_cached_tokens > 0
         for number, outputs in found.items():
             if number not in expected:
                 expected[number] = solo(plain, arrivals[number])

@@ -89,7 +89,7 @@ def test_a_running_sequence_shares_its_full_blocks():
     assert two.block_table[:2] == one.block_table[:2]
     assert two.block_table[2] != one.block_table[2]
     assert (one.num_cached_tokens, two.num_cached_tokens) == (0, 8)
-    assert (cache.num_queried_tokens, cache.num_hit_tokens) == (20, 8)
+    assert (cache.counters.num_prompt_tokens, cache.counters.num_cached_tokens) == (20, 8)
     assert cache.num_free_blocks == 8 - 4
     cache.check([one, two])
     cache.release(one)

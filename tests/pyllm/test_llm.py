@@ -376,6 +376,14 @@ def test_a_stream_made_before_close_and_iterated_after_it_says_so():
         next(stream)
 
 
+def test_stats_count_what_was_generated():
+    with LLM.from_model(FakeModel(logits_of=printable_logits)) as llm:
+        outputs = llm.generate([[1, 2], [3]], SamplingParams(max_tokens=4), use_tqdm=False)
+    stats = llm.stats()
+    assert stats.num_prompt_tokens == 3
+    assert stats.num_generated_tokens == sum(len(o.outputs[0].token_ids) for o in outputs)
+
+
 def test_close_lets_go_of_the_engine():
     """Its views of the columns would keep all of the program's memory."""
     llm = llm_of()

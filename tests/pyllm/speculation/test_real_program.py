@@ -78,7 +78,7 @@ def test_guesses_change_no_bit(model, expected, guessing):
     }[guessing]
     engine = eager(model, proposer)
     assert run(engine, todo()) == expected
-    assert engine.speculator.totals.num_draft_tokens > 300
+    assert engine.counters.num_draft_tokens > 300
 
 
 def test_the_same_model_guesses_nearly_always_right(path, model, expected):
@@ -87,7 +87,7 @@ def test_the_same_model_guesses_nearly_always_right(path, model, expected):
     assert run(engine, todo()) == expected
     engine = eager(model, proposer)
     run(engine, [request for request in todo() if not request[1].has_penalties])
-    totals = engine.speculator.totals
+    totals = engine.counters
     assert totals.num_accepted_tokens == totals.num_draft_tokens > 100
     proposer.close()
 
@@ -98,7 +98,7 @@ def test_a_model_of_another_mind_changes_no_bit(tmp_path, model, expected):
     proposer = make_proposer(config, model, num_threads=2, max_num_seqs=3)
     engine = eager(model, proposer)
     assert run(engine, todo()) == expected
-    totals = engine.speculator.totals
+    totals = engine.counters
     assert totals.num_accepted_tokens < 0.5 * totals.num_draft_tokens
     proposer.close()
 
@@ -149,7 +149,7 @@ def test_sampled_text_has_the_same_distribution(model):
 
     engine = eager(model, Guesser(guess))
     guessed = triples(engine, range(1500, 3000))
-    assert engine.speculator.totals.num_accepted_tokens > 100
+    assert engine.counters.num_accepted_tokens > 100
     assert 10 < len(plain | guessed) <= 27
     chi_square = sum(
         (plain[t] - guessed[t]) ** 2 / (plain[t] + guessed[t]) for t in plain | guessed
