@@ -215,7 +215,8 @@ class Scheduler:
         tokens = len(sequence.tokens) - num_cached
         if sequence.num_preemptions == 0:
             tokens = min(tokens, self.max_num_batched_tokens)
-        needed = cache.num_missing_blocks(num_cached + tokens, prefix)
+        chunk = self.max_num_batched_tokens
+        needed = cache.num_missing_blocks(num_cached + tokens, prefix, chunk)
         return needed + len(self.running) <= cache.num_free_blocks
 
     def _admit(self, prefix: list[CachedBlock]) -> Sequence:

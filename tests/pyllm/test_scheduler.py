@@ -41,8 +41,8 @@ def step(scheduler):
     counts = [(sequence, sequence.num_scheduled_tokens) for sequence in scheduled]
     for sequence, count in counts:
         sequence.num_computed_tokens += count
-        if sequence.num_computed_tokens >= sequence.register_at:
-            scheduler.kv_cache.register(sequence)
+        if sequence.num_computed_tokens >= sequence.settle_at:
+            scheduler.kv_cache.settle(sequence)
         if sequence.num_computed_tokens == len(sequence.tokens):
             sequence.tokens.append(2)
     return counts
