@@ -124,6 +124,46 @@ def test_what_left_the_window_cannot_reach_a_row(kind: str) -> None:
         assert np.isnan(poisoned[:89]).all()
 
 
+@pytest.mark.parametrize("shape", WINDOWS, ids=str)
+def test_blocks_behind_the_window_are_not_touched(isa: str, shape: dict[str, Any]) -> None:
+    """Every bit of them set is NaN in all types, and a table that does not name them is enough."""
+    model = AttentionModel(**shape)
+    _, kv, _ = model.program()
+    nan = np.full(kv.nbytes // (1 + model.max_blocks() * len(model.lengths)), 0xFF, np.uint8)
+    whole = model.run()
+    for chunk, threads in ((1, 1), (7, 2), (100, 1), (100, 3)):
+        schedule = in_chunks(model.lengths, chunk)
+        assert_same_bits(model.run(schedule, threads, gone=nan), whole)
+
+
+def test_a_table_without_a_block_that_is_seen_is_refused() -> None:
+    model = AttentionModel((64,), window=20)
+    program, _, _ = model.program()
+    c = program.columns
+    c["block_tables"][0] = model.block_table(0)
+    c["block_tables"][0, :2] = -1
+    c["tokens"][0], c["positions"][0] = 50, 50  # it sees tokens 31 to 50
+    c["seq_starts"][:2] = 0, 1
+    with pytest.raises(ValueError, match=r"block_tables\[1\] is -1"):
+        program.step(1, 1, 0)
+    c["tokens"][0] = c["positions"][0] = 51
+    program.step(1, 1, 0)
+
+
+def test_a_block_behind_one_window_may_be_written_by_another_sequence() -> None:
+    model = AttentionModel((64, 64), window=20)
+    program, _, _ = model.program()
+    c = program.columns
+    c["block_tables"][0], c["block_tables"][1] = model.block_table(0), model.block_table(1)
+    c["block_tables"][1, 0] = c["block_tables"][0, 0]
+    c["tokens"][:2], c["positions"][:2] = (34, 64), (34, 0)
+    c["seq_starts"][:3] = 0, 1, 2
+    with pytest.raises(ValueError, match="a block nothing else writes"):  # token 34 sees 15
+        program.step(2, 2, 0)
+    c["tokens"][0] = c["positions"][0] = 35
+    program.step(2, 2, 0)
+
+
 @pytest.mark.parametrize("shape", [*SHAPES, *STORED, *WINDOWS], ids=str)
 def test_same_bits_on_every_instruction_set(restore_isa: None, shape: dict[str, Any]) -> None:
     results = []
