@@ -168,7 +168,7 @@ class FakeProgram:
         for row in range(n_rows):
             token = int(c["logit_rows"][row])
             position = int(c["positions"][token])
-            visible = self._read(int(owner[token]), position)
+            visible = self._read(int(owner[token]), position, self._first_seen(position))
             assert c["target"][row] >= 0 or c["rng_position"][row] == position + 1
             self._sample(row, self.logits_of(visible), history, bias, masks, dry)
 
@@ -186,15 +186,17 @@ class FakeProgram:
             for i in range(start, end):
                 position = int(self.columns["positions"][i])
                 if self.window and i == start:  # its rows read, whether or not logits are wanted
-                    self._read(seq, position - 1)
+                    self._read(seq, position - 1, self._first_seen(position))
                 cell = self._cell(seq, position)
                 assert cell not in written, "two tokens in one KV cell"
                 written.add(cell)
                 self.cells[cell] = int(self.columns["tokens"][i]), position
 
-    def _read(self, seq, last_position):
+    def _first_seen(self, position):
+        return max(0, position + 1 - self.window) if self.window else 0
+
+    def _read(self, seq, last_position, first):
         tokens = []
-        first = max(0, last_position + 1 - self.window) if self.window else 0
         for position in range(first, last_position + 1):
             token, stored = self.cells[self._cell(seq, position)]
             assert stored == position, f"position {position} was never written, or overwritten"
