@@ -80,10 +80,11 @@ class KVCache:
         chunk  most tokens that a step computes of a sequence
         Raises RequestError when it does not.
         """
-        if self.num_blocks < self._window.most_blocks(max_model_len, chunk):
+        needed = self._window.most_blocks(max_model_len, chunk)
+        if self.num_blocks < needed:
             limit = (
-                f"the KV cache holds {self.capacity} tokens; "
-                "lower max_model_len or give it more memory"
+                f"the KV cache holds {self.capacity} tokens, and {needed * self.block_size} are "
+                "kept of such a text; lower max_model_len or give it more memory"
             )
             raise RequestError("max_model_len", max_model_len, limit)
 

@@ -102,11 +102,13 @@ def test_a_pool_for_a_window_holds_a_text_of_eight(
 
 
 def test_others_write_into_what_one_gives_back(model: Model, whole: Model) -> None:
-    """Five texts of 24 blocks each in 18 blocks, and none of them is ever preempted."""
+    """Five texts of 24 blocks each in 26 blocks, and none of them is ever preempted."""
     wishes = [(prompt(seed, 20 + 30 * seed), LENGTH - 20 - 30 * seed) for seed in range(5)]
-    engine = engine_of(model, 3 * BLOCKS_OF_ONE)
+    engine = engine_of(model, 4 * BLOCKS_OF_ONE + 2)
     for output, (ids, count) in zip(answers(engine, *wishes), wishes, strict=True):
         assert output.outputs == alone(whole, ids, count)
+        assert output.metrics is not None
+        assert output.metrics.num_preemptions == 0
 
 
 def test_the_next_turn_of_a_long_conversation_starts_after_the_last(
