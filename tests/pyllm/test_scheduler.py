@@ -141,15 +141,15 @@ def test_only_what_a_window_keeps_counts():
 
 
 def test_one_that_was_preempted_starts_again_when_its_window_fits():
+    """5 free blocks of 4 tokens, for a text of 100: 2 for a window of 8, 3 for chunks of 8."""
     scheduler = scheduler_of(num_blocks=8, budget=8, window=8)
-    long = sequence_of(100)
+    long, holder = sequence_of(100), sequence_of(12)
     scheduler.add(long)
     for _ in range(5):
         step(scheduler)
     scheduler._preempt_last()
-    holder = sequence_of(12)
-    assert scheduler.kv_cache.grow(holder, 9)  # 5 blocks are left: fewer than it takes with one
-    assert step(scheduler) == [(long, 8)]  # block more, and enough
+    assert scheduler.kv_cache.grow(holder, 12)
+    assert step(scheduler) == [(long, 8)]
 
 
 def test_a_prompt_starts_before_there_is_room_for_all_of_it():
