@@ -9,6 +9,7 @@ import pytest
 
 from pyllm import _core
 from tests.support.attention_model import AttentionModel, Schedule
+from tests.support.core_program import ProgramBuilder
 
 SHAPES: list[dict[str, Any]] = [
     {"lengths": (1,), "n_heads": 1, "n_kv_heads": 1},
@@ -148,6 +149,31 @@ def test_a_table_without_a_block_that_is_seen_is_refused() -> None:
         program.step(1, 1, 0)
     c["tokens"][0] = c["positions"][0] = 51
     program.step(1, 1, 0)
+
+
+@pytest.mark.parametrize(("windows", "reach"), [((20, 0), 51), ((20, 40), 40), ((0,), 51)], ids=str)
+def test_the_layer_that_sees_most_decides_what_a_table_must_hold(
+    windows: tuple[int, ...], reach: int
+) -> None:
+    """Token 50 of a model whose layers see `windows`; blocks of 16."""
+    kv = _core.KVPool(len(windows), 1, 16, 16, 16, 4)
+    builder = ProgramBuilder(1, 0, 1, 4)
+    x = builder.rows(np.ones((51, 16)))
+    for layer, window in enumerate(windows):
+        (x,) = builder.op(
+            "attention", [x, x, x], [16], [None, None, None], layer=layer, n_heads=1, n_kv_heads=1,
+            head_dim=16, v_dim=16, scale=1.0, eps=0.0, rope_dim=0, mode="neox", window=window,
+        )  # fmt: skip
+    program = builder.build(kv)
+    c = program.columns
+    c["tokens"][0] = c["positions"][0] = 50
+    c["seq_starts"][:2] = 0, 1
+    first = (51 - reach) // 16
+    c["block_tables"][0] = [-1] * first + list(range(first, 4))
+    program.step(1, 1, 0)
+    c["block_tables"][0, first] = -1
+    with pytest.raises(ValueError, match=rf"block_tables\[{first}\] is -1"):
+        program.step(1, 1, 0)
 
 
 def test_a_block_behind_one_window_may_be_written_by_another_sequence() -> None:
