@@ -100,11 +100,12 @@ class Engine:
         kv_cache = KVCache(
             model.num_kv_blocks,
             model.block_size,
+            window=model.kv_window,
             prefix_caching=self.enable_prefix_caching,
             store=self.prefix_store,
             counters=self.counters,
         )
-        kv_cache.require_room_for(model.max_model_len)
+        kv_cache.require_room_for(model.max_model_len, len(columns["tokens"]))
         num_rows = len(columns["logit_rows"])
         max_num_seqs = min(len(columns["seq_starts"]) - 1, num_rows)
         # Beside one for each sequence. Steps that read a prompt score it with them, and only steps
@@ -285,8 +286,8 @@ class Engine:
         now = time.perf_counter()
         for sequence in scheduled:
             sequence.num_computed_tokens += sequence.num_scheduled_tokens
-            if sequence.num_computed_tokens >= sequence.register_at:
-                self.scheduler.kv_cache.register(sequence)
+            if sequence.num_computed_tokens >= sequence.settle_at:
+                self.scheduler.kv_cache.settle(sequence)
         for part in step.scored:
             self._results.take_scores(self._continuations[part.sequence], part)
         if step.has_processors:

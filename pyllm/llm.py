@@ -28,6 +28,7 @@ from pyllm.engine_stats import EngineStats
 from pyllm.engine_thread import EngineThread
 from pyllm.errors import PyLLMError
 from pyllm.kv_types import choose_kv_types
+from pyllm.kv_window import KVWindow
 from pyllm.loader import load_model
 from pyllm.outputs import Delta, RequestOutput
 from pyllm.progress import ProgressBar
@@ -211,6 +212,14 @@ class LLM:
     def kv_cache_bytes(self) -> int:
         """Size of the pool of keys and values; chosen at start, it never grows."""
         return self.model.kv_cache_bytes
+
+    @property
+    def kv_sequence_bytes(self) -> int:
+        """Of it, what a text of max_model_len tokens holds at most: its window, if there is one."""
+        model = self.model
+        chunk = len(model.program.columns["tokens"])
+        blocks = KVWindow(model.kv_window, model.block_size).most_blocks(model.max_model_len, chunk)
+        return model.kv_cache_bytes // model.num_kv_blocks * blocks
 
     def generate(
         self,

@@ -26,8 +26,8 @@ class Scheduler:
     A rank is (priority, number of arrival). Whoever lacks a block takes it from the last in rank,
     who is computed again later; the last itself waits, keeping what it has. A prompt starts with
     room for its first chunk only, in the hope that others end while it is read; one that was
-    preempted has used up that hope, and starts again when all its tokens fit. It starts after what
-    is cached of it, and waits for what another computes in the same step.
+    preempted has used up that hope, and starts again when all it will hold fits. It starts after
+    what is cached of it, and waits for what another computes in the same step.
 
     Invariant, after every `schedule`: all who run rank before all who wait.
 
@@ -218,7 +218,8 @@ class Scheduler:
         tokens = len(sequence.tokens) - num_cached
         if sequence.num_preemptions == 0:
             tokens = min(tokens, self.max_num_batched_tokens)
-        needed = cache.num_missing_blocks(num_cached + tokens, prefix)
+        chunk = self.max_num_batched_tokens
+        needed = cache.num_missing_blocks(num_cached + tokens, prefix, chunk)
         return needed + len(self.running) <= cache.num_free_blocks
 
     def _admit(self, prefix: list[CachedBlock]) -> Sequence:

@@ -525,3 +525,10 @@ def test_wide_beams_need_no_leave():
     with llm_of() as llm:
         (output,) = llm.beam_search("x", BeamSearchParams(beam_width=16, max_tokens=2))
         assert len(output.sequences) == 16
+
+
+@pytest.mark.parametrize(("window", "blocks"), [(0, 16), (70, 5 + 4 + 1)])
+def test_what_a_text_of_full_length_takes(window, blocks):
+    """256 tokens in blocks of 16, or a window and a chunk of 64."""
+    llm = llm_of(kv_window=window, kv_cache_bytes=64 * 100)
+    assert (llm.kv_cache_bytes, llm.kv_sequence_bytes) == (6400, blocks * 100)

@@ -92,6 +92,24 @@ def test_the_same_model_guesses_nearly_always_right(path, model, expected):
     proposer.close()
 
 
+def test_a_draft_model_with_a_window_guesses_on_behind_it(tmp_path):
+    """Guesses that were wrong are taken back from texts longer than the window, too."""
+    path = write_random_model(tmp_path / "window.gguf", window=24)
+    model = load_model(path, **SIZES, block_size=16, speculation=SpeculativeConfig())
+    expected = [run(Engine(model), [request])[0] for request in todo()]
+    other = write_random_model(tmp_path / "experts.gguf", experts=True, window=24)
+    for draft, is_right in ((path, True), (other, False)):
+        config = SpeculativeConfig("draft_model", str(draft))
+        proposer = make_proposer(config, model, num_threads=2)
+        engine = eager(model, proposer)
+        assert run(engine, todo()) == expected
+        totals = engine.speculator.totals
+        assert totals.num_draft_tokens > 300
+        assert (totals.num_accepted_tokens > 0.5 * totals.num_draft_tokens) is is_right
+        proposer.close()
+    model.close()
+
+
 def test_a_model_of_another_mind_changes_no_bit(tmp_path, model, expected):
     other = write_random_model(tmp_path / "experts.gguf", experts=True)
     config = SpeculativeConfig("draft_model", str(other), num_speculative_tokens=5)
