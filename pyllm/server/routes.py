@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pyllm.server import docs_page, health
+from pyllm.server.anthropic import messages
 from pyllm.server.llama_server import completion, props, tokens
 from pyllm.server.metrics import route as metrics
 from pyllm.server.ollama import chat as ollama_chat
@@ -17,6 +18,7 @@ ROUTERS = (
     ollama_chat.router,
     ollama_generate.router,
     ollama_models.router,
+    messages.router,
     tokens.router,
     completion.router,
     props.router,
