@@ -31,9 +31,8 @@ def chat_job(
     defaults  of SamplingParams, where the request is silent
     """
     choice = body.tool_choice or ToolChoice(type="auto")
-    thinking, variables = template_fields(
-        settings, None, None, _thinks(body), body.output_config and body.output_config.effort
-    )
+    effort = body.output_config.effort if body.output_config is not None else None
+    thinking, variables = template_fields(settings, None, None, _thinks(body), effort)
     return ChatJob(
         messages=messages_of(body),
         params=_params(body, defaults, stream),
@@ -116,6 +115,7 @@ def _thinks(body: CountRequest) -> bool | None:
 def _params(body: CountRequest, defaults: Mapping[str, Any], stream: bool) -> SamplingParams:
     if not isinstance(body, MessagesRequest):
         return SamplingParams()
+    budget = body.thinking.budget_tokens if body.thinking is not None else None
     given = {
         "max_tokens": body.max_tokens,
         "temperature": body.temperature,
@@ -123,7 +123,7 @@ def _params(body: CountRequest, defaults: Mapping[str, Any], stream: bool) -> Sa
         "top_k": body.top_k,
         "seed": body.seed,
         "stop": body.stop_sequences,
-        "thinking_token_budget": body.thinking and body.thinking.budget_tokens,
+        "thinking_token_budget": budget,
     }
     return sampling_params(given, defaults, stream=stream)
 
@@ -138,7 +138,7 @@ def _function(where: str, tool: Tool) -> dict[str, Any]:
         raise RequestError(f"{where}.type", tool.type, limit)
     if tool.input_schema is None:
         raise RequestError(f"{where}.input_schema", None, "is missing")
-    function = {"name": tool.name, "parameters": tool.input_schema}
+    function: dict[str, Any] = {"name": tool.name, "parameters": tool.input_schema}
     if tool.description is not None:
         function["description"] = tool.description
     if tool.strict is not None:
@@ -159,7 +159,7 @@ def _tool_choice(choice: ToolChoice, tools: Sequence[Tool]) -> str | dict[str, A
 
 
 def _structure(body: CountRequest) -> dict[str, Any] | None:
-    wanted = body.output_config and body.output_config.format
+    wanted = body.output_config.format if body.output_config is not None else None
     if wanted is not None and body.output_format is not None:
         raise RequestError("output_format", "json_schema", "does not go with output_config.format")
     wanted = wanted or body.output_format

@@ -50,7 +50,9 @@ class MessageWriter:
 
     async def stream(self, events: AsyncIterable[Event]) -> AsyncIterator[bytes]:
         """Server-sent events; an error in the middle is the last of them."""
-        yield _sent({"type": "message_start", "message": {**self._head, "usage": self._usage_before()}})
+        yield _sent(
+            {"type": "message_start", "message": {**self._head, "usage": self._usage_before()}}
+        )
         try:
             async for found in events:
                 for step in self.answer.read(found):
