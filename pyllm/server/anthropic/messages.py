@@ -6,14 +6,13 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pyllm.errors import RequestError
 from pyllm.server.anthropic.conversation import chat_job
 from pyllm.server.anthropic.protocol import CountRequest, MessagesRequest
 from pyllm.server.anthropic.schemas import Message, TokenCount, refusals
 from pyllm.server.anthropic.writer import PING, MessageWriter
 from pyllm.server.body import StrictRoute
 from pyllm.server.collect import read_all
-from pyllm.server.errors import as_api_error
+from pyllm.server.lease_guard import released_on_failure
 from pyllm.server.model_registry import Lease
 from pyllm.server.openai.common import PlainJSON, caller_of, service_of
 from pyllm.server.service import ChatJob, Service
@@ -57,10 +56,5 @@ async def count_tokens(body: CountRequest, request: Request) -> Response:
 
 def _job(body: CountRequest, lease: Lease, service: Service, *, stream: bool) -> ChatJob:
     """Releases the lease when it raises ApiError."""
-    try:
+    with released_on_failure(lease):
         return chat_job(body, service.settings, lease.card.sampling, stream=stream)
-    except BaseException as error:
-        lease.release()
-        if isinstance(error, RequestError):
-            raise as_api_error(error) from error
-        raise

@@ -6,7 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from pyllm.server.openai.schemas import Part, refusals as openai_refusals
+from pyllm.server.openai.schemas import Part
+from pyllm.server.openai.schemas import refusals as openai_refusals
 
 
 class ErrorDetail(BaseModel):
