@@ -15,8 +15,6 @@ from pyllm.server.events import (
     ChoiceEnd,
     Event,
     Text,
-    TokenLogprobs,
-    Tokens,
     Usage,
 )
 
@@ -49,12 +47,10 @@ class PartStart:
 
 @dataclass(slots=True)
 class PartPiece:
-    """More of the part that is open. `logprobs` are of the tokens since the last piece of text."""
+    """More of the part that is open."""
 
     part: Part
     text: str
-    token_ids: list[int]
-    logprobs: TokenLogprobs
 
 
 @dataclass(slots=True)
@@ -80,8 +76,6 @@ class AnswerParts:
         self.end: ChoiceEnd | None = None
         self.usage: Usage | None = None
         self._open: Part | None = None
-        self._token_ids: list[int] = []
-        self._logprobs: TokenLogprobs = []
 
     def read(self, event: Event) -> list[Step]:
         """What `event` means for the parts. ApiError for an answer that ends with an error."""
@@ -94,10 +88,6 @@ class AnswerParts:
                 return self._start("call", call_id, name)
             case CallArguments(_, _, text):
                 return [self._piece(text)]
-            case Tokens(_, token_ids, logprobs):
-                if logprobs is not None:
-                    self._token_ids += token_ids
-                    self._logprobs = [*self._logprobs, *logprobs]
             case ChoiceEnd(_, finish_reason, stop_reason):
                 if finish_reason == "error":
                     raise finished_badly(stop_reason)
@@ -119,9 +109,7 @@ class AnswerParts:
     def _piece(self, text: str) -> PartPiece:
         assert self._open is not None
         self._open.pieces.append(text)
-        piece = PartPiece(self._open, text, self._token_ids, self._logprobs)
-        self._token_ids, self._logprobs = [], []
-        return piece
+        return PartPiece(self._open, text)
 
     def _close(self, *, whole: bool) -> list[Step]:
         part, self._open = self._open, None

@@ -138,9 +138,10 @@ def _function(where: str, tool: Tool) -> dict[str, Any]:
         raise RequestError(f"{where}.type", tool.type, limit)
     if tool.input_schema is None:
         raise RequestError(f"{where}.input_schema", None, "is missing")
-    function: dict[str, Any] = {"name": tool.name, "parameters": tool.input_schema}
+    function: dict[str, Any] = {"name": tool.name}
     if tool.description is not None:
         function["description"] = tool.description
+    function["parameters"] = tool.input_schema  # in the order that models have seen in training
     if tool.strict is not None:
         function["strict"] = tool.strict
     return {"type": "function", "function": function}

@@ -33,7 +33,11 @@ async def messages(body: MessagesRequest, request: Request) -> Response:
     run = await service.chat(lease, job, caller)
     shows_thinking = body.thinking is None or body.thinking.display != "omitted"
     writer = MessageWriter(
-        body.model or run.model, caller.request_id, run.prompt_tokens, shows_thinking=shows_thinking
+        body.model or run.model,
+        caller.request_id,
+        prompt_tokens=run.prompt_tokens,
+        max_tokens=body.max_tokens,
+        shows_thinking=shows_thinking,
     )
     if body.stream:
         return StreamResponse(

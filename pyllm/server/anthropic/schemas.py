@@ -33,7 +33,7 @@ class Message(Part):
     role: Literal["assistant"]
     model: str
     content: list[dict[str, Any]]
-    stop_reason: Literal["end_turn", "max_tokens", "stop_sequence", "tool_use"]
+    stop_reason: str
     stop_sequence: str | None
     usage: UsageCounts
 

@@ -15,20 +15,26 @@ from pyllm.server.streams import event
 
 PING = event({"type": "ping"}, "ping")
 
-_STOP_REASONS = {"tool_calls": "tool_use", "length": "max_tokens"}
-
 
 class MessageWriter:
     """One message.
 
-    prompt_tokens  of the whole prompt, before it is known how many of them were cached
-    shows_thinking whether the text of thinking blocks is sent
+    prompt_tokens   of the whole prompt, before it is known how many of them were cached
+    max_tokens      that were asked for: fewer can be written when the context ends before
+    shows_thinking  whether the text of thinking blocks is sent
     """
 
     def __init__(
-        self, model: str, request_id: str, prompt_tokens: int, *, shows_thinking: bool = True
+        self,
+        model: str,
+        request_id: str,
+        *,
+        prompt_tokens: int,
+        max_tokens: int,
+        shows_thinking: bool = True,
     ) -> None:
         self.answer = AnswerParts()
+        self._max_tokens = max_tokens
         self._shows_thinking = shows_thinking
         self._prompt_tokens = prompt_tokens
         self._head: dict[str, Any] = {
@@ -98,12 +104,18 @@ class MessageWriter:
         return {"type": "thinking", "thinking": thinking, "signature": _signature(part)}
 
     def _end(self) -> dict[str, Any]:
-        end = self.answer.end
+        end, usage = self.answer.end, self.answer.usage
         assert end is not None
-        if end.finish_reason == "stop" and isinstance(end.stop_reason, str):
-            return {"stop_reason": "stop_sequence", "stop_sequence": end.stop_reason}
-        reason = _STOP_REASONS.get(end.finish_reason, "end_turn")
-        return {"stop_reason": reason, "stop_sequence": None}
+        assert usage is not None
+        reason, sequence = "end_turn", None
+        if end.finish_reason == "tool_calls":
+            reason = "tool_use"
+        elif end.finish_reason == "length":
+            is_full = usage.completion_tokens < self._max_tokens
+            reason = "model_context_window_exceeded" if is_full else "max_tokens"
+        elif isinstance(end.stop_reason, str):
+            reason, sequence = "stop_sequence", end.stop_reason
+        return {"stop_reason": reason, "stop_sequence": sequence}
 
 
 def _empty_block(part: Part) -> dict[str, Any]:

@@ -57,6 +57,8 @@ class ResponseStore:
         """A response that is larger than all there is room for is not kept."""
         previous = response["previous_response_id"]
         stored = StoredResponse(to_json(response), to_json(list(items)), previous)
+        if stored.size > self._max_bytes:
+            return
         self._stored[tenant, response["id"]] = stored
         self._bytes += stored.size
         while len(self._stored) > self._max_responses or self._bytes > self._max_bytes:

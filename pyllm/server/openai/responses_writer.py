@@ -9,11 +9,11 @@ from typing import Any
 from pyllm.sampling import SamplingParams
 from pyllm.server.answer_parts import AnswerParts, Part, PartEnd, PartPiece, PartStart, Step
 from pyllm.server.errors import ApiError
-from pyllm.server.events import Event, TokenLogprobs, Usage
-from pyllm.server.openai.logprobs import chat_logprobs
+from pyllm.server.events import Event, Tokens, Usage
 from pyllm.server.openai.responses_job import sealed, wants_logprobs
 from pyllm.server.openai.responses_protocol import ResponsesRequest
 from pyllm.server.openai.responses_tools import ResponseTools, ToolName
+from pyllm.server.openai.text_logprobs import TextLogprobs
 from pyllm.server.streams import event
 from pyllm.tokenizer import Tokenizer
 
@@ -40,9 +40,10 @@ class ResponseWriter:
         self._body = body
         self._number = number
         self._names: Mapping[str, ToolName] = tools.names
-        self._tokenizer = tokenizer
-        self._shows_logprobs = wants_logprobs(body)
-        self._logprobs: dict[int, list[dict[str, Any]]] = {}  # by the number of a text part
+        self._tokens = (
+            TextLogprobs(tokenizer, body.top_logprobs or 0) if wants_logprobs(body) else None
+        )
+        self._logprobs: dict[int, list[dict[str, Any]]] = {}  # of parts that are over
         self._is_whole: dict[int, bool] = {}
         self._sequence = 0
         asked = body.reasoning
@@ -84,6 +85,8 @@ class ResponseWriter:
 
     def read(self, found: Event) -> list[dict[str, Any]]:
         """Events of the stream; all must be read before `whole`. ApiError when it failed."""
+        if isinstance(found, Tokens) and found.logprobs is not None and self._tokens is not None:
+            self._tokens.add(found.token_ids, found.logprobs)
         return [body for step in self.answer.read(found) for body in self._events(step)]
 
     def whole(self) -> dict[str, Any]:
@@ -134,10 +137,12 @@ class ResponseWriter:
         match step:
             case PartStart(part):
                 return self._start(part)
-            case PartPiece(part, text, token_ids, logprobs):
-                return [self._piece(part, text, self._listed(part, token_ids, logprobs))]
+            case PartPiece(part, text):
+                return [self._piece(part, text)]
             case PartEnd(part, whole):
                 self._is_whole[part.number] = whole
+                if self._tokens is not None:
+                    self._logprobs[part.number] = self._tokens.of_part(part.text)
                 return self._end(part)
 
     def _start(self, part: Part) -> list[dict[str, Any]]:
@@ -152,13 +157,11 @@ class ResponseWriter:
         opened = {**self._place(part), "part": self._content(part.kind, "", [])}
         return [added, {"type": f"response.{self._part_name(part)}.added", **opened}]
 
-    def _piece(self, part: Part, text: str, logprobs: list[dict[str, Any]]) -> dict[str, Any]:
-        more = {
-            "type": f"response.{self._text_name(part)}.delta",
-            **self._place(part),
-            "delta": text,
-        }
-        return {**more, "logprobs": logprobs} if part.kind == "text" else more
+    def _piece(self, part: Part, text: str) -> dict[str, Any]:
+        name = f"response.{self._text_name(part)}.delta"
+        more = {"type": name, **self._place(part), "delta": text}
+        new = [] if self._tokens is None else self._tokens.take_new()
+        return {**more, "logprobs": new} if part.kind == "text" else more
 
     def _end(self, part: Part) -> list[dict[str, Any]]:
         text, place = part.text, self._place(part)
@@ -199,16 +202,6 @@ class ResponseWriter:
         if kind == "text":
             return {"type": "output_text", "text": text, "annotations": [], "logprobs": logprobs}
         return {"type": "summary_text" if self._summarizes else "reasoning_text", "text": text}
-
-    def _listed(
-        self, part: Part, token_ids: list[int], logprobs: TokenLogprobs
-    ) -> list[dict[str, Any]]:
-        if not self._shows_logprobs or part.kind != "text":
-            return []
-        top = self._body.top_logprobs or 0
-        listed = chat_logprobs(self._tokenizer, token_ids, logprobs, top)
-        self._logprobs.setdefault(part.number, []).extend(listed)
-        return listed
 
     def _item(self, part: Part) -> dict[str, Any]:
         text, is_whole = part.text, self._is_whole.get(part.number, False)
