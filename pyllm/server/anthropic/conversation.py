@@ -13,6 +13,7 @@ from pyllm.server.sampling import sampling_params
 from pyllm.server.service import ChatJob
 from pyllm.server.settings import ServerSettings
 from pyllm.server.template_fields import template_fields
+from pyllm.server.tool_fields import checked_tool
 from pyllm.server.turns import Turns
 
 # Claude Code's system prompt begins with a line for the service's books that is different in each
@@ -129,10 +130,11 @@ def _params(body: CountRequest, defaults: Mapping[str, Any], stream: bool) -> Sa
 
 
 def _tools(tools: Sequence[Tool]) -> list[dict[str, Any]]:
-    return [_function(f"tools[{index}]", tool) for index, tool in enumerate(tools)]
+    taken: set[str] = set()
+    return [_tool(f"tools[{index}]", tool, taken) for index, tool in enumerate(tools)]
 
 
-def _function(where: str, tool: Tool) -> dict[str, Any]:
+def _tool(where: str, tool: Tool, taken: set[str]) -> dict[str, Any]:
     if tool.type not in (None, "custom"):
         limit = 'must be "custom": this server runs no tools and knows none of its own'
         raise RequestError(f"{where}.type", tool.type, limit)
@@ -144,7 +146,7 @@ def _function(where: str, tool: Tool) -> dict[str, Any]:
     function["parameters"] = tool.input_schema  # in the order that models have seen in training
     if tool.strict is not None:
         function["strict"] = tool.strict
-    return {"type": "function", "function": function}
+    return checked_tool(function, where, {"parameters": "input_schema"}, taken)
 
 
 def _tool_choice(choice: ToolChoice, tools: Sequence[Tool]) -> str | dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -106,7 +107,8 @@ def _add(turns: Turns, where: str, item: Item) -> None:
         )
     elif item.type == "function_call":
         name = ToolName(_given(f"{where}.name", item.name), item.namespace).flat
-        turns.call(_given(f"{where}.call_id", item.call_id), name, item.arguments or "{}")
+        arguments = _arguments(f"{where}.arguments", item.arguments)
+        turns.call(_given(f"{where}.call_id", item.call_id), name, arguments)
     elif item.type == "function_call_output":
         call_id = _given(f"{where}.call_id", item.call_id)
         turns.result(call_id, _joined(f"{where}.output", item.output))
@@ -132,6 +134,16 @@ def _text(where: str, content: Content) -> str:
     if content.type not in _TEXTS:
         raise RequestError(f"{where}.type", content.type, "must be text: nothing else can be read")
     return _given(f"{where}.text", content.text)
+
+
+def _arguments(where: str, text: str | None) -> str:
+    try:
+        is_object = isinstance(json.loads(text or "{}"), dict)
+    except (ValueError, RecursionError):
+        is_object = False
+    if not is_object:
+        raise RequestError(where, text, "must be the JSON of an object")
+    return text or "{}"
 
 
 def _given(where: str, value: str | None) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from pyllm.errors import RequestError
 from pyllm.server.openai.responses_protocol import Tool, ToolChoice
+from pyllm.server.tool_fields import checked_tool
 
 # OpenAI's service runs these by itself when a model likes to, and clients (Codex) offer them in
 # every request. Here no model hears of them; the response's `tools` are those that it heard of.
@@ -73,11 +74,10 @@ def _add(found: ResponseTools, where: str, tool: Tool, namespace: str | None) ->
     if tool.name is None:
         raise RequestError(f"{where}.name", None, "is missing")
     name = ToolName(tool.name, namespace)
-    if name.flat in found.names:
-        raise RequestError(f"{where}.name", tool.name, "is taken")
+    fields = tool.model_dump(include={"description", "parameters", "strict"}, exclude_none=True)
+    function = {"name": name.flat, **fields}
+    found.functions.append(checked_tool(function, where, {}, set(found.names)))
     found.names[name.flat] = name
-    function = tool.model_dump(include={"description", "parameters", "strict"}, exclude_none=True)
-    found.functions.append({"type": "function", "function": {"name": name.flat, **function}})
 
 
 def _shown(tool: Tool) -> dict[str, Any]:

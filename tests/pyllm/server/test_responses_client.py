@@ -57,7 +57,6 @@ def test_a_stream_says_the_same(client: Any) -> None:
     assert [event.sequence_number for event in events] == list(range(len(events)))
     deltas = [event.delta for event in events if event.type == "response.output_text.delta"]
     assert "".join(deltas) == "3 + 4 = 7."
-    assert len(deltas) > 3
     assert (events[0].type, events[-1].type) == ("response.created", "response.completed")
 
 

@@ -150,6 +150,8 @@ def test_an_assistants_last_message_is_continued() -> None:
          "messages[0].content[0].content[0].type"),
         ({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}, "tools[0].type"),
         ({"tools": [{"name": "weather"}]}, "tools[0].input_schema"),
+        ({"tools": [*TOOLS, *TOOLS]}, "tools[1].name"),
+        ({"tools": [{"name": "a", "input_schema": {"type": "array"}}]}, "tools[0].input_schema"),
         ({"tool_choice": {"type": "any"}}, "tool_choice.type"),
         ({"tools": TOOLS, "tool_choice": {"type": "tool", "name": "x"}}, "tool_choice.name"),
     ],

@@ -107,6 +107,7 @@ def test_formats_and_effort() -> None:
         ({"input": [{"role": "user", "content": [{"type": "input_text"}]}]},
          "input[0].content[0].text"),
         ({"input": [{"type": "function_call", "call_id": "a"}]}, "input[0].name"),
+        ({"input": [{**CALL, "arguments": "[1]"}]}, "input[0].arguments"),
         ({"input": [{"type": "function_call_output", "output": "a"}]}, "input[0].call_id"),
         ({"text": {"format": {"type": "json_schema", "name": "a"}}}, "text.format.schema"),
     ],
