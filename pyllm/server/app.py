@@ -18,6 +18,7 @@ from pyllm.server.edge import Draining
 from pyllm.server.errors import ApiError, as_api_error
 from pyllm.server.metrics import ServerMetrics
 from pyllm.server.model_registry import Loader, ModelRegistry, load
+from pyllm.server.openai.responses_store import ResponseStore
 from pyllm.server.routes import ROUTERS
 from pyllm.server.service import Service
 from pyllm.server.settings import ServerSettings
@@ -59,6 +60,7 @@ def create_app(
     )
     app.state.service = service
     app.state.metrics = metrics
+    app.state.responses = ResponseStore()
     for router in ROUTERS:
         app.include_router(router)
     app.add_exception_handler(HTTPException, _refused)

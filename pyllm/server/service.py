@@ -112,6 +112,16 @@ class Service:
         """Queue the conversation; the run owns the lease from here on. ApiError when refused."""
         return await self._opened(lease, partial(self._open_chat, lease, job, caller))
 
+    async def count_tokens(self, lease: Lease, job: ChatJob) -> int:
+        """Of the conversation's prompt; gives the lease back. ApiError when it is refused."""
+        try:
+            (_, token_ids), _ = await asyncio.to_thread(_rendered, lease, job)
+        except PyLLMError as error:
+            raise as_api_error(error) from error
+        finally:
+            lease.release()
+        return len(token_ids)
+
     async def complete(self, lease: Lease, job: TextJob, caller: Caller) -> AnswerRun:
         """Queue all prompts, or none; the run owns the lease from here on."""
         return await self._opened(lease, partial(self._open_text, lease, job, caller))
