@@ -27,6 +27,8 @@ interface Logprob {
   top_logprobs?: { token?: string; logprob?: number }[];
 }
 
+const MIN_RATE_MS = 50; // a rate over less says more about the network's packets than about the model
+
 /** An answer while it arrives: chunks go in, the fields of its message come out. */
 export class Draft {
   private text = "";
@@ -113,10 +115,10 @@ export class Draft {
   private stats(): Stats | null {
     if (this.firstMs === null) return null;
     const tokens = this.usage.completion_tokens ?? this.counted;
-    const seconds = (this.lastMs - this.firstMs) / 1000;
+    const ms = this.lastMs - this.firstMs;
     return {
       firstTokenMs: this.firstMs,
-      tokensPerSecond: tokens > 1 && seconds > 0 ? (tokens - 1) / seconds : null,
+      tokensPerSecond: tokens > 1 && ms >= MIN_RATE_MS ? (tokens - 1) / (ms / 1000) : null,
       answerTokens: tokens,
       promptTokens: this.usage.prompt_tokens ?? null,
       cachedTokens: this.usage.prompt_tokens_details?.cached_tokens ?? null,

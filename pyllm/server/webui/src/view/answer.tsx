@@ -20,7 +20,12 @@ export function Answer({ chat, message, scores }: { chat: Chat; message: Message
       {running && nothing && !message.progress && <div class="dots" aria-label="Waiting for the first token"><i /><i /><i /></div>}
       {message.state === "waiting" && <Waiting chat={chat} message={message} />}
       {message.state === "failed" && <Failed chat={chat} message={message} />}
-      {message.state === "stopped" && <p class="aside">Stopped{nothing ? " before an answer came" : ""}.</p>}
+      {message.state === "stopped" && (
+        <p class="aside">
+          Stopped{nothing ? " before an answer came" : ""}.
+          {nothing && <button type="button" class="text-button" onClick={() => retry(chat, message)}>Try again</button>}
+        </p>
+      )}
       {message.finish === "length" && <p class="aside">Cut off at the token limit.</p>}
     </>
   );
@@ -44,7 +49,8 @@ function prettyJson(text: string): string {
 
 function Reasoning({ message }: { message: Message }) {
   const thinking = message.state === "streaming" && !message.text && message.tools.length === 0;
-  const seconds = message.reasoningMs === null ? "" : ` for ${(message.reasoningMs / 1000).toFixed(1)} s`;
+  const tenths = Math.round((message.reasoningMs ?? 0) / 100);
+  const seconds = tenths > 0 ? ` for ${(tenths / 10).toFixed(1)} s` : "";
   return (
     <details class="reasoning">
       <summary>

@@ -5,7 +5,7 @@ import { Header } from "./header";
 import { HelpDialog } from "./help-dialog";
 import { KeyDialog } from "./key-dialog";
 import { Notice } from "./notice";
-import { panelOpen, sidebarOpen } from "./layout";
+import { narrow, panelOpen, sidebarOpen } from "./layout";
 import { SettingsPanel } from "./settings-panel";
 import { Sidebar } from "./sidebar";
 import { Thread } from "./thread";
@@ -18,7 +18,7 @@ export function App() {
       <a class="skip" href="#composer">Skip to the message box</a>
       <Sidebar />
       <div class="scrim" onClick={close} />
-      <main>
+      <main inert={narrow.value && sidebarOpen.value}>
         <Header />
         <Thread key={chat.id} chat={chat} />
         <Composer chat={chat} />

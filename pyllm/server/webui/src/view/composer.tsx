@@ -13,6 +13,7 @@ export function Composer({ chat }: { chat: Chat }) {
   const box = useRef<HTMLTextAreaElement>(null);
   const { settings } = chat.info.value;
   const running = chat.run.value !== null;
+  useEffect(() => grow(box.current), [text]);
   useEffect(() => setText(sessionStorage.getItem(DRAFT + chat.id) ?? ""), [chat.id]);
 
   const change = (value: string): void => {
@@ -70,4 +71,11 @@ export function Composer({ chat }: { chat: Chat }) {
       <p class="fine-print">Answers can be wrong. Chats stay in this browser.</p>
     </div>
   );
+}
+
+/** As high as its text, in browsers that lack CSS's field-sizing. */
+function grow(box: HTMLTextAreaElement | null): void {
+  if (!box || CSS.supports("field-sizing", "content")) return;
+  box.style.height = "auto";
+  box.style.height = `${box.scrollHeight}px`;
 }

@@ -4,6 +4,9 @@ import { effect, signal } from "@preact/signals";
 
 export const sidebarOpen = signal(false); // the drawer of narrow windows; wide ones always show it
 export const panelOpen = signal(false);
+const narrowWindow = matchMedia("(max-width: 760px)"); // as in layout.css
+export const narrow = signal(narrowWindow.matches);
+narrowWindow.addEventListener("change", () => (narrow.value = narrowWindow.matches));
 export const helpOpen = signal(false);
 
 export type Theme = "auto" | "light" | "dark";

@@ -37,7 +37,7 @@ export function MessageView({ chat, id }: { chat: Chat; id: string }) {
       {!running && editing.value !== id && (
         <div class="foot">
           <Siblings chat={chat} id={id} />
-          <Actions chat={chat} message={message} scores={scores} setScores={setScores} />
+          {message.text && <Actions chat={chat} message={message} scores={scores} setScores={setScores} />}
           {!isUser && <StatsLine message={message} />}
         </div>
       )}

@@ -8,7 +8,7 @@ export function NumberField(props: {
   value: number | undefined;
   onChange: (value: number | undefined) => void;
 }) {
-  const { name, label, hint, min, max, step } = props.sampler;
+  const { name, label, hint, min, max, step, neutral } = props.sampler;
   const [text, setText] = useState(props.value === undefined ? "" : String(props.value));
   useEffect(() => {
     // what was typed ("0.", "1e") stays while it means the same number
@@ -32,7 +32,7 @@ export function NumberField(props: {
           min={min}
           max={max}
           step={step}
-          value={props.value ?? min}
+          value={props.value ?? neutral}
           onInput={(event) => type(event.currentTarget.value)}
         />
       )}

@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { changeSettings, current } from "../chats/library";
 import { COUNTS, DEFAULTS, SAMPLERS, schemaError, type Sampler } from "../chats/settings";
 import { IconButton } from "./icons";
@@ -8,11 +8,11 @@ import { NumberField } from "./number-field";
 export function SettingsPanel() {
   const { settings } = current.value.info.value;
   const panel = useRef<HTMLElement>(null);
-  useEffect(() => panel.current?.querySelector<HTMLElement>("textarea")?.focus(), []);
+  useEffect(() => panel.current?.focus(), []); // not a field: phones would open their keyboard
   const [resets, setResets] = useState(0); // drops what was typed into a field but refused
   const wrong = schemaError(settings);
   const reset = (): void => {
-    changeSettings(DEFAULTS);
+    changeSettings({ ...DEFAULTS, system: settings.system, schema: settings.schema }); // texts take work to write
     setResets(resets + 1);
   };
   const field = (sampler: Sampler, slider: boolean) => (
@@ -28,10 +28,10 @@ export function SettingsPanel() {
     />
   );
   return (
-    <aside class="panel" aria-label="Settings of this chat" ref={panel}>
+    <aside class="panel" aria-label="Settings of this chat" ref={panel} tabIndex={-1}>
       <div class="panel-head">
         <h2>Settings</h2>
-        <button type="button" class="text-button" onClick={reset}>Reset</button>
+        <button type="button" class="text-button" title="Back to the server's defaults; texts stay" onClick={reset}>Reset</button>
         <IconButton icon="close" label="Close settings" onClick={() => (panelOpen.value = false)} />
       </div>
       <label class="field">
@@ -61,7 +61,7 @@ export function SettingsPanel() {
               class="code-input"
               rows={10}
               spellcheck={false}
-              aria-label="JSON schema"
+              aria-label="Schema"
               aria-invalid={wrong !== null}
               aria-describedby={wrong ? "schema-error" : undefined}
               placeholder={'{\n  "type": "object",\n  "properties": {…}\n}'}
@@ -77,13 +77,19 @@ export function SettingsPanel() {
 }
 
 function Switch(props: { label: string; hint: string; on: boolean; onChange: (on: boolean) => void }) {
+  const id = useId();
   return (
-    <label class="switch">
-      <span>
-        {props.label}
-        <small>{props.hint}</small>
-      </span>
-      <input type="checkbox" role="switch" checked={props.on} onChange={(event) => props.onChange(event.currentTarget.checked)} />
-    </label>
+    <div class="switch">
+      <label for={id}>{props.label}</label>
+      <small id={`${id}-hint`}>{props.hint}</small>
+      <input
+        id={id}
+        type="checkbox"
+        role="switch"
+        aria-describedby={`${id}-hint`}
+        checked={props.on}
+        onChange={(event) => props.onChange(event.currentTarget.checked)}
+      />
+    </div>
   );
 }

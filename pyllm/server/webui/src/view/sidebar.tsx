@@ -1,4 +1,4 @@
-import { useRef, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { cleanLine } from "../api/clean";
 import { addChats, current, list, notice, remove, rename, show, startNew } from "../chats/library";
 import { download, exportChats, importChats } from "../chats/transfer";
@@ -11,6 +11,10 @@ const FILTER_FROM = 8; // chats; fewer are found by looking
 
 export function Sidebar() {
   const [filter, setFilter] = useState("");
+  const close = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    if (sidebarOpen.value) close.current?.querySelector("button")?.focus();
+  }, [sidebarOpen.value]);
   const wanted = filter.toLowerCase();
   const chats = list.value.filter((info) => info.title.toLowerCase().includes(wanted));
   const begin = (): void => {
@@ -20,7 +24,7 @@ export function Sidebar() {
   };
   return (
     <aside class="sidebar" aria-label="Chats">
-      <div class="brand">
+      <div class="brand" ref={close}>
         <img src={logo} alt="" width="26" height="26" />
         <h1>pyllm</h1>
         <IconButton class="narrow-only" icon="close" label="Close chats" onClick={() => (sidebarOpen.value = false)} />

@@ -10,7 +10,7 @@ export function StatsLine({ message }: { message: Message }) {
   parts.push([`${stats.answerTokens} tokens`, "length of the answer"]);
   if (stats.promptTokens !== null) {
     const cached = stats.cachedTokens ?? 0;
-    parts.push([`${cached}/${stats.promptTokens} cached`, "tokens of the prompt that were in the prefix cache"]);
+    parts.push([`${cached} of ${stats.promptTokens} cached`, "tokens of the prompt that were in the prefix cache"]);
   }
   return (
     <span class="stats">
