@@ -78,15 +78,18 @@ class MockServer:
     """Runs in a thread; `replies` are used up in order, then every answer is `otherwise`."""
 
     def __init__(self, otherwise: Reply | None = None) -> None:
-        self.replies: deque[Reply] = deque()
         self.otherwise = otherwise or saying("Nothing was scripted.")
-        self.requests: list[dict[str, Any]] = []
-        self.models = ["tiny-Q8_0.gguf"]
-        self.key = ""
         self.open_streams = 0
+        self.port = 0
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
-        self.port = 0
+        self.reset()
+
+    def reset(self) -> None:
+        self.replies: deque[Reply] = deque()
+        self.requests: list[dict[str, Any]] = []
+        self.models = ["tiny-Q8_0.gguf"]
+        self.key = ""  # none wanted
 
     @property
     def url(self) -> str:
