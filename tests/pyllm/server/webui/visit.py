@@ -38,10 +38,8 @@ FOREIGN = """() => [...document.querySelectorAll(
 class Visit:
     def __init__(self, browser: Browser, server: MockServer, **options: Any) -> None:
         self.server = server
-        self.context = browser.new_context(
-            **{"viewport": {"width": 1200, "height": 800}, "permissions": ["clipboard-read"]},
-            **options,
-        )
+        options.setdefault("viewport", {"width": 1200, "height": 800})
+        self.context = browser.new_context(permissions=["clipboard-read"], **options)
         self.context.add_init_script(WATCH)
         self.misdeeds: list[str] = []
         self.context.on("page", lambda page: self._watch(page))

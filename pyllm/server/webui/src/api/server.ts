@@ -7,7 +7,8 @@ import { FailureError, UNREACHABLE, responseFailure } from "./failure";
 export const models = signal<string[]>([]);
 export const model = signal(localStorage.getItem("pyllm.model") ?? "");
 export const reachable = signal(true);
-export const keyWanted = signal(false);
+/** why the reader is asked for a key: none was sent, or the one that was is wrong */
+export const keyWanted = signal<"missing" | "refused" | null>(null);
 
 const KEY = "pyllm.key"; // in sessionStorage: gone with the tab, never sent to another origin
 const RETRY_MS = 3000;
@@ -20,7 +21,7 @@ export function chooseModel(id: string): void {
 export function useKey(key: string): void {
   if (key) sessionStorage.setItem(KEY, key);
   else sessionStorage.removeItem(KEY);
-  keyWanted.value = false;
+  keyWanted.value = null;
   void loadModels();
 }
 
@@ -41,7 +42,7 @@ export async function request(path: string, init: RequestInit = {}): Promise<Res
   reachable.value = true;
   if (response.ok) return response;
   const failure = await responseFailure(response);
-  if (failure.status === 401) keyWanted.value = true;
+  if (failure.status === 401) keyWanted.value = key ? "refused" : "missing";
   throw new FailureError(failure);
 }
 

@@ -10,6 +10,7 @@ export interface Chunk {
     completion_tokens?: number;
     prompt_tokens_details?: { cached_tokens?: number } | null;
   } | null;
+  timings?: { predicted_per_second?: number | null } | null;
   prompt_progress?: { total?: number; processed?: number; cache?: number } | null;
   error?: unknown;
 }
@@ -38,6 +39,7 @@ export class Draft {
   private finish: string | null = null;
   private progress: Progress | null = null;
   private usage: NonNullable<Chunk["usage"]> = {};
+  private serverRate: number | null = null; // tokens per second as the server measured them
   private counted = 0; // chunks with content, or tokens where the server scores them
   private firstMs: number | null = null;
   private lastMs = 0;
@@ -49,6 +51,7 @@ export class Draft {
   apply(chunk: Chunk): void {
     if (chunk.error !== undefined) throw new FailureError(streamFailure(chunk.error));
     if (chunk.usage) this.usage = chunk.usage;
+    this.serverRate = chunk.timings?.predicted_per_second ?? this.serverRate;
     if (chunk.prompt_progress) {
       const { total = 0, processed = 0, cache = 0 } = chunk.prompt_progress;
       this.progress = { total, processed, cached: cache };
@@ -118,7 +121,7 @@ export class Draft {
     const ms = this.lastMs - this.firstMs;
     return {
       firstTokenMs: this.firstMs,
-      tokensPerSecond: tokens > 1 && ms >= MIN_RATE_MS ? (tokens - 1) / (ms / 1000) : null,
+      tokensPerSecond: this.serverRate ?? (tokens > 1 && ms >= MIN_RATE_MS ? (tokens - 1) / (ms / 1000) : null),
       answerTokens: tokens,
       promptTokens: this.usage.prompt_tokens ?? null,
       cachedTokens: this.usage.prompt_tokens_details?.cached_tokens ?? null,

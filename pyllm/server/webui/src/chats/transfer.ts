@@ -48,7 +48,7 @@ const rows = (value: unknown): Fields[] => (Array.isArray(value) ? value.map(fie
 function readChat(value: unknown): { info: ChatInfo; messages: Message[] } {
   const chat = fields(value);
   const id = newId();
-  const source = rows(chat.messages);
+  const source = rows(chat.messages).filter((message) => text(message.id));
   const ids = new Map(source.map((message) => [text(message.id), newId()]));
   const messages = source.map((message) => readMessage(message, id, ids));
   const selected: Record<string, string> = {};

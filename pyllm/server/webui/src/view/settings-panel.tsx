@@ -8,7 +8,10 @@ import { NumberField } from "./number-field";
 export function SettingsPanel() {
   const { settings } = current.value.info.value;
   const panel = useRef<HTMLElement>(null);
-  useEffect(() => panel.current?.focus(), []); // not a field: phones would open their keyboard
+  useEffect(() => {
+    // not a field: phones would open their keyboard
+    if (!panel.current?.contains(document.activeElement)) panel.current?.focus();
+  }, []);
   const [resets, setResets] = useState(0); // drops what was typed into a field but refused
   const wrong = schemaError(settings);
   const reset = (): void => {
