@@ -1,7 +1,7 @@
-"""The chat page at `/`: files that Vite built from `src/` beside this module (scripts/webui), served from memory.
+"""The chat page at `/`: files that Vite built from `src/` (scripts/webui), served from memory.
 
-No answer depends on the request but for its compression, and no name reaches the file system: what is not in the
-table is 404. The page itself holds no secret, so it needs no API key; everything it asks the server for does.
+No answer depends on the request but for its compression, and no name reaches the file system: what
+is not in the table is 404. The page itself holds no secret.
 """
 
 from __future__ import annotations

@@ -116,7 +116,7 @@ PICTURES = [
 
 CODE = [
     "```html\n<img src=x onerror=window.pwned=1>\n```",
-    "```\"onmouseover=window.pwned=1\n<script>window.pwned=1</script>\n```",
+    '```"onmouseover=window.pwned=1\n<script>window.pwned=1</script>\n```',
     "```<img/src=x/onerror=window.pwned=1>\nx\n```",
     "```__proto__\nx\n```",
     "```constructor\nx\n```",
@@ -126,8 +126,8 @@ CODE = [
 ]
 
 STRUCTURES = [
-    "| <img src=x onerror=window.pwned=1> | b |\n|---|---|\n| <script>window.pwned=1</script> | d |",
-    "| a |\n|:-:\" onclick=window.pwned=1|\n| b |",
+    "| <img src=x onerror=window.pwned=1> | b |\n|---|---|\n| <script>pwned=1</script> | d |",
+    '| a |\n|:-:" onclick=window.pwned=1|\n| b |',
     "1e999999999999999999. x",
     "9" * 40 + ". x",
     "> " * 300 + "deep",

@@ -183,7 +183,9 @@ def cached_blocks(tokens: list[int], cache: Cache) -> list[Block]:
 
 > The last token is always computed: its logits are what the answer starts from.
 """
-THOUGHT = "The reader asks how it works. I should say what is kept, how it is found, and what it saves."
+THOUGHT = (
+    "The reader asks how it works. I should say what is kept, how it is found, and what it saves."
+)
 
 
 def showpiece() -> Reply:

@@ -58,7 +58,9 @@ def test_html_is_shown_as_it_was_written(visit: Visit) -> None:
 
 def test_links_to_scripts_and_relative_ones_are_dead(visit: Visit) -> None:
     visit.open()
-    answer = visit.ask("Attack", "[a](javascript:window.pwned=1) [b](/v1/models) [c](data:text/html,x)")
+    answer = visit.ask(
+        "Attack", "[a](javascript:window.pwned=1) [b](/v1/models) [c](data:text/html,x)"
+    )
     assert answer.locator("a").count() == 0
     for dead in answer.locator(".dead-link").all():
         dead.click()

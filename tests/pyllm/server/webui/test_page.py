@@ -81,7 +81,11 @@ def test_text_stands_out_and_everything_has_a_name(
 def test_landmarks(visit: Visit) -> None:
     visit.open()
     visit.ask("Hello", "Hi there")
-    for role, name in [("complementary", "Chats"), ("navigation", "Chats"), ("log", "Conversation")]:
+    for role, name in [
+        ("complementary", "Chats"),
+        ("navigation", "Chats"),
+        ("log", "Conversation"),
+    ]:
         assert visit.page.get_by_role(role, name=name, exact=True).count() == 1, role
     assert visit.page.get_by_role("main").count() == 1
     assert visit.page.get_by_role("article", name="Answer").count() == 1
