@@ -1,4 +1,4 @@
-"""A server that answers the page with scripted chunks; the page itself comes from the package's own routes.
+"""A server that answers with scripted chunks; the page comes from the package's own routes.
 
 By hand, to work on the page: python -m tests.pyllm.server.webui.mock_server
 """
@@ -155,8 +155,8 @@ class MockServer:
 
 
 SHOWPIECE = """\
-A **prefix cache** keeps the keys and values of prompts that were read before. When two requests begin alike, \
-the second starts where they part.
+A **prefix cache** keeps the keys and values of prompts that were read before. When two requests \
+begin alike, the second starts where they part.
 
 1. The prompt is cut into blocks of 16 tokens.
 2. Each block gets a hash of its tokens *and of everything before it*.

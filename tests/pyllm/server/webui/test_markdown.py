@@ -1,4 +1,4 @@
-"""Markdown that arrives in pieces: the same page as all at once, and finished parts stay as they are."""
+"""Markdown in pieces: the same page as all at once, and finished parts stay as they are."""
 
 from __future__ import annotations
 
@@ -59,7 +59,10 @@ def test_finished_blocks_are_not_drawn_again(visit: Visit) -> None:
       for (const block of window.first) observer.observe(block, seen);
     }""")
     visit.finished()
-    same = "window.first.every((block, at) => block === document.querySelectorAll('.markdown > *')[at])"
+    same = """() => {
+      const now = document.querySelectorAll(".markdown > *");
+      return window.first.every((block, at) => block === now[at]);
+    }"""
     assert visit.page.evaluate(same)
     assert visit.page.evaluate("window.changes") == 0
     assert visit.page.locator(".markdown > *").count() == 402
@@ -67,7 +70,7 @@ def test_finished_blocks_are_not_drawn_again(visit: Visit) -> None:
 
 def test_fifty_thousand_characters(visit: Visit) -> None:
     visit.open()
-    part = "## Part\n\nSome *text* with `code`.\n\n```python\nfor i in range(9):\n    print(i)\n```\n\n"
+    part = "## Part\n\nSome *text* and `code`.\n\n```python\nfor i in range(9):\n    f(i)\n```\n\n"
     text = part * (50_000 // len(part))
     answer = visit.ask("At length", saying(text, size=200))
     assert answer.locator("h4").count() == text.count("## Part")

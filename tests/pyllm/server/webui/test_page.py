@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 # Elements a reader can act on that have no name a screen reader could say.
-NAMELESS = """() => [...document.querySelectorAll("button, input, select, textarea, a, img, dialog[open]")]
+NAMELESS = """() => [...document.querySelectorAll(
+    "button, input, select, textarea, a, img, dialog[open]")]
   .filter((element) => element.checkVisibility())
   .filter((element) => !element.hasAttribute("aria-label") && !element.hasAttribute("alt"))
   .filter((element) => !element.innerText && !element.labels?.[0]?.innerText)
@@ -38,7 +39,8 @@ FAINT = """() => {
   const found = [];
   for (const element of document.querySelectorAll("body *")) {
     const own = [...element.childNodes].some((n) => n.nodeType === 3 && n.data.trim());
-    if (!own || !element.checkVisibility({ opacityProperty: true, visibilityProperty: true })) continue;
+    const visible = element.checkVisibility({ opacityProperty: true, visibilityProperty: true });
+    if (!own || !visible) continue;
     if (element.closest(":disabled, .sr-only, .skip")) continue;
     const under = behind(element);
     const [a, b] = [light(rgb(getComputedStyle(element).color, under)), light(under)].sort();
