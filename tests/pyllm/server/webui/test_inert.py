@@ -117,7 +117,8 @@ def test_an_imported_file(visit: Visit, tmp_path: Path) -> None:
     message = {
         "id": "__proto__", "parent": None, "role": attack, "text": attack, "model": attack,
         "tokens": [{"text": attack}], "tools": [{"name": attack, "arguments": {"a": attack}}],
-        "state": attack, "failure": {"message": attack}, "stats": {"tokensPerSecond": attack}, "toString": attack,
+        "state": attack, "failure": {"message": attack},
+        "stats": {"tokensPerSecond": attack}, "toString": attack,
     }  # fmt: skip
     answer = {**message, "id": "constructor", "parent": "__proto__", "role": "assistant"}
     chat = {
