@@ -15,8 +15,10 @@ from pyllm.checks import check_integer
 from pyllm.engine_model import EngineModel
 from pyllm.errors import RequestError
 from pyllm.llm import LLM
+from pyllm.open_request import OpenRequest
 from pyllm.outputs import RequestOutput
-from pyllm.prompts import Encoded, Prompt, cache_salt, encode_prompt
+from pyllm.prompts import Encoded, Prompt, encode_prompt
+from pyllm.prompts import cache_salt as salt_of
 from pyllm.request import Request
 from pyllm.sampling import SamplingParams
 from pyllm.special_text import Messages
@@ -94,6 +96,16 @@ class AsyncLLM:
         return self._llm.thread.limits.num_requests
 
     @property
+    def num_running_requests(self) -> int:
+        """Continuations that the next step computes, prompts that are read included."""
+        return len(self._llm.engine.scheduler.running)
+
+    @property
+    def max_num_seqs(self) -> int:
+        """Continuations computed at a time, at most."""
+        return self._llm.engine.scheduler.max_num_seqs
+
+    @property
     def kv_cache_bytes(self) -> int:
         """Size of the pool of keys and values; chosen at start, it never grows."""
         return self._llm.kv_cache_bytes
@@ -121,7 +133,7 @@ class AsyncLLM:
         params = SamplingParams() if sampling_params is None else sampling_params
         encode = partial(encode_prompt, prompt, self.get_tokenizer(), parse_special=parse_special)
         return self._reports(
-            encode, params, request_id, priority, cache_salt(prompt), token_healing=token_healing
+            encode, params, request_id, priority, salt_of(prompt), token_healing=token_healing
         )
 
     def chat(
@@ -131,15 +143,17 @@ class AsyncLLM:
         request_id: str | None = None,
         *,
         priority: int = 0,
+        cache_salt: str | None = None,
         **template_options: Any,
     ) -> AsyncGenerator[RequestOutput, None]:
         """Answer one conversation; max_tokens defaults to the rest of the context.
 
-        messages, template_options  as in `LLM.chat`; the rest as in `generate`
+        messages, cache_salt, template_options  as in `LLM.chat`; the rest as in `generate`
         """
         params = SamplingParams(max_tokens=None) if sampling_params is None else sampling_params
         encode = partial(self._chat.encode, messages, **template_options)
-        return self._reports(encode, for_chat(_checked(params)), request_id, priority, None)
+        params = for_chat(_checked(params))
+        return self._reports(encode, params, request_id, priority, cache_salt)
 
     async def abort(self, request_id: str | Iterable[str]) -> None:
         """End a request, or several: who iterates over one gets a last report, "abort".
@@ -168,6 +182,48 @@ class AsyncLLM:
     ) -> None:
         await asyncio.to_thread(self.shutdown)  # it waits for the engine's thread
 
+    async def open(
+        self,
+        prepare: Callable[[], tuple[Encoded, SamplingParams]],
+        request_id: str | None = None,
+        *,
+        priority: int = 0,
+        cache_salt: str | None = None,
+        token_healing: bool = False,
+    ) -> OpenRequest:
+        """Queue one request; returns when the engine has taken it, before its first report.
+
+        prepare  gives text and ids of the prompt, and how to continue it; runs on another thread
+        For programs that must answer "no" before they begin to answer, as servers do. The rest,
+        and the errors, as in `generate`.
+        """
+        check_priority(priority)
+        if request_id is not None:
+            _check_id(request_id)
+        make = self._llm.engine.make_request
+        # Here, in the order of the calls: texts are encoded at the same time.
+        number, name = self._llm.engine.draw_number(request_id)
+
+        def prepare_and_make() -> Request:
+            encoded, params = prepare()
+            return make(
+                *encoded,
+                _checked(params),
+                name,
+                priority,
+                cache_salt,
+                token_healing=token_healing,
+                number=number,
+            )
+
+        # Not on the event loop: a long text takes tens of milliseconds, a grammar up to two
+        # seconds, and others wait for it.
+        with self._llm.thread.expecting(name):
+            request = await asyncio.to_thread(prepare_and_make)
+            inbox = AsyncInbox(self._mailbox(), request.params.output_kind)
+            self._llm.thread.submit([request], inbox, refusable=True)
+        return OpenRequest(self._llm.thread, inbox, request)
+
     async def _reports(
         self,
         encode: Callable[[], Encoded],
@@ -178,39 +234,18 @@ class AsyncLLM:
         *,
         token_healing: bool = False,
     ) -> AsyncGenerator[RequestOutput, None]:
-        check_priority(priority)
-        if request_id is not None:
-            _check_id(request_id)
-        make = self._llm.engine.make_request
-        # Here, in the order of the calls: texts are encoded at the same time.
-        number, name = self._llm.engine.draw_number(request_id)
-
-        def encode_and_make() -> Request:
-            return make(
-                *encode(),
-                _checked(params),
-                name,
-                priority,
-                salt,
-                token_healing=token_healing,
-                number=number,
-            )
-
-        # Not on the event loop: a long text takes tens of milliseconds, a grammar up to two
-        # seconds, and others wait for it.
-        with self._llm.thread.expecting(name):
-            request = await asyncio.to_thread(encode_and_make)
-            inbox = AsyncInbox(self._mailbox(), request.params.output_kind)
-            self._llm.thread.submit([request], inbox, refusable=True)
-        finished = False
+        opened = await self.open(
+            lambda: (encode(), params),
+            request_id,
+            priority=priority,
+            cache_salt=salt,
+            token_healing=token_healing,
+        )
         try:
-            while not finished:
-                output = await inbox.get()
-                finished = output.finished
+            async for output in opened:
                 yield output
         finally:
-            if not finished and not inbox.failed:
-                self._llm.thread.abort([name], inbox)
+            opened.close()
 
     def _mailbox(self) -> LoopMailbox:
         loop = asyncio.get_running_loop()

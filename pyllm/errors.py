@@ -14,6 +14,8 @@ PyLLMError
 
 from __future__ import annotations
 
+from pyllm.byte_size import byte_size
+
 __all__ = [
     "ContextLengthError",
     "DeviceError",
@@ -226,9 +228,5 @@ class MemoryBudgetError(PyLLMError):
         self.message = message
 
     def __str__(self) -> str:
-        text = f"needs {_gib(self.needed)}, {_gib(self.available)} are available"
+        text = f"needs {byte_size(self.needed)}, {byte_size(self.available)} are available"
         return f"{text}; {self.message}" if self.message else text
-
-
-def _gib(num_bytes: int) -> str:
-    return f"{num_bytes / 2**30:.1f} GiB"

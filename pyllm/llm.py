@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Any, Self
 from pyllm.answers import deltas_of, outputs_of
 from pyllm.beam_search import BeamSearchOutput, BeamSearchParams, search
 from pyllm.call_arguments import (
+    check_batch,
     check_priority,
     check_slowdown,
     for_chat,
     params_for,
     priorities_for,
+    refuse_chat_options,
+    refuse_prompt_options,
 )
 from pyllm.chat import ChatRenderer, as_conversations, is_conversation
 from pyllm.checks import check_integer
@@ -28,7 +31,8 @@ from pyllm.kv_types import choose_kv_types
 from pyllm.loader import load_model
 from pyllm.outputs import Delta, RequestOutput
 from pyllm.progress import ProgressBar
-from pyllm.prompts import Encoded, Prompt, Prompts, as_prompt_list, cache_salt, encode_prompt
+from pyllm.prompts import Encoded, Prompt, Prompts, as_prompt_list, encode_prompt
+from pyllm.prompts import cache_salt as salt_of
 from pyllm.sampling import MAX_LOGPROBS, LogitsProcessor, RequestOutputKind, SamplingParams
 from pyllm.special_text import Messages
 from pyllm.speculation.config import SpeculationWish, read_speculative_config
@@ -104,14 +108,10 @@ class LLM:
             limit = "must be True or False"
             raise RequestError("enable_prefix_caching", enable_prefix_caching, limit)
         speculation = read_speculative_config(speculative_config)
-        check_integer("max_num_seqs", max_num_seqs, 1, 2**31 - 1)
-        check_integer("max_num_batched_tokens", max_num_batched_tokens, 1, 2**31 - 1)
+        check_batch(max_num_seqs, max_num_batched_tokens)  # before loading: that takes a while
         check_integer("seed", seed, -(2**63), 2**64 - 1)
         check_integer("max_logprobs", max_logprobs, -1, 2**31 - 1)
         check_slowdown(max_decode_slowdown)
-        if max_num_batched_tokens < max_num_seqs:  # before loading: that takes a while
-            limit = f"must be at least max_num_seqs ({max_num_seqs})"
-            raise RequestError("max_num_batched_tokens", max_num_batched_tokens, limit)
         named = isinstance(model, str | os.PathLike)  # the loader refuses anything else
         name = f"packing {Path(model).name}" if named else "packing"
         with ProgressBar(name, in_bytes=True) as progress:
@@ -286,7 +286,7 @@ class LLM:
         """Each prompt as text and ids, and its salt."""
         given, tokenizer = as_prompt_list(prompts), self.model.tokenizer
         encoded = [encode_prompt(p, tokenizer, parse_special=parse_special) for p in given]
-        return encoded, list(map(cache_salt, given))
+        return encoded, list(map(salt_of, given))
 
     def chat(
         self,
@@ -295,18 +295,22 @@ class LLM:
         *,
         use_tqdm: bool = True,
         priority: int | Sequence[int] = 0,
+        cache_salt: str | None = None,
         **template_options: Any,
     ) -> list[RequestOutput]:
         """Answer one conversation or several; max_tokens defaults to the rest of the context.
 
         messages  [{"role": "user", "content": "…"}, …]
-        template_options  chat_template, add_generation_prompt, tools, chat_template_kwargs
+        cache_salt  of all these conversations, as that of a prompt in `generate`
+        template_options  chat_template, add_generation_prompt, continue_final_message, tools,
+                          chat_template_kwargs
+        With continue_final_message the last message is the beginning of the answer.
         Raises TemplateError too, when the model has no chat template or the template fails.
         """
         encoded = [self._chat.encode(m, **template_options) for m in as_conversations(messages)]
         params = params_for(len(encoded), sampling_params, SamplingParams(max_tokens=None))
         priorities = priorities_for(len(encoded), priority)
-        salts = [None] * len(encoded)
+        salts = [cache_salt] * len(encoded)
         return self._run(encoded, list(map(for_chat, params)), priorities, salts, use_tqdm=use_tqdm)
 
     def stream(
@@ -317,6 +321,7 @@ class LLM:
         parse_special: bool = False,
         token_healing: bool = False,
         priority: int = 0,
+        cache_salt: str | None = None,
         **template_options: Any,
     ) -> Iterator[Delta]:
         """Continue one prompt, or answer one conversation, yielding text as it is written.
@@ -326,26 +331,20 @@ class LLM:
         """
         params = params_for(1, sampling_params, SamplingParams())[0]
         if is_conversation(prompt):
-            if token_healing:
-                limit = "applies to a plain prompt; a template ends where a message ends"
-                raise RequestError("token_healing", True, limit)
-            if parse_special:
-                limit = "applies to a plain prompt; what a template writes is parsed anyway"
-                raise RequestError("parse_special", True, limit)
+            refuse_prompt_options(token_healing=token_healing, parse_special=parse_special)
             encoded = self._chat.encode(prompt, **template_options)
             params = for_chat(params)
-        elif template_options:
-            field, value = next(iter(template_options.items()))
-            raise RequestError(field, value, "applies to messages, not to a plain prompt")
         else:
+            refuse_chat_options(cache_salt, template_options)
             encoded = encode_prompt(prompt, self.model.tokenizer, parse_special=parse_special)
+            cache_salt = salt_of(prompt)
         params = replace(params, output_kind=RequestOutputKind.DELTA)
         check_priority(priority)
         request = self.engine.make_request(
             *encoded,
             params,
             priority=priority,
-            cache_salt=cache_salt(prompt),
+            cache_salt=cache_salt,
             token_healing=token_healing,
         )
         return deltas_of(self._thread, request)

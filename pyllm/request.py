@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from collections.abc import Sequence as SequenceOf
@@ -15,6 +16,7 @@ from pyllm.errors import ContextLengthError, RequestError
 from pyllm.history import TokenHistory, WindowHistory
 from pyllm.logprobs import Entry, FlatLogprobs
 from pyllm.outputs import Logprob, RequestMetrics, RequestOutput
+from pyllm.processor_forms import with_three_arguments
 from pyllm.sampling import MAX_LOGPROBS, RequestOutputKind, SamplingParams
 from pyllm.sequence import Sequence
 from pyllm.stop_strings import StopMatcher
@@ -146,7 +148,7 @@ class Request:
             followers=followers,
             sampler_order=params.sampler_order,
             dry=None if dry is None else dry.copy(),
-            processors=tuple(params.logits_processors or ()),
+            processors=tuple(map(with_three_arguments, params.logits_processors or ())),
             mirostat_mu=2.0 * params.mirostat_tau,
         )
         text_stream = None
@@ -300,6 +302,7 @@ def _may_jump(params: SamplingParams) -> bool:
         or params.mirostat
         or params.allowed_token_ids is not None
         or params.bad_words
+        or -math.inf in (params.logit_bias or {}).values()
         or params.thinking_token_budget is not None
     )
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import enum
 import math
 import numbers
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from pyllm.checks import check_integer
 from pyllm.errors import RequestError
+from pyllm.processor_forms import AnyProcessor, number_of_arguments
 from pyllm.repetition import RepetitionDetectionParams
 from pyllm.sampler_order import canonical_names, order_number
 from pyllm.structured.params import StructuredOutputsParams, as_structured_outputs
@@ -26,10 +26,9 @@ GREEDY_BELOW = 1e-5  # temperatures below this are argmax, as in vLLM
 MAX_BREAKERS = 64  # DRY looks for each of them in the whole vocabulary
 _F32_MAX = 3.4028234e38
 
-# (prompt ids, output ids, float32 [n_vocab]) -> the logits to sample from; None: changed in place.
-LogitsProcessor: TypeAlias = Callable[
-    [Sequence[int], Sequence[int], npt.NDArray[np.float32]], npt.NDArray[np.float32] | None
-]
+# (prompt ids, output ids, float32 [n_vocab]) or (output ids, float32 [n_vocab]) -> the logits to
+# sample from; None: changed in place.
+LogitsProcessor: TypeAlias = AnyProcessor
 
 
 class DefaultMaxTokens(int):
@@ -64,11 +63,11 @@ class SamplingParams:
     `max_tokens=None` means the rest of the context, `top_k` 0 or -1 off, `logprobs` and
     `prompt_logprobs` -1 the whole vocabulary; more than 20 only where the LLM was made with a
     larger `max_logprobs`. `logprob_token_ids` reports on these tokens instead of the best ones.
-    `thinking_token_budget` ends a <think> block after so many tokens (-1: never).
-    `truncate_prompt_tokens` keeps the last k tokens of the prompt, -1 as many as leave room for the
-    answer. `ignore_eos` has no effect on structured outputs, which end when complete. Special
-    tokens are written as they are: `spaces_between_special_tokens` adds none. `extra_args` is
-    handed on and read by nobody here.
+    A `logit_bias` of -inf forbids its token. `thinking_token_budget` ends a <think> block after so
+    many tokens (-1: never). `truncate_prompt_tokens` keeps the last k tokens of the prompt, -1 as
+    many as leave room for the answer. `ignore_eos` has no effect on structured outputs, which end
+    when complete. Special tokens are written as they are: `spaces_between_special_tokens` adds
+    none. `extra_args` is handed on and read by nobody here.
 
     repeat_last_n  None: penalties as vLLM's (repetition looks at the whole sequence, presence and
                    frequency at the output); a number: all three look at the last n tokens of prompt
@@ -77,8 +76,9 @@ class SamplingParams:
                    function of the sequence
     min_keep       tokens that top_p, min_p, typical_p and XTC leave at least
     dynatemp_range the temperature lies this far around `temperature`, following the entropy
-    logits_processors  called in this order for every token; a request whose processor raises ends
-                   alone, with finish_reason "error"
+    logits_processors  called in this order for every token with (prompt ids, output ids, logits),
+                   or with (output ids, logits) those that take two arguments; a request whose
+                   processor raises ends alone, with finish_reason "error"
     """
 
     n: int = 1
@@ -259,6 +259,10 @@ class SamplingParams:
             isinstance(processors, list | tuple) and all(map(callable, processors))
         ):
             raise RequestError("logits_processors", processors, "must be a list of callables")
+        for index, processor in enumerate(processors or ()):
+            if number_of_arguments(processor) is None:
+                limit = "must take (prompt ids, output ids, logits) or (output ids, logits)"
+                raise RequestError(f"logits_processors[{index}]", processor, limit)
 
     def _validate_stops(self) -> None:
         if self.stop is not None and not isinstance(self.stop, str | list | tuple):
@@ -279,7 +283,8 @@ class SamplingParams:
             raise RequestError("logit_bias", self.logit_bias, "must map token ids to numbers")
         _check_ids("logit_bias", self.logit_bias, n_vocab)
         for token, value in self.logit_bias.items():
-            _check_real(f"logit_bias[{token}]", value, -100.0, 100.0)
+            if value != -math.inf:  # "never"
+                _check_real(f"logit_bias[{token}]", value, -100.0, 100.0)
 
 
 # field, lowest, highest; top_p and repetition_penalty exclude 0 by starting at the least positive

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from pyllm.dry import DryHistory
 from pyllm.history import TokenHistory
-from pyllm.sampling import LogitsProcessor, SamplingParams
+from pyllm.processor_forms import Processor
+from pyllm.sampling import SamplingParams
 from pyllm.token_bias import TokenBias
 from pyllm.token_mask import TokenFollower, TokenMask
 
@@ -49,7 +50,7 @@ class Sequence:
     max_length: int = 2**31 - 1  # tokens, prompt and output together
     sampler_order: int = 0  # see sampler_order.py
     dry: DryHistory | None = None  # None without DRY
-    processors: tuple[LogitsProcessor, ...] = ()
+    processors: tuple[Processor, ...] = ()
 
     # filled by the engine
     mirostat_mu: float = 0.0  # bits; the state of mirostat

@@ -32,7 +32,9 @@ class TokenBias:
     ) -> None:
         self._bad_words = bad_words
         forbidden = _forbidden(bad_words.single_tokens if bad_words else ())
-        before_min_tokens = {**logit_bias, **dict.fromkeys(stop_ids, _NEVER)}
+        before_min_tokens = dict(logit_bias)
+        for token in stop_ids:
+            before_min_tokens[token] = min(logit_bias.get(token, 0.0), _NEVER)
         self.usual = bias_arrays({**logit_bias, **forbidden})
         self.before_min_tokens = bias_arrays({**before_min_tokens, **forbidden})
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from pyllm.cli.arguments import CommandLineError
+from pyllm.cli.speculation import llm_options
 from pyllm.errors import PyLLMError, RequestError, printable
 from pyllm.prompts import encode_prompt
 
@@ -69,7 +70,7 @@ class Source:
 
 def engine_options(engine: Mapping[str, Any], source: Source) -> dict[str, Any]:
     """The options of the LLM; the context of random requests is no longer than they are."""
-    options = dict(engine)
+    options = llm_options(engine)
     if options["max_model_len"] is None and source.path is None:
         options["max_model_len"] = source.lengths.total
     return options

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from pyllm.cli.chat_flags import CHAT_FLAGS
 from pyllm.cli.flags import (
     DEBUG,
     ENGINE,
@@ -15,14 +16,16 @@ from pyllm.cli.flags import (
     KV_CACHE,
     KV_NAMES,
     MODEL,
+    SERVER_MODEL,
     SPECULATION,
     STRUCTURE,
     Flag,
 )
 from pyllm.cli.sampling_flags import SAMPLING
+from pyllm.cli.server_flags import SERVER
 from pyllm.cli.values import choice, choices, integer, integers, number_or_inf, text
 
-__all__ = ["COMMANDS", "Command", "find_command"]
+__all__ = ["COMMANDS", "Command", "commands_below", "find_command"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,9 @@ class Command:
     words   usage of the arguments that are not flags; the first is the model, the rest is joined
             to one text and passed as `takes_text`, or passed as the list `takes_words` (nothing
             may follow the model without either)
+    many_models  every word is a model, and the function finds the files itself
     demo    the embedded model stands in when no model is named; a lone text is then the prompt
+    remote  the model is one of a server's, named with --model only, and no file
     """
 
     name: str
@@ -42,13 +47,19 @@ class Command:
     flags: tuple[Flag, ...]
     takes_text: str = ""
     takes_words: str = ""
+    many_models: bool = False
     model_required: bool = True
     demo: bool = False
+    remote: bool = False
     notes: str = ""
 
     @property
+    def model_flag(self) -> Flag:
+        return SERVER_MODEL if self.remote else MODEL
+
+    @property
     def all_flags(self) -> tuple[Flag, ...]:
-        return (MODEL, *self.flags, HELP, DEBUG)
+        return (self.model_flag, *self.flags, HELP, DEBUG)
 
 
 JSON = Flag(("--json",), "print JSON", argument="as_json")
@@ -87,6 +98,22 @@ RUN = Command(
     ),
 )
 
+CHAT = Command(
+    "chat",
+    "pyllm.cli.chat:chat",
+    "chat with the model of a server",
+    "[PROMPT]",
+    CHAT_FLAGS,
+    takes_text="prompt_words",
+    model_required=False,
+    remote=True,
+    notes=(
+        "The server may be any that speaks OpenAI's API: pyllm serve, vLLM, llama-server, Ollama "
+        "or a hosted one. Without PROMPT a chat starts; /? lists what it understands. Text piped "
+        "in comes before PROMPT. What is not given is the server's to choose."
+    ),
+)
+
 SHOW = Command(
     "show",
     "pyllm.cli.show:show",
@@ -116,6 +143,32 @@ TOKENIZE = Command(
     ),
     takes_text="text",
     notes="Without TEXT it is read from standard input.",
+)
+
+SERVE = Command(
+    "serve",
+    "pyllm.cli.serve:serve",
+    "OpenAI's, Ollama's and Anthropic's HTTP interfaces, and a web page",
+    "[MODEL…]",
+    (
+        *SERVER,
+        *ENGINE,
+        Flag(
+            ("--max-num-seqs",), "answers computed at a time", integer(1, 4096), "N", 16, "engine"
+        ),
+        *SPECULATION,
+        *KV_CACHE,
+        *IGNORED_HARDWARE,
+    ),
+    takes_words="models",
+    many_models=True,
+    model_required=False,
+    demo=True,
+    notes=(
+        "MODEL is a GGUF file, NAME=FILE to serve it under another name, or a directory of models. "
+        "Without MODEL the small model that comes with pyllm answers. One model is loaded at "
+        "start; several are loaded when they are first asked for."
+    ),
 )
 
 EXPLAIN_CACHE = Command(
@@ -259,6 +312,7 @@ _MANY_REQUESTS = (
     *_SAMPLED,
     *ENGINE,
     Flag(("--max-num-seqs",), "requests computed at a time", integer(1, 4096), "N", 16, "engine"),
+    *SPECULATION,
     *KV_CACHE,
     *IGNORED_HARDWARE,
 )
@@ -326,6 +380,8 @@ BENCH_SERVE = Command(
 
 COMMANDS = (
     RUN,
+    SERVE,
+    CHAT,
     SHOW,
     TOKENIZE,
     EXPLAIN_CACHE,
@@ -336,6 +392,11 @@ COMMANDS = (
     EVAL_PERPLEXITY,
     DOCTOR,
 )
+
+
+def commands_below(name: str) -> list[Command]:
+    """The commands of the group `name`: for "eval", `eval kld` and `eval perplexity`."""
+    return [command for command in COMMANDS if command.name.startswith(f"{name} ")]
 
 
 def find_command(words: Sequence[str]) -> Command | None:

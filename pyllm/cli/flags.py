@@ -20,6 +20,7 @@ __all__ = [
     "KV_CACHE",
     "KV_NAMES",
     "MODEL",
+    "SERVER_MODEL",
     "SPECULATION",
     "STRUCTURE",
     "Flag",
@@ -61,6 +62,9 @@ class Flag:
 HELP = Flag(("-h", "--help"), "show this help")
 DEBUG = Flag(("--debug",), "on failure, print the traceback too")
 MODEL = Flag(("-m", "--model"), "the model, instead of the first argument", text, "MODEL", None)
+SERVER_MODEL = Flag(
+    ("-m", "--model"), "which of the server's models (default: its first)", text, "NAME", None
+)
 
 ENGINE = (
     Flag(

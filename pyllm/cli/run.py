@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pyllm.cli.answer import print_answer
 from pyllm.cli.arguments import CommandLineError
+from pyllm.cli.question import read_question
 from pyllm.cli.session import Loader, Session, load_model
 from pyllm.cli.slash import ChatState
 from pyllm.cli.structure import structure_of
-from pyllm.cli.terminal import is_terminal, note
-from pyllm.errors import printable
+from pyllm.cli.terminal import note
 
 __all__ = ["run"]
 
@@ -37,7 +36,7 @@ def run(
     loader: Loader = load_model,
 ) -> int:
     """Runs the command; returns its exit code."""
-    question = _question(prompt_words, prompt, file)  # before loading: that takes a while
+    question = read_question(prompt_words, prompt, file)  # before loading: that takes a while
     if token_healing and not raw:
         raise CommandLineError("--token-healing is for completing text: give --raw too")
     if (structure := structure_of(json_schema, grammar, grammar_file)) is not None:
@@ -72,34 +71,7 @@ def _chat(session: Session, *, verbose: bool, history: bool) -> None:
     from pyllm.cli.repl import chat, terminal_reader
 
     read_line, set_history = terminal_reader(history=history)
-    chat(ChatState(session, verbose, set_history), read_line)
-
-
-def _question(words: str | None, prompt: str | None, file: str | None) -> str | None:
-    """The one prompt that was given, None when a person is to be asked."""
-    given = [text for text in (words, prompt) if text is not None]
-    if file is not None:
-        given.append(_decoded(Path(file).expanduser().read_bytes(), printable(file)))
-    if len(given) > 1:
-        raise CommandLineError("more than one prompt was given; use PROMPT, -p or -f")
-    if is_terminal(sys.stdin):
-        return given[0] if given else None
-    # A program may start us with stdin closed; Python then has none.
-    piped = _decoded(sys.stdin.buffer.read(), "stdin") if sys.stdin else ""
-    # As Ollama does it: what is piped in comes first, then the words about it.
-    parts = [text for text in (piped, *given) if text]
-    if not parts and not given:
-        raise CommandLineError("no prompt: stdin is empty; give PROMPT or run it in a terminal")
-    return " ".join(parts)
-
-
-def _decoded(data: bytes, source: str) -> str:
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise CommandLineError(
-            f"{source} is not UTF-8 text (byte {error.start}); a prompt must be text"
-        ) from None
+    chat(ChatState(session, verbose=verbose, set_history=set_history), read_line)
 
 
 def _explain_completion(session: Session, raw: bool) -> None:

@@ -214,7 +214,7 @@ SAMPLING = (
     ),
     Flag(
         ("-l", "--logit-bias"),
-        "add to the score of tokens: ID+BIAS or ID-BIAS, separated by commas",
+        "add to the score of tokens: ID+BIAS or ID-BIAS, separated by commas; ID-inf: never",
         token_biases,
         "ID+BIAS",
         None,

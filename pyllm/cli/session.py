@@ -39,12 +39,11 @@ Loader = Callable[[Path, Mapping[str, Any]], LanguageModel]
 
 def load_model(path: Path, engine: Mapping[str, Any]) -> LanguageModel:
     """An LLM for one user. `engine` are the flags of that group: options of `LLM`, and guessing."""
-    from pyllm.cli.speculation import SPECULATION_FIELDS, speculation
+    from pyllm.cli.speculation import llm_options
     from pyllm.llm import LLM
 
-    options = {name: value for name, value in engine.items() if name not in SPECULATION_FIELDS}
     # Memory for a second sequence would only shorten the context.
-    return LLM(path, max_num_seqs=1, speculative_config=speculation(engine) or False, **options)
+    return LLM(path, max_num_seqs=1, **llm_options(engine))
 
 
 class Session:

@@ -7,9 +7,11 @@ raises as CommandLineError, which the chat shows in one line.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
+from pyllm.cli.answer import print_answer
 from pyllm.cli.arguments import CommandLineError
 from pyllm.cli.flags import ENGINE, SPECULATION, Flag
 from pyllm.cli.model_path import resolve_model
@@ -17,7 +19,19 @@ from pyllm.cli.sampling_flags import SAMPLING
 from pyllm.cli.session import Session
 from pyllm.cli.terminal import escape_controls
 
-__all__ = ["ChatState", "execute"]
+__all__ = [
+    "HELP_SET",
+    "HELP_SHORTCUTS",
+    "ChatState",
+    "Switches",
+    "dispatch",
+    "execute",
+    "new_system",
+    "set_switch",
+    "unquoted",
+]
+
+State = TypeVar("State")
 
 HELP = '''\
 Available commands:
@@ -61,25 +75,43 @@ _PARAMETER_FLAGS = {
 }
 
 
-@dataclass
-class ChatState:
-    """The session and the switches of the chat around it."""
+@dataclass(kw_only=True)
+class Switches:
+    """What every chat can turn on and off."""
 
-    session: Session
     verbose: bool = False
     set_history: Callable[[bool], None] = lambda _: None  # turns the history file on or off
 
 
+@dataclass
+class ChatState(Switches):
+    """The session and the switches of the chat around it."""
+
+    session: Session
+
+    def answer(self, text: str) -> str | None:
+        print_answer(self.session, text, verbose=self.verbose)
+        return self.session.cut
+
+    def obey(self, line: str) -> bool:
+        return execute(self, line)
+
+
 def execute(state: ChatState, line: str) -> bool:
     """Runs the command in `line`; False when the chat is to end."""
+    return dispatch(_COMMANDS, state, line)
+
+
+def dispatch(commands: Mapping[str, Callable[[State, str], None]], state: State, line: str) -> bool:
+    """Runs the one of `commands` that `line` names; False when the chat is to end."""
     name, _, rest = line.strip().partition(" ")
     if name in ("/bye", "/exit", "/quit"):
         return False
-    if name not in _COMMANDS:
-        close = difflib.get_close_matches(name, _COMMANDS, n=1)
+    if name not in commands:
+        close = difflib.get_close_matches(name, commands, n=1)
         hint = f"did you mean {close[0]}?" if close else "/? lists the commands"
         raise CommandLineError(f"unknown command {name!r}; {hint}")
-    _COMMANDS[name](state, rest.strip())
+    commands[name](state, rest.strip())
     return True
 
 
@@ -107,24 +139,36 @@ def _set(state: ChatState, rest: str) -> None:
     if what == "parameter":
         _set_parameter(state.session, value.strip())
     elif what == "system":
-        state.session.system = _unquoted(value) or None
-        print("Set the system message." if state.session.system else "There is no system message.")
-    elif what in ("history", "nohistory"):
-        state.set_history(what == "history")
-        print(f"Set {what}.")
-    elif what in ("verbose", "quiet"):
-        state.verbose = what == "verbose"
-        print(f"Set {what}.")
+        state.session.system = new_system(value)
     elif not what:
         print(HELP_SET)
-    else:
+    elif not set_switch(state, what):
         raise CommandLineError(f"unknown setting {what!r}; /set lists them")
+
+
+def new_system(value: str) -> str | None:
+    """The system message that `/set system VALUE` asks for."""
+    system = unquoted(value) or None
+    print("Set the system message." if system else "There is no system message.")
+    return system
+
+
+def set_switch(state: Switches, what: str) -> bool:
+    """Carries out `/set WHAT`; False when it is no switch."""
+    if what in ("history", "nohistory"):
+        state.set_history(what == "history")
+    elif what in ("verbose", "quiet"):
+        state.verbose = what == "verbose"
+    else:
+        return False
+    print(f"Set {what}.")
+    return True
 
 
 def _set_parameter(session: Session, rest: str) -> None:
     flags = {flag.keyword: flag for flag in (*SAMPLING, *ENGINE, *SPECULATION)}
     typed, _, value = rest.partition(" ")
-    value = _unquoted(value)
+    value = unquoted(value)
     if not typed or not value:
         print(
             "\n".join(f"  /set parameter {_parameter_name(flag)} VALUE" for flag in flags.values())
@@ -181,7 +225,8 @@ def _parameter_name(flag: Flag) -> str:
     return ollamas.get(flag.keyword, flag.keyword)
 
 
-def _unquoted(value: str) -> str:
+def unquoted(value: str) -> str:
+    """A value without the quotes that may stand around it."""
     value = value.strip()
     quoted = len(value) >= 2 and value[0] == value[-1] == '"'
     return value[1:-1] if quoted else value

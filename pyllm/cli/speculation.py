@@ -10,9 +10,17 @@ from pyllm.cli.arguments import CommandLineError
 from pyllm.cli.model_path import resolve_model
 from pyllm.speculation.config import SpeculativeConfig
 
-__all__ = ["SPECULATION_FIELDS", "speculation"]
+__all__ = ["SPECULATION_FIELDS", "llm_options", "speculation"]
 
 SPECULATION_FIELDS = ("spec_type", "model_draft", "draft_max", "draft_min")
+
+
+def llm_options(engine: Mapping[str, Any]) -> dict[str, Any]:
+    """The flags of the engine as options of `LLM`."""
+    options: dict[str, Any] = {
+        name: v for name, v in engine.items() if name not in SPECULATION_FIELDS
+    }
+    return {**options, "speculative_config": speculation(engine) or False}
 
 
 def speculation(engine: Mapping[str, Any]) -> SpeculativeConfig | None:

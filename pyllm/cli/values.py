@@ -10,10 +10,14 @@ import math
 import re
 from collections.abc import Callable
 
+from pyllm.durations import read_duration
+
 __all__ = [
     "Parser",
+    "byte_size",
     "choice",
     "choices",
+    "duration",
     "integer",
     "integers",
     "number",
@@ -124,6 +128,19 @@ def text(typed: str) -> str:
     return typed
 
 
+def duration(typed: str) -> float:
+    """Seconds from "5m", "1h30m" or "300"; a negative number is for ever."""
+    return read_duration(typed)
+
+
+def byte_size(typed: str) -> int:
+    """Bytes from "12G" or "12GiB"."""
+    value = _human_integer(re.sub(r"(?i)(i?b)$", "", typed.strip()))
+    if value is None or value < 1:
+        raise ValueError(f"{typed!r} is no number of bytes; allowed: 1 or more, as 500M or 12G")
+    return value
+
+
 def sampler_names(typed: str) -> list[str]:
     """llama.cpp's list of samplers, "top_k;top_p;temperature"; aliases become the usual names."""
     from pyllm.errors import RequestError
@@ -136,10 +153,10 @@ def sampler_names(typed: str) -> list[str]:
 
 
 def token_biases(typed: str) -> dict[int, float]:
-    """llama.cpp's "15043+1,29871-0.5": token id, sign and value."""
+    """llama.cpp's "15043+1,29871-0.5": token id, sign and value; "15043-inf" forbids a token."""
     biases = {}
     for part in typed.split(","):
-        match = re.fullmatch(r"(\d{1,10})([+-]\d{1,3}(?:\.\d{1,9})?)", part.strip())
+        match = re.fullmatch(r"(\d{1,10})([+-]\d{1,3}(?:\.\d{1,9})?|-inf)", part.strip())
         if match is None:
             raise ValueError(f"{part!r} is no bias; allowed: a token id and a number, like 15043+1")
         biases[int(match[1])] = float(match[2])

@@ -184,6 +184,11 @@ class Tokenizer:
         """Whether `token` is a control token, which text from users cannot produce."""
         return token in self._special
 
+    def special_id(self, text: str) -> int | None:
+        """The control token that is written like `text`; None when there is none."""
+        ids = self.encode(text, add_special=False, parse_special=True)
+        return ids[0] if len(ids) == 1 and ids[0] in self._restarts else None
+
 
 def _plain_texts(pieces: list[str | int], prefix: str) -> list[str]:
     # Plain pieces are always apart: each is at the start or behind a special token.

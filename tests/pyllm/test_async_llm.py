@@ -107,6 +107,22 @@ def test_chat_runs_to_the_end_of_the_context():
     run(main())
 
 
+def test_a_chat_can_go_on_with_an_answer_and_keep_its_cache_to_itself():
+    messages = [*HELLO, {"role": "assistant", "content": "x" * 40}]
+
+    async def main():
+        async with llm_of(logits_of=printable_logits) as llm:
+            cached = []
+            for salt in ("mine", "mine", "yours"):
+                options = {"continue_final_message": True, "cache_salt": salt}
+                output = await last_of(llm.chat(messages, GREEDY, **options))
+                assert output.prompt == "[user]hello[assistant]" + "x" * 40
+                cached.append(output.num_cached_tokens > 0)
+            assert cached == [False, True, False]
+
+    run(main())
+
+
 def test_a_reader_that_lags_gets_the_same_text_in_fewer_reports():
     async def main():
         async with llm_of(logits_of=printable_logits) as llm:

@@ -1,7 +1,9 @@
 """What the engine does for requests that want more of sampling than a draw."""
 
 import asyncio
+import math
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -145,6 +147,17 @@ def test_nothing_allowed_ends_the_request():
     assert (output.finish_reason, output.stop_reason) == ("error", "no_token_allowed")
 
 
+def test_a_bias_of_minus_infinity_forbids():
+    allowed, seed = list(b"xy"), 1
+    params = SamplingParams(max_tokens=20, allowed_token_ids=allowed, seed=seed)
+    assert set(complete(params).outputs[0].text) == {"x", "y"}
+    bias = {ord("x"): -math.inf}
+    params = replace(params, logit_bias=bias)
+    assert complete(params).outputs[0].text == "y" * 20
+    output = complete(replace(params, allowed_token_ids=list(b"x"))).outputs[0]
+    assert (output.finish_reason, output.stop_reason) == ("error", "no_token_allowed")
+
+
 def test_bad_words_are_never_completed():
     allowed = list(b"ab")
     params = SamplingParams(max_tokens=200, allowed_token_ids=allowed, bad_words=["aba"], seed=3)
@@ -255,6 +268,18 @@ def test_processors_see_the_sequence_and_choose():
         ([BOS, 1, 2], [], (N_VOCAB,), "float32"),
         ([BOS, 1, 2], [ord("y")], (N_VOCAB,), "float32"),
     ]
+
+
+def test_processors_of_two_arguments_get_the_output():
+    seen = []
+
+    def only_z(output, logits):
+        seen.append(list(output))
+        return np.where(np.arange(N_VOCAB) == ord("z"), 9.0, logits)
+
+    params = SamplingParams(temperature=0, max_tokens=2, logits_processors=[only_z])
+    assert complete(params).outputs[0].text == "zz"
+    assert seen == [[], [ord("z")]]
 
 
 def test_logprobs_are_of_the_logits_before_processors():

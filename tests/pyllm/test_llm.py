@@ -197,6 +197,29 @@ def test_template_options_reach_the_template():
         stream.close()
 
 
+def test_a_chat_can_go_on_with_an_answer_and_keep_its_cache_to_itself():
+    messages = [*HELLO, {"role": "assistant", "content": "x" * 40}]
+    with llm_of(logits_of=printable_logits) as llm:
+
+        def cached(salt):
+            options = {"continue_final_message": True, "cache_salt": salt}
+            output = llm.chat(messages, GREEDY, **options)[0]
+            assert output.prompt == "[user]hello[assistant]" + "x" * 40
+            first = next(llm.stream(messages, GREEDY, **options))
+            assert first.prompt_token_ids == output.prompt_token_ids
+            assert first.num_cached_tokens > 0
+            return output.num_cached_tokens
+
+        assert [cached(salt) > 0 for salt in ("mine", "mine", "yours", None)] == [
+            *(False, True, False, False)
+        ]
+
+
+def test_plain_prompts_refuse_the_salt_of_a_chat():
+    with llm_of() as llm, pytest.raises(RequestError, match="cache_salt"):
+        llm.stream("a", cache_salt="mine")
+
+
 def test_plain_prompts_refuse_template_options():
     with llm_of() as llm, pytest.raises(RequestError, match="tools"):
         llm.stream("a", tools=[])

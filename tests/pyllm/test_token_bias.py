@@ -18,6 +18,11 @@ def test_before_min_tokens_the_ends_are_banned_whatever_the_caller_adds():
     }
 
 
+def test_never_is_never_before_min_tokens_too():
+    bias = TokenBias({9: -math.inf}, {9})
+    assert bias.usual[1].tolist() == bias.before_min_tokens[1].tolist() == [-math.inf]
+
+
 def test_no_bias_is_empty_and_typed():
     assert [(len(array), array.dtype.name) for array in NO_BIAS] == [(0, "int32"), (0, "float32")]
 

@@ -41,6 +41,31 @@ def test_a_data_set(tiny: str, tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert found["total_output_tokens"] == 6 + 2
 
 
+def test_every_engine_flag_reaches_the_model(
+    tiny: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    options = []
+    start = LLM.__init__
+
+    def spy(self: LLM, *args: object, **given: object) -> None:
+        options.append(given)
+        start(self, *args, **given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(LLM, "__init__", spy)
+    typed = ["bench", "throughput", tiny, *OPTIONS]
+    cache = ["--prefix-cache-dir", str(tmp_path / "cache"), "--prefix-cache-bytes", "32M"]
+    assert main([*typed, *cache, "--spec-type", "none"]) == 0
+    assert main([*typed, "--spec-type", "ngram", "--draft-max", "4"]) == 0
+    without, with_guesses = options
+    assert without["speculative_config"] is False
+    assert without["prefix_cache_bytes"] == 32 * 2**20
+    assert (tmp_path / "cache").is_dir()
+    assert with_guesses["speculative_config"].num_speculative_tokens == 4  # type: ignore[attr-defined]
+
+
 def test_the_sampling_is_the_one_asked_for(
     tiny: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -52,7 +52,8 @@ def test_sampling_flags_are_sampling_fields() -> None:
         (["bench"], "bench"),
         (["bench", "serve", "m.gguf"], "bench serve"),
         (["bench", "./serve"], "bench"),
-        (["serve"], None),
+        (["serve"], "serve"),
+        (["sever"], None),
         ([], None),
     ],
 )

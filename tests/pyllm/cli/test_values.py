@@ -87,5 +87,9 @@ def test_samplers_and_biases() -> None:
     with pytest.raises(ValueError, match="known names are"):
         sampler_names("top_k;nothing")
     assert token_biases("15043+1, 29871-0.5") == {15043: 1.0, 29871: -0.5}
+    assert token_biases("7-inf") == {7: -math.inf}
+    for typed in ("7+inf", "7-nan", "7inf"):
+        with pytest.raises(ValueError, match="is no bias"):
+            token_biases(typed)
     with pytest.raises(ValueError, match="is no bias"):
         token_biases("hello+1")

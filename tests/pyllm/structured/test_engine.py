@@ -1,6 +1,7 @@
 """Requests with a grammar: valid whatever the model says, and alone with their faults."""
 
 import json
+import math
 import re
 
 import numpy as np
@@ -129,12 +130,15 @@ def test_processors_are_asked_for_forced_tokens_too():
     assert asked[:6] == [output.text.encode()[:length] for length in range(6)]
 
 
+@pytest.mark.parametrize(
+    "forbidden", [{"allowed_token_ids": list(b"abcd")}, {"logit_bias": {ord("e"): -math.inf}}]
+)
 @pytest.mark.parametrize("logprobs", [None, 1])
-def test_forced_tokens_may_be_forbidden(logprobs):
+def test_forced_tokens_may_be_forbidden(logprobs, forbidden):
     """Whoever forces a token: what a request does not allow is not written."""
     params = SamplingParams(
         structured_outputs={"regex": "[ab]cdef[gh]"}, max_tokens=50, output_kind=FINAL,
-        allowed_token_ids=list(b"abcd"), logprobs=logprobs,
+        logprobs=logprobs, **forbidden,
     )  # fmt: skip
     (output,) = complete(params)
     assert (output.finish_reason, output.stop_reason) == ("error", "no_token_allowed")

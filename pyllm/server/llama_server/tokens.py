@@ -1,0 +1,125 @@
+"""/tokenize, /detokenize and /apply-template."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from pyllm.errors import PyLLMError, RequestError
+from pyllm.prompts import checked_ids, checked_text
+from pyllm.server.body import StrictRoute
+from pyllm.server.errors import as_api_error
+from pyllm.server.llama_server.protocol import (
+    ApplyTemplateRequest,
+    DetokenizeRequest,
+    TokenizeRequest,
+)
+from pyllm.server.model_registry import Lease
+from pyllm.server.openai.common import PlainJSON, service_of
+from pyllm.server.template_fields import template_fields
+
+router = APIRouter(route_class=StrictRoute, tags=["llama-server"])
+
+
+@router.post("/tokenize")
+async def tokenize(body: TokenizeRequest, request: Request) -> Response:
+    """The tokens of a text or a conversation."""
+    service = service_of(request)
+    lease = await service.lease(body.model)
+    try:
+        return PlainJSON(await asyncio.to_thread(_tokenized, body, lease, service.settings))
+    except PyLLMError as error:
+        raise as_api_error(error) from error
+    finally:
+        lease.release()
+
+
+def _tokenized(body: TokenizeRequest, lease: Lease, settings: Any) -> dict[str, Any]:
+    tokenizer = lease.llm.get_tokenizer()
+    given = [name for name in ("content", "prompt", "messages") if getattr(body, name) is not None]
+    if len(given) != 1:
+        limit = "give exactly one of content, prompt, messages"
+        raise RequestError("content", " and ".join(given) or None, limit)
+    if body.content is not None:
+        text = checked_text("content", body.content)
+        special, parse = body.add_special, body.parse_special
+        ids = tokenizer.encode(text, add_special=special, parse_special=parse)
+    elif body.prompt is not None:
+        text = checked_text("prompt", body.prompt)
+        ids = tokenizer.encode(text, add_special=body.add_special_tokens is not False)
+    else:
+        _, variables = template_fields(settings, None, body.chat_template_kwargs, None, None)
+        messages = [message.model_dump(exclude_none=True) for message in body.messages or ()]
+        _, ids = lease.model.render(
+            messages,
+            tools=[tool.model_dump(exclude_none=True) for tool in body.tools or ()],
+            variables=variables,
+            add_generation_prompt=body.add_generation_prompt,
+        )
+    if body.content is not None:
+        if not body.with_pieces:
+            return {"tokens": ids}
+        return {"tokens": [{"id": token, "piece": _piece(tokenizer, token)} for token in ids]}
+    found: dict[str, Any] = {
+        "count": len(ids),
+        "max_model_len": lease.llm.model.max_model_len,
+        "tokens": ids,
+    }
+    if body.return_token_strs:
+        found["token_strs"] = [
+            tokenizer.token_bytes(token).decode("utf-8", "replace") for token in ids
+        ]
+    return found
+
+
+def _piece(tokenizer: Any, token: int) -> str | list[int]:
+    """Text, or the bytes of what is no text by itself."""
+    raw: bytes = tokenizer.token_bytes(token)
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return list(raw)
+
+
+@router.post("/detokenize")
+async def detokenize(body: DetokenizeRequest, request: Request) -> Response:
+    """The text of tokens: llama-server calls it content, vLLM prompt."""
+    lease = await service_of(request).lease(body.model)
+    try:
+        tokenizer = lease.llm.get_tokenizer()
+        ids = checked_ids("tokens", body.tokens, tokenizer.n_vocab) if body.tokens else []
+        text = await asyncio.to_thread(tokenizer.decode, ids, skip_special=False)
+        return PlainJSON({"content": text, "prompt": text})
+    except PyLLMError as error:
+        raise as_api_error(error) from error
+    finally:
+        lease.release()
+
+
+@router.post("/apply-template")
+async def apply_template(body: ApplyTemplateRequest, request: Request) -> Response:
+    """The text that the model would read."""
+    service = service_of(request)
+    thinking, variables = template_fields(
+        service.settings, None, body.chat_template_kwargs, body.enable_thinking, None
+    )
+    lease = await service.lease(body.model)
+    try:
+        if thinking is not None:
+            variables["enable_thinking"] = thinking
+        text, _ = await asyncio.to_thread(
+            lease.model.render,
+            [message.model_dump(exclude_none=True) for message in body.messages],
+            tools=[tool.model_dump(exclude_none=True) for tool in body.tools or ()],
+            variables=variables,
+            add_generation_prompt=body.add_generation_prompt,
+        )
+        return PlainJSON({"prompt": text})
+    except PyLLMError as error:
+        raise as_api_error(error) from error
+    finally:
+        lease.release()

@@ -1,0 +1,24 @@
+"""All routers, dialect by dialect."""
+
+from __future__ import annotations
+
+from pyllm.server import docs_page, health
+from pyllm.server.llama_server import completion, props, tokens
+from pyllm.server.ollama import chat as ollama_chat
+from pyllm.server.ollama import generate as ollama_generate
+from pyllm.server.ollama import models as ollama_models
+from pyllm.server.openai import chat, completions, models
+
+ROUTERS = (
+    models.router,
+    chat.router,
+    completions.router,
+    ollama_chat.router,
+    ollama_generate.router,
+    ollama_models.router,
+    tokens.router,
+    completion.router,
+    props.router,
+    health.router,
+    docs_page.router,
+)

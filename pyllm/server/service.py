@@ -1,0 +1,185 @@
+"""What all routes share: models, metrics, and the two ways to ask a model for text."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+from pyllm.errors import PyLLMError
+from pyllm.prompts import Encoded, Prompt, encode_prompt
+from pyllm.sampling import SamplingParams
+from pyllm.server.answer_run import AnswerRun, Finished
+from pyllm.server.errors import as_api_error
+from pyllm.server.model_registry import Lease, ModelRegistry
+from pyllm.server.sampling import joined_salt
+from pyllm.server.settings import ServerSettings
+from pyllm.structured import StructuredOutputsParams
+from pyllm.tool_calls import AnswerPlan, ToolRequest
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks: of every request.
+
+    tenant      stands for the caller's key; callers with different ones share no cached prefixes
+    request_id  of the HTTP request, as the log and the response's header have it
+    """
+
+    tenant: str | None
+    request_id: str
+
+
+@dataclass(frozen=True)
+class ChatJob:
+    """One conversation to be answered, in no dialect.
+
+    params       without structured outputs; `output_kind` as the dialect wants its reports
+    structure    fields of StructuredOutputsParams for the answer, behind any reasoning
+    thinking     whether the model should think aloud first; None: as its template has it
+    """
+
+    messages: Sequence[Mapping[str, Any]]
+    params: SamplingParams
+    tools: Sequence[Mapping[str, Any]] = ()
+    tool_choice: str | Mapping[str, Any] | None = None
+    parallel_tool_calls: bool = True
+    structure: Mapping[str, Any] | None = None
+    thinking: bool | None = None
+    template: str | None = None
+    template_variables: Mapping[str, Any] = field(default_factory=dict)
+    continue_final_message: bool = False
+    priority: int = 0
+    cache_salt: str | None = None
+    timeout: float | None = None
+    keep_alive: float | None = None
+
+
+@dataclass(frozen=True)
+class TextJob:
+    """Prompts to be continued as they are; `structure` as in ChatJob."""
+
+    prompts: Sequence[Prompt]
+    params: SamplingParams
+    structure: Mapping[str, Any] | None = None
+    parse_special: bool = False
+    priority: int = 0
+    cache_salt: str | None = None
+    timeout: float | None = None
+
+
+class Service:
+    """Belongs to one event loop.
+
+    on_finished  told of every finished request, for the metrics
+    """
+
+    def __init__(
+        self,
+        settings: ServerSettings,
+        registry: ModelRegistry,
+        on_finished: Finished | None = None,
+    ) -> None:
+        self.settings = settings
+        self.registry = registry
+        self._on_finished = on_finished
+
+    async def lease(self, model: str | None, keep_alive: float | None = None) -> Lease:
+        """The model, loaded. ApiError when that fails."""
+        try:
+            return await self.registry.lease(model, keep_alive)
+        except (PyLLMError, OSError) as error:
+            raise as_api_error(error) from error
+
+    async def chat(self, lease: Lease, job: ChatJob, caller: Caller) -> AnswerRun:
+        """Queue the conversation; the run owns the lease from here on. ApiError when refused."""
+        return await self._opened(lease, partial(self._open_chat, lease, job, caller))
+
+    async def complete(self, lease: Lease, job: TextJob, caller: Caller) -> AnswerRun:
+        """Queue all prompts, or none; the run owns the lease from here on."""
+        return await self._opened(lease, partial(self._open_text, lease, job, caller))
+
+    async def _opened(self, lease: Lease, start: Callable[[], Any]) -> AnswerRun:
+        try:
+            run: AnswerRun = await start()
+        except BaseException as error:
+            lease.release()
+            if isinstance(error, PyLLMError):
+                raise as_api_error(error) from error
+            raise
+        return run
+
+    async def _open_chat(self, lease: Lease, job: ChatJob, caller: Caller) -> AnswerRun:
+        plans: list[AnswerPlan] = []
+
+        def prepare() -> tuple[Encoded, SamplingParams]:
+            encoded, plan = _rendered(lease, job)
+            plans.append(plan)
+            params = replace(
+                job.params,
+                structured_outputs=plan.structured_outputs,
+                skip_special_tokens=job.params.skip_special_tokens and plan.skip_special_tokens,
+            )
+            return encoded, params
+
+        deadline = self._deadline(job.timeout)
+        opened = await lease.llm.open(
+            prepare,
+            priority=job.priority,
+            cache_salt=joined_salt(caller.tenant, job.cache_salt),
+        )
+        return AnswerRun(
+            lease,
+            [opened],
+            job.params.n,
+            parser=lambda index: plans[0].parser(f"{caller.request_id}-{index}"),
+            deadline=deadline,
+            on_finished=self._on_finished,
+        )
+
+    async def _open_text(self, lease: Lease, job: TextJob, caller: Caller) -> AnswerRun:
+        llm, deadline = lease.llm, self._deadline(job.timeout)
+        params = replace(job.params, structured_outputs=job.structure)
+        tokenizer, salt = llm.get_tokenizer(), joined_salt(caller.tenant, job.cache_salt)
+
+        def prepare(prompt: Prompt) -> tuple[Encoded, SamplingParams]:
+            return encode_prompt(prompt, tokenizer, parse_special=job.parse_special), params
+
+        opening = [
+            llm.open(partial(prepare, prompt), priority=job.priority, cache_salt=salt)
+            for prompt in job.prompts
+        ]
+        results = await asyncio.gather(*opening, return_exceptions=True)
+        failures = [result for result in results if isinstance(result, BaseException)]
+        opened = [result for result in results if not isinstance(result, BaseException)]
+        if failures:
+            for request in opened:
+                request.close()
+            raise failures[0]
+        return AnswerRun(lease, opened, params.n, deadline=deadline, on_finished=self._on_finished)
+
+    def _deadline(self, timeout: float | None) -> float | None:
+        limits = [limit for limit in (timeout, self.settings.request_timeout) if limit is not None]
+        return time.monotonic() + min(limits) if limits else None
+
+
+def _rendered(lease: Lease, job: ChatJob) -> tuple[Encoded, AnswerPlan]:
+    """The conversation as the model reads it, and how its answer is to be read."""
+    form = lease.model.chat_format
+    request = ToolRequest.of(job.tools or None, job.tool_choice, job.parallel_tool_calls)
+    variables = dict(job.template_variables)
+    if job.thinking is not None:
+        variables["enable_thinking"] = job.thinking
+    encoded = lease.model.render(
+        job.messages,
+        template=job.template,
+        tools=request.definitions or None,
+        variables=variables,
+        add_generation_prompt=not job.continue_final_message,
+        continue_final_message=job.continue_final_message,
+    )
+    structure = None if job.structure is None else StructuredOutputsParams(**job.structure)
+    return encoded, form.plan(request, encoded[0] or "", structure)
