@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pyllm import __version__
+from pyllm.server import webui
 from pyllm.server.dialects import refusal
 from pyllm.server.errors import ApiError, as_api_error
 from pyllm.server.model_registry import Loader, ModelRegistry, load
@@ -50,6 +51,7 @@ def create_app(settings: ServerSettings, loader: Loader = load) -> FastAPI:
     app.state.service = service
     for router in ROUTERS:
         app.include_router(router)
+    app.routes.extend(webui.routes())
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(ClientGone, _gone)
     app.add_exception_handler(Exception, _failed)

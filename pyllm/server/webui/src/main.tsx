@@ -14,5 +14,5 @@ void loadModels();
 void start().then(() => {
   render(<App />, document.getElementById("app")!);
   listenToKeys();
-  focusComposer();
+  if (matchMedia("(hover: hover)").matches) focusComposer(); // phones would open their keyboard
 });

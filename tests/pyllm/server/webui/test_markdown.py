@@ -92,6 +92,15 @@ def test_links(visit: Visit) -> None:
     assert {link.get_attribute("target") for link in links.all()} == {"_blank"}
 
 
+def test_formulas_keep_their_backslashes(visit: Visit) -> None:
+    visit.open()
+    text = "So \\(a_1 * b_1\\) and\n\n\\[\n\\frac{x_1}{y*z*}\n\\]\n\nor $$p_i$$; \\(open and $5."
+    answer = visit.ask("Prove it", text)
+    formulas = ["\\(a_1 * b_1\\)", "\\[\n\\frac{x_1}{y*z*}\n\\]", "$$p_i$$"]
+    assert answer.locator(".formula").all_text_contents() == formulas
+    assert answer.locator("em").count() == 0
+
+
 def test_pictures_from_elsewhere_become_links(visit: Visit) -> None:
     visit.open()
     dot = "data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw=="

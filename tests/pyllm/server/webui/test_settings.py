@@ -135,6 +135,11 @@ def test_token_probabilities(panel: Visit) -> None:
     tooltip = panel.page.locator(".tooltip")
     assert tooltip.locator("code").all_inner_texts() == ["·Canberra", "·Sydney", "↵"]
     assert tooltip.locator(".chosen").inner_text().split() == ["·Sydney", "30.0", "%"]
+    token, tip = tokens.nth(1).bounding_box(), tooltip.bounding_box()
+    assert token is not None
+    assert tip is not None
+    assert abs(tip["x"] - token["x"]) < 2
+    assert 0 < tip["y"] - token["y"] - token["height"] < 12
     panel.page.mouse.move(0, 0)
     tooltip.wait_for(state="detached")
     answer.locator(".tokens").focus()

@@ -65,6 +65,8 @@ function leaf(token: Token, open: boolean): ComponentChildren {
     case "fence":
     case "code_block":
       return <CodeBlock code={token.content} language={token.info.trim().split(/\s/)[0] ?? ""} open={open} />;
+    case "formula":
+      return <span class="formula">{token.content}</span>;
     case "softbreak":
       return "\n";
     case "hardbreak":

@@ -6,6 +6,10 @@ const GROUP = 64; // tokens drawn together: while an answer grows only its last 
 // probabilities at which the tint changes; the most certain tokens have none
 const STEPS = [0.05, 0.2, 0.4, 0.6, 0.8, 0.95];
 
+// pixels the tooltip needs
+const WIDTH = 268;
+const HEIGHT = 200;
+
 /** An answer token by token, tinted by how sure the model was; hovering or arrow keys show the alternatives. */
 export function Tokens({ tokens }: { tokens: TokenScore[] }) {
   const [at, setAt] = useState<number | null>(null);
@@ -68,9 +72,9 @@ function tint(token: TokenScore): number {
 function Tooltip({ token, anchor }: { token: TokenScore; anchor: Element | null | undefined }) {
   const rect = anchor?.getClientRects()[0];
   if (!rect) return null;
-  const below = rect.top < 240;
-  const left = Math.min(Math.max(rect.left, 8), innerWidth - 268);
-  const place = below ? { left, top: rect.bottom + 6 } : { left, bottom: innerHeight - rect.top + 6 };
+  const below = rect.top < HEIGHT;
+  const left = `${Math.max(Math.min(rect.left, innerWidth - WIDTH), 8)}px`;
+  const place = below ? { left, top: `${rect.bottom + 6}px` } : { left, bottom: `${innerHeight - rect.top + 6}px` };
   const rows = token.others.some((other) => other.text === token.text) ? token.others : [token, ...token.others];
   return (
     <div class="tooltip" role="status" style={place}>
