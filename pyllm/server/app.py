@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pyllm import __version__
+from pyllm.server import webui
 from pyllm.server.dialects import refusal
 from pyllm.server.edge import Draining
 from pyllm.server.errors import ApiError, as_api_error
@@ -63,6 +64,7 @@ def create_app(
     app.state.responses = ResponseStore()
     for router in ROUTERS:
         app.include_router(router)
+    app.routes.extend(webui.routes())
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(ClientGone, _gone)
     app.add_exception_handler(Exception, _failed)
