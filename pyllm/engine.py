@@ -18,6 +18,8 @@ from pyllm.interrupt import StepInterrupted
 from pyllm.kv_cache import KVCache
 from pyllm.logits_processors import sample_processed
 from pyllm.outputs import RequestOutput
+from pyllm.pooling import POOLING_TYPES, PoolingParams
+from pyllm.pooling_request import Pooling, PoolingRequest
 from pyllm.prompt_pace import PromptPace
 from pyllm.quarantine import Quarantine
 from pyllm.request import Request, mixed
@@ -177,6 +179,43 @@ class Engine:
             max_logprobs=self._max_logprobs,
         )
 
+    def make_pooling_request(
+        self,
+        prompt: str | None,
+        prompt_token_ids: SequenceOf[int],
+        params: PoolingParams,
+        request_id: str | None = None,
+        priority: int = 0,
+        cache_salt: str | None = None,
+        *,
+        number: int | None = None,
+    ) -> PoolingRequest:
+        """As `make_request`, of a text that is read only; it may fill the whole context."""
+        if number is None or request_id is None:
+            number, request_id = self.draw_number(request_id)
+        if "hidden" not in self._columns:
+            limit = "this model's program gives no hidden states"
+            raise RequestError("pooling_type", params.pooling_type, limit)
+        params.validate(self._columns["hidden"].shape[1])
+        kind = params.pooling_type or self.model.pooling.type
+        if kind not in POOLING_TYPES:
+            limit = "gives scores, not vectors: use score(), or name a pooling_type"
+            raise RequestError("pooling_type", kind, limit)
+        if kind != "last" and not self.scheduler.max_num_scored_tokens:
+            raise RequestError("pooling_type", kind, "the program has no rows for all tokens")
+        return PoolingRequest(
+            request_id,
+            prompt,
+            prompt_token_ids,
+            kind,
+            tokenizer=self.model.tokenizer,
+            max_model_len=self.model.max_model_len,
+            default_seed=0,  # nothing is drawn
+            priority=priority,
+            cache_salt=cache_salt,
+            grammars=lambda: self._grammars,
+        )
+
     def add(self, request: Request) -> None:
         if request.request_id in self._requests:
             raise RequestError("request_id", request.request_id, "is in use by another request")
@@ -308,6 +347,13 @@ class Engine:
             if continuation.finish_reason is not None:
                 self._retire(continuation)
             changed.setdefault(continuation.request, []).append(continuation)
+        for part in step.hidden:
+            pooling = self._continuations[part.sequence]
+            assert isinstance(pooling, Pooling)
+            self._results.take_states(pooling, part)
+            if pooling.finish_reason is not None:
+                self._retire(pooling)
+                changed[pooling.request] = [pooling]
         for part in step.scored:
             failed = self._continuations.get(part.sequence)  # in the middle of its prompt
             if failed is not None and failed.finish_reason is not None:

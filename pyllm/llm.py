@@ -22,6 +22,7 @@ from pyllm.call_arguments import (
 )
 from pyllm.chat import ChatRenderer, as_conversations, is_conversation
 from pyllm.checks import check_flag, check_integer
+from pyllm.embedding import PoolingJob, as_embedding, embedding_jobs
 from pyllm.engine import Engine
 from pyllm.engine_model import EngineModel
 from pyllm.engine_stats import EngineStats
@@ -31,10 +32,14 @@ from pyllm.kv_types import choose_kv_types
 from pyllm.kv_window import KVWindow
 from pyllm.loader import load_model
 from pyllm.outputs import Delta, RequestOutput
+from pyllm.pooling import PoolingParams
+from pyllm.pooling_outputs import EmbeddingRequestOutput, ScoringRequestOutput
 from pyllm.progress import ProgressBar
 from pyllm.prompts import Encoded, Prompt, Prompts, as_prompt_list, encode_prompt
 from pyllm.prompts import cache_salt as salt_of
+from pyllm.request import Request
 from pyllm.sampling import MAX_LOGPROBS, LogitsProcessor, RequestOutputKind, SamplingParams
+from pyllm.scoring import scoring_of
 from pyllm.special_text import Messages
 from pyllm.speculation.config import SpeculationWish, read_speculative_config
 from pyllm.speculation.make import make_proposer
@@ -324,6 +329,45 @@ class LLM:
         salts = [cache_salt] * len(encoded)
         return self._run(encoded, list(map(for_chat, params)), priorities, salts, use_tqdm=use_tqdm)
 
+    def embed(
+        self,
+        prompts: Prompts,
+        pooling_params: PoolingParams | Sequence[PoolingParams] | None = None,
+        *,
+        parse_special: bool = False,
+        use_tqdm: bool = True,
+        priority: int | Sequence[int] = 0,
+    ) -> list[EmbeddingRequestOutput]:
+        """The embedding of each text, in the order of the texts; pooled as the model's file says.
+
+        A file that does not say is pooled by its last token. Prompts and priority as in `generate`;
+        the errors too, and RequestError for an empty text and for a model that only ranks.
+        A text may fill the whole context.
+        """
+        jobs = embedding_jobs(
+            prompts, pooling_params, self.model.tokenizer, parse_special=parse_special
+        )
+        outputs = self._pool(jobs, priorities_for(len(jobs), priority), use_tqdm=use_tqdm)
+        return [as_embedding(out, job.params) for out, job in zip(outputs, jobs, strict=True)]
+
+    def score(
+        self,
+        text_1: str | Sequence[str],
+        text_2: str | Sequence[str],
+        *,
+        use_tqdm: bool = True,
+        priority: int = 0,
+    ) -> list[ScoringRequestOutput]:
+        """How well texts belong together: one against one or many, or each against its partner.
+
+        A model made for it ("rank") reads each pair, query first, and gives a probability; any
+        other embeds each text, and the score is the cosine of the angle between two embeddings.
+        Raises RequestError, ContextLengthError, TokenizerError and TemplateError before any work.
+        """
+        scoring = scoring_of(self.model, text_1, text_2)
+        priorities = priorities_for(len(scoring.jobs), priority)
+        return scoring.results(self._pool(scoring.jobs, priorities, use_tqdm=use_tqdm))
+
     def stream(
         self,
         prompt: Prompt | Messages,
@@ -376,6 +420,16 @@ class LLM:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _pool(
+        self, jobs: Sequence[PoolingJob], priorities: Sequence[int], *, use_tqdm: bool
+    ) -> list[RequestOutput]:
+        make = self.engine.make_pooling_request
+        requests: list[Request] = [
+            make(*job.encode(), job.params, priority=priority, cache_salt=job.salt)
+            for job, priority in zip(jobs, priorities, strict=True)
+        ]
+        return outputs_of(self._thread, requests, use_tqdm=use_tqdm)
 
     def _run(
         self,

@@ -63,6 +63,7 @@ class Command:
         return (self.model_flag, *self.flags, HELP, DEBUG)
 
 
+POOLING_NAMES = ("last", "mean", "cls", "none")
 JSON = Flag(("--json",), "print JSON", argument="as_json")
 
 RUN = Command(
@@ -170,6 +171,41 @@ SERVE = Command(
         "Without MODEL the small model that comes with pyllm answers. One model is loaded at "
         "start; several are loaded when they are first asked for."
     ),
+)
+
+EMBED = Command(
+    "embed",
+    "pyllm.cli.embed:embed",
+    "the embeddings of texts",
+    "MODEL [TEXT …]",
+    (
+        Flag(
+            ("--dimensions",),
+            "keep the first N numbers (Matryoshka embeddings)",
+            integer(1, 2**20),
+            "N",
+            None,
+        ),
+        Flag(
+            ("--pooling",),
+            "last, mean or cls; none: each token's vector (default: what the model says, or last)",
+            choice(*POOLING_NAMES),
+            "TYPE",
+            None,
+        ),
+        Flag(
+            ("--no-normalize",),
+            "do not scale vectors to length 1",
+            default=True,
+            argument="normalize",
+        ),
+        JSON,
+        *ENGINE,
+        *KV_CACHE,
+        *IGNORED_HARDWARE,
+    ),
+    takes_words="texts",
+    notes="Prints one list of numbers a line. Without TEXT each line of standard input is a text.",
 )
 
 EXPLAIN_CACHE = Command(
@@ -363,6 +399,7 @@ COMMANDS = (
     CHAT,
     SHOW,
     TOKENIZE,
+    EMBED,
     EXPLAIN_CACHE,
     BENCH,
     BENCH_THROUGHPUT,
