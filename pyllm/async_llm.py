@@ -12,7 +12,7 @@ from pyllm.async_inbox import AsyncInbox, LoopMailbox
 from pyllm.call_arguments import check_priority, for_chat
 from pyllm.chat import ChatRenderer
 from pyllm.checks import check_integer
-from pyllm.embedding import PoolingJob, as_embedding, embedding_jobs
+from pyllm.embedding import PoolingJob, as_embedding, embedding_jobs, pooled_by
 from pyllm.engine_model import EngineModel
 from pyllm.engine_stats import EngineStats
 from pyllm.errors import RequestError
@@ -25,7 +25,7 @@ from pyllm.prompts import Encoded, Prompt, Prompts, encode_prompt
 from pyllm.prompts import cache_salt as salt_of
 from pyllm.request import Request
 from pyllm.sampling import SamplingParams
-from pyllm.scoring import scoring_of
+from pyllm.scoring import Scorer
 from pyllm.special_text import Messages
 
 if TYPE_CHECKING:
@@ -94,6 +94,11 @@ class AsyncLLM:
     @property
     def model(self) -> EngineModel:
         return self._llm.model
+
+    @property
+    def scorer(self) -> Scorer:
+        """What makes texts to read, for `pool`, of pairs to score."""
+        return self._llm.scorer
 
     @property
     def num_queued_requests(self) -> int:
@@ -249,7 +254,7 @@ class AsyncLLM:
         priority: int = 0,
     ) -> list[ScoringRequestOutput]:
         """How well texts belong together, as `LLM.score`; the rest as in `pool`."""
-        scoring = await asyncio.to_thread(scoring_of, self.model, text_1, text_2)
+        scoring = await asyncio.to_thread(self.scorer.scoring, text_1, text_2)
         return scoring.results(await self.pool(scoring.jobs, request_id, priority=priority))
 
     async def pool(
@@ -259,7 +264,8 @@ class AsyncLLM:
 
         However many texts there are, only as many as a step computes wait in the queue at a time.
         request_id  names the call for `abort`, its texts with "-0", "-1" … behind it; None: numbers
-        A task that is cancelled frees what its texts hold. Raises what `generate` raises.
+        A task that is cancelled frees what its texts hold. Raises what `generate` raises, and
+        PyLLMError when a text was given up.
         """
         check_priority(priority)
         if request_id is not None:
@@ -277,6 +283,7 @@ class AsyncLLM:
                     (output,) = [output async for output in opened]
                 finally:
                     opened.close()
+            pooled_by(output)  # raises now, not when the other texts have been read
             return output
 
         tasks = [asyncio.create_task(output_of(*numbered)) for numbered in enumerate(jobs)]

@@ -39,7 +39,7 @@ from pyllm.prompts import Encoded, Prompt, Prompts, as_prompt_list, encode_promp
 from pyllm.prompts import cache_salt as salt_of
 from pyllm.request import Request
 from pyllm.sampling import MAX_LOGPROBS, LogitsProcessor, RequestOutputKind, SamplingParams
-from pyllm.scoring import scoring_of
+from pyllm.scoring import Scorer
 from pyllm.special_text import Messages
 from pyllm.speculation.config import SpeculationWish, read_speculative_config
 from pyllm.speculation.make import make_proposer
@@ -194,6 +194,7 @@ class LLM:
         self.model = model
         self._proposer = proposer
         self._chat = ChatRenderer(model.tokenizer)
+        self.scorer = Scorer(model)
         self._engine: Engine | None = Engine(model, proposer=proposer, **options)
         self._thread = EngineThread(self._engine)
 
@@ -364,7 +365,7 @@ class LLM:
         other embeds each text, and the score is the cosine of the angle between two embeddings.
         Raises RequestError, ContextLengthError, TokenizerError and TemplateError before any work.
         """
-        scoring = scoring_of(self.model, text_1, text_2)
+        scoring = self.scorer.scoring(text_1, text_2)
         priorities = priorities_for(len(scoring.jobs), priority)
         return scoring.results(self._pool(scoring.jobs, priorities, use_tqdm=use_tqdm))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import Protocol
 
 import numpy as np
@@ -20,7 +20,7 @@ from pyllm.pooling_outputs import ScoringOutput, ScoringRequestOutput
 from pyllm.prompts import Encoded, checked_text, encode_prompt
 from pyllm.special_text import SpecialText
 
-__all__ = ["Scoring", "scoring_of"]
+__all__ = ["Scorer", "Scoring"]
 
 
 class Scoring(Protocol):
@@ -31,20 +31,30 @@ class Scoring(Protocol):
     def results(self, outputs: Sequence[RequestOutput]) -> list[ScoringRequestOutput]: ...
 
 
-def scoring_of(
-    model: EngineModel, text_1: str | Sequence[str], text_2: str | Sequence[str]
-) -> Scoring:
-    """One text against one or many, or as many against as many. Raises RequestError.
+class Scorer:
+    """Of one model."""
 
-    TemplateError when the model ranks and its file does not say how it is asked.
-    """
-    first, second = _texts("text_1", text_1), _texts("text_2", text_2)
-    if len(first) not in (1, len(second)):
-        limit = f"must be one text, or as many as text_2, {len(second)}"
-        raise RequestError("text_1", f"{len(first)} texts", limit)
-    if model.pooling.classifier is None:
-        return CosineScoring(model, first, second)
-    return RankScoring(model, model.pooling.classifier, first * (len(second) // len(first)), second)
+    def __init__(self, model: EngineModel) -> None:
+        self._model = model
+
+    def scoring(self, text_1: str | Sequence[str], text_2: str | Sequence[str]) -> Scoring:
+        """One text against one or many, or as many against as many. Raises RequestError.
+
+        TemplateError when the model ranks and its file does not say how it is asked.
+        """
+        first, second = _texts("text_1", text_1), _texts("text_2", text_2)
+        if len(first) not in (1, len(second)):
+            limit = f"must be one text, or as many as text_2, {len(second)}"
+            raise RequestError("text_1", f"{len(first)} texts", limit)
+        classifier = self._model.pooling.classifier
+        if classifier is None:
+            return CosineScoring(self._model, first, second)
+        queries = first * (len(second) // len(first))
+        return RankScoring(self._model, classifier, self._special_text, queries, second)
+
+    @cached_property
+    def _special_text(self) -> SpecialText:
+        return SpecialText(self._model.tokenizer)  # looks through the vocabulary once
 
 
 class CosineScoring:
@@ -79,7 +89,12 @@ class RankScoring:
     """Asks the model, which reads each pair as one text made by its file's template."""
 
     def __init__(
-        self, model: EngineModel, classifier: Classifier, queries: list[str], documents: list[str]
+        self,
+        model: EngineModel,
+        classifier: Classifier,
+        special_text: SpecialText,
+        queries: list[str],
+        documents: list[str],
     ) -> None:
         template = model.pooling.rerank_template
         if template is None:
@@ -87,7 +102,7 @@ class RankScoring:
             raise TemplateError(f"{message}: convert it again with a current llama.cpp")
         self._classifier = classifier
         self._tokenizer = model.tokenizer
-        self._special = SpecialText(model.tokenizer)
+        self._special = special_text
         params = PoolingParams(pooling_type="last")
         self.jobs = [
             PoolingJob(partial(self._encode, template, query, document), params)

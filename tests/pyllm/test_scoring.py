@@ -10,7 +10,7 @@ from pyllm import LLM, PoolingParams
 from pyllm.classifier import Classifier
 from pyllm.errors import ContextLengthError, RequestError, TemplateError
 from pyllm.pooling import ModelPooling
-from pyllm.scoring import cosine, scoring_of
+from pyllm.scoring import Scorer, cosine
 from tests.pyllm.fake_program import BOS, EOT, WIDTH, FakeModel, hashed_state
 from tests.support.reference_models import write_copy
 
@@ -71,7 +71,7 @@ def test_cosines_of_easy_vectors():
 
 def test_a_vector_for_each_token_is_no_score():
     with pytest.raises(RequestError, match="gives a vector for each token"):
-        scoring_of(FakeModel(pooling=ModelPooling("none")), "a", "b")
+        Scorer(FakeModel(pooling=ModelPooling("none"))).scoring("a", "b")
 
 
 # ---- by a model that ranks -------------------------------------------------------------------
@@ -93,12 +93,12 @@ def test_every_pair_is_asked_in_order():
 
 
 def test_a_text_may_speak_of_the_places_of_the_template():
-    (job,) = scoring_of(ranking("{query}|{document}"), "{document}", r"\1{query}").jobs
+    (job,) = Scorer(ranking("{query}|{document}")).scoring("{document}", r"\1{query}").jobs
     assert job.encode()[0] == r"{document}|\1{query}"
 
 
 def test_a_template_without_both_places_is_used_as_it_is():
-    (job,) = scoring_of(ranking("only {document}{other}"), "q", "d").jobs
+    (job,) = Scorer(ranking("only {document}{other}")).scoring("q", "d").jobs
     assert job.encode()[0] == "only d{other}"
 
 
@@ -118,7 +118,7 @@ def test_special_tokens_of_the_texts_are_plain_text(tmp_path: Path):
 
 def test_a_model_that_does_not_say_how_it_is_asked_is_refused():
     with pytest.raises(TemplateError, match=r"no tokenizer\.chat_template\.rerank"):
-        scoring_of(ranking(None), "a", "b")
+        Scorer(ranking(None)).scoring("a", "b")
 
 
 def test_a_model_that_ranks_still_embeds_when_told_how():
@@ -148,7 +148,7 @@ def test_a_model_that_ranks_still_embeds_when_told_how():
 )
 def test_impossible_texts_are_refused(model, first, second, message):
     with pytest.raises(RequestError, match=message):
-        scoring_of(model, first, second)
+        Scorer(model).scoring(first, second)
 
 
 def test_a_pair_longer_than_the_context_is_refused():
