@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from pyllm.cli.bench_flags import MANY_REQUESTS
 from pyllm.cli.chat_flags import CHAT_FLAGS
+from pyllm.cli.embedding_flags import EMBEDDING
 from pyllm.cli.flags import (
     DEBUG,
     ENGINE,
@@ -63,7 +64,6 @@ class Command:
         return (self.model_flag, *self.flags, HELP, DEBUG)
 
 
-POOLING_NAMES = ("last", "mean", "cls", "none")
 JSON = Flag(("--json",), "print JSON", argument="as_json")
 
 RUN = Command(
@@ -178,32 +178,7 @@ EMBED = Command(
     "pyllm.cli.embed:embed",
     "the embeddings of texts",
     "MODEL [TEXT …]",
-    (
-        Flag(
-            ("--dimensions",),
-            "keep the first N numbers (Matryoshka embeddings)",
-            integer(1, 2**20),
-            "N",
-            None,
-        ),
-        Flag(
-            ("--pooling",),
-            "last, mean or cls; none: each token's vector (default: what the model says, or last)",
-            choice(*POOLING_NAMES),
-            "TYPE",
-            None,
-        ),
-        Flag(
-            ("--no-normalize",),
-            "do not scale vectors to length 1",
-            default=True,
-            argument="normalize",
-        ),
-        JSON,
-        *ENGINE,
-        *KV_CACHE,
-        *IGNORED_HARDWARE,
-    ),
+    EMBEDDING,
     takes_words="texts",
     notes="Prints one list of numbers a line. Without TEXT each line of standard input is a text.",
 )

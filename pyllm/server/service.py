@@ -145,8 +145,7 @@ class Service:
         except TimeoutError:
             raise ApiError(504, "the request took longer than it may", "request_timeout") from None
         for output in outputs:
-            if self._on_finished is not None:
-                self._on_finished(lease.name, output)
+            self._finished(lease.name, output)
         return outputs
 
     async def _opened(self, lease: Lease, start: Callable[[], Any]) -> AnswerRun:
