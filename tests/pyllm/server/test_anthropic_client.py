@@ -93,6 +93,12 @@ def test_no_tool(client: Any) -> None:
     assert [block.type for block in message.content] == ["text"]
 
 
+def test_a_model_that_does_not_think_answers_all_the_same(client: Any) -> None:
+    thinking = {"type": "enabled", "budget_tokens": 1024}
+    message = create(client, messages=SUM, max_tokens=2000, thinking=thinking)
+    assert message.content[0].text == "3 + 4 = 7."
+
+
 def test_where_an_answer_ends(client: Any) -> None:
     message = create(client, messages=SUM, stop_sequences=["= 7"])
     assert message.content[0].text == "3 + 4 "
