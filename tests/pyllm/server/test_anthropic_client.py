@@ -165,6 +165,17 @@ def test_an_unknown_model(client: Any) -> None:
     assert caught.value.body["error"]["type"] == "not_found_error"
 
 
+def test_a_prompt_that_is_too_long(client: Any) -> None:
+    said = [{"role": "user", "content": "river stone cloud " * 2000}]
+    with pytest.raises(anthropic.BadRequestError, match="prompt is too long: "):
+        create(client, messages=said)
+
+
+def test_the_models(client: Any) -> None:
+    assert [model.id for model in client.models.list()] == ["demo"]
+    assert client.models.retrieve("demo").id == "demo"
+
+
 def test_max_tokens_must_be_given(http: httpx.Client) -> None:
     response = http.post("/v1/messages", json={"model": "demo", "messages": SUM})
     assert response.status_code == 400
