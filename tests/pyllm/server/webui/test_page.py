@@ -160,6 +160,26 @@ def test_colours_follow_the_system_or_the_reader(browser: Browser, server: MockS
     visit.close()
 
 
+# What a browser does that was told to keep nothing.
+NOTHING_KEPT = """
+for (const name of ["localStorage", "sessionStorage"])
+  Object.defineProperty(window, name, { get() { throw new DOMException("no", "SecurityError"); } });
+Object.defineProperty(window, "indexedDB", { value: { open() { throw new Error("no"); } } });
+"""
+
+
+def test_a_browser_that_keeps_nothing(visit: Visit) -> None:
+    visit.context.add_init_script(NOTHING_KEPT)
+    visit.open()
+    visit.page.get_by_text("This browser keeps no data for this page").wait_for()
+    visit.ask("Still there?", "Yes")
+    visit.click("Colours: auto")
+    visit.page.keyboard.press("Control+k")
+    visit.ask("And now?", "Now too")
+    visit.page.get_by_role("button", name="Still there?", exact=True).click()
+    visit.see("Yes")
+
+
 def test_a_phone(browser: Browser, server: MockServer) -> None:
     phone = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
     visit = Visit(browser, server, **phone)
