@@ -33,7 +33,7 @@ export function Answer({ chat, message, scores }: { chat: Chat; message: Message
 
 function Body({ message, scores }: { message: Message; scores: boolean }) {
   const open = message.state === "streaming";
-  if (message.tokens.length > 0 && scores) return <Tokens tokens={message.tokens} />;
+  if (message.tokens.length > 0 && scores) return <Tokens tokens={message.tokens} text={message.text} />;
   if (!message.text) return null;
   if (message.json) return <CodeBlock code={open ? clean(message.text) : prettyJson(message.text)} language="json" open={open} />;
   return <Markdown text={message.text} open={open} />;
