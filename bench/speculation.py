@@ -73,6 +73,7 @@ class Replayed:
         self.max_model_len = model.max_model_len
         self.num_kv_blocks = model.num_kv_blocks
         self.block_size = model.block_size
+        self.kv_window = model.kv_window
         self.kv_cache_bytes = model.kv_cache_bytes
 
     def close(self) -> None:

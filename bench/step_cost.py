@@ -104,6 +104,7 @@ class NoModel:
         self.block_size = 32
         self.max_model_len = MAX_BLOCKS * self.block_size
         self.num_kv_blocks = MAX_SEQS * MAX_BLOCKS
+        self.kv_window = 0
         self.kv_cache_bytes = 0
 
     def close(self) -> None:

@@ -166,7 +166,8 @@ int Program::workers_of(const StepShape& shape) const {
 }
 
 void Program::check(const StepRequest& request) {
-  check_columns(columns_, limits_, request.shape, build_.token_limit, kv_.get(), &block_writers_);
+  check_columns(columns_, limits_, request.shape, build_.token_limit, kv_.get(),
+                build_.widest_window(), &block_writers_);
   if (has_logits_)
     check_sampling(columns_, request.shape.n_rows, request.sampling, limits_.n_vocab);
 }

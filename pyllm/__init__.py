@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pyllm.async_llm import AsyncLLM
     from pyllm.beam_search import BeamSearchOutput, BeamSearchParams
+    from pyllm.engine_stats import EngineStats
     from pyllm.errors import (
         ContextLengthError,
         DeviceError,
@@ -43,6 +44,7 @@ __all__ = [  # noqa: RUF022 - plain order, as sorted() gives it
     "ContextLengthError",
     "Delta",
     "DeviceError",
+    "EngineStats",
     "FlatLogprobs",
     "LLM",
     "Logprob",
@@ -68,6 +70,7 @@ _HOMES = {
     "LLM": "pyllm.llm",
     "BeamSearchOutput": "pyllm.beam_search",
     "BeamSearchParams": "pyllm.beam_search",
+    "EngineStats": "pyllm.engine_stats",
     "FlatLogprobs": "pyllm.logprobs",
     "RepetitionDetectionParams": "pyllm.repetition",
     "CompletionOutput": "pyllm.outputs",

@@ -13,6 +13,7 @@ from pyllm.call_arguments import check_priority, for_chat
 from pyllm.chat import ChatRenderer
 from pyllm.checks import check_integer
 from pyllm.engine_model import EngineModel
+from pyllm.engine_stats import EngineStats
 from pyllm.errors import RequestError
 from pyllm.llm import LLM
 from pyllm.open_request import OpenRequest
@@ -94,6 +95,10 @@ class AsyncLLM:
     def num_queued_requests(self) -> int:
         """Requests that wait for their first step."""
         return self._llm.thread.limits.num_requests
+
+    def stats(self) -> EngineStats:
+        """What the engine does and has done. Any thread may ask, also after `shutdown`."""
+        return self._llm.stats()
 
     @property
     def num_running_requests(self) -> int:

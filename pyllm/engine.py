@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable, Container, Iterable
 from collections.abc import Sequence as SequenceOf
 from dataclasses import replace
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pyllm.batch import Batch, Step
 from pyllm.continuation import Continuation
+from pyllm.engine_counters import EngineCounters
 from pyllm.engine_model import EngineModel
 from pyllm.errors import PyLLMError, RequestError
 from pyllm.interrupt import StepInterrupted
@@ -29,10 +29,10 @@ from pyllm.sequence import Sequence
 from pyllm.speculation.proposer import Proposer
 from pyllm.speculation.switch import SpeculationSwitch
 from pyllm.step_runner import StepRunner
+from pyllm.structured.late_compiler import late_compiler
 
 if TYPE_CHECKING:
     from pyllm.prefix_store import PrefixStore
-    from pyllm.structured.compiler import GrammarCompiler
 
 
 _log = logging.getLogger(__name__)
@@ -80,9 +80,11 @@ class Engine:
         self._processors = tuple(logits_processors)
         self.on_start: Callable[[Request], None] | None = None  # told of requests that get going
         self.names_in_use: Container[str] = ()  # beside those of requests that were added
+        self.counters = EngineCounters()
         self._columns = model.program.columns
         self._runner = StepRunner(model.program)
-        self._results = RowResults(self._columns)
+        self._results = RowResults(self._columns, self.counters)
+        self._grammars = late_compiler(model.tokenizer)
         self._numbers = RequestNumbers()
         self._pace = PromptPace(max_decode_slowdown)
         self.reset()
@@ -98,10 +100,12 @@ class Engine:
         kv_cache = KVCache(
             model.num_kv_blocks,
             model.block_size,
+            window=model.kv_window,
             prefix_caching=self.enable_prefix_caching,
             store=self.prefix_store,
+            counters=self.counters,
         )
-        kv_cache.require_room_for(model.max_model_len)
+        kv_cache.require_room_for(model.max_model_len, len(columns["tokens"]))
         num_rows = len(columns["logit_rows"])
         max_num_seqs = min(len(columns["seq_starts"]) - 1, num_rows)
         # Beside one for each sequence. Steps that read a prompt score it with them, and only steps
@@ -116,6 +120,7 @@ class Engine:
             chunk_limit=self._chunk_limit,
             on_admit=self._admitted,
             speculator=self.speculator,
+            counters=self.counters,
         )
         self.batch = Batch(columns)
         self._scheduled: list[Sequence] = []  # of the step that runs
@@ -167,7 +172,7 @@ class Engine:
             default_seed=mixed(self.seed, number + 1),
             priority=priority,
             cache_salt=cache_salt,
-            grammars=lambda: self._grammars,
+            grammars=self._grammars,
             token_healing=token_healing,
             max_logprobs=self._max_logprobs,
         )
@@ -180,13 +185,6 @@ class Engine:
             self._continuations[continuation.sequence] = continuation
             self.scheduler.add(continuation.sequence)
 
-    @cached_property
-    def _grammars(self) -> GrammarCompiler:
-        # Imported late: llguidance takes 60 ms, and only requests with a grammar need it.
-        from pyllm.structured.compiler import GrammarCompiler
-
-        return GrammarCompiler(self.model.tokenizer)
-
     def abort(self, request_id: str) -> RequestOutput | None:
         """Forget a request and free its blocks; unknown and finished ids are ignored.
 
@@ -195,10 +193,12 @@ class Engine:
         request = self._requests.pop(request_id, None)
         if request is None:
             return None
+        self.counters.add_cancelled(request)
         unfinished = [c for c in request.continuations if c.finish_reason is None]
         for continuation in unfinished:
             continuation.abort()
             self._retire(continuation)
+        self.counters.add_finished(request)
         return request.report_abort(unfinished, time.perf_counter())
 
     def interrupt(self, request_ids: Iterable[str]) -> None:
@@ -251,6 +251,7 @@ class Engine:
         self._interruptible = _NOBODY
         self._was_interrupted = self._was_put_off = False
         self._learn_times(step, now - start, reads_prompt=reads_prompt)
+        self.counters.add_step(scheduled, step, now - start, now)
         return self._postprocess(scheduled, step)
 
     def _learn_times(self, step: Step, seconds: float, *, reads_prompt: bool) -> None:
@@ -285,8 +286,8 @@ class Engine:
         now = time.perf_counter()
         for sequence in scheduled:
             sequence.num_computed_tokens += sequence.num_scheduled_tokens
-            if sequence.num_computed_tokens >= sequence.register_at:
-                self.scheduler.kv_cache.register(sequence)
+            if sequence.num_computed_tokens >= sequence.settle_at:
+                self.scheduler.kv_cache.settle(sequence)
         for part in step.scored:
             self._results.take_scores(self._continuations[part.sequence], part)
         if step.has_processors:
@@ -344,6 +345,7 @@ class Engine:
                 break
         sequence.num_computed_tokens = len(sequence.tokens) - 1  # a wrong guess is computed anew
         self.speculator.record_draft(sequence, num_right, failed=failed)
+        self.counters.add_draft(len(draft), num_right)
 
     def _recover(self, error: BaseException) -> list[RequestOutput]:
         """Go on after a defect: nothing that was computed is trusted, nobody innocent is lost.
@@ -388,6 +390,7 @@ class Engine:
         output = request.report(changed, now)
         if output is not None and output.finished:
             del self._requests[request.request_id]
+            self.counters.add_finished(request)
         return output
 
     def _retire(self, continuation: Continuation) -> None:

@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from pyllm.answers import deltas_of, outputs_of
@@ -22,12 +21,14 @@ from pyllm.call_arguments import (
     refuse_prompt_options,
 )
 from pyllm.chat import ChatRenderer, as_conversations, is_conversation
-from pyllm.checks import check_integer
+from pyllm.checks import check_flag, check_integer
 from pyllm.engine import Engine
 from pyllm.engine_model import EngineModel
+from pyllm.engine_stats import EngineStats
 from pyllm.engine_thread import EngineThread
-from pyllm.errors import PyLLMError, RequestError
+from pyllm.errors import PyLLMError
 from pyllm.kv_types import choose_kv_types
+from pyllm.kv_window import KVWindow
 from pyllm.loader import load_model
 from pyllm.outputs import Delta, RequestOutput
 from pyllm.progress import ProgressBar
@@ -104,9 +105,7 @@ class LLM:
         max_logprobs: int = MAX_LOGPROBS,
     ) -> None:
         kv_types = choose_kv_types(kv_cache_dtype, cache_type_k, cache_type_v)
-        if enable_prefix_caching not in (True, False):
-            limit = "must be True or False"
-            raise RequestError("enable_prefix_caching", enable_prefix_caching, limit)
+        check_flag("enable_prefix_caching", enable_prefix_caching)
         speculation = read_speculative_config(speculative_config)
         check_batch(max_num_seqs, max_num_batched_tokens)  # before loading: that takes a while
         check_integer("seed", seed, -(2**63), 2**64 - 1)
@@ -205,10 +204,22 @@ class LLM:
         """The thread that owns the engine: what else hands it requests goes through here."""
         return self._thread
 
+    def stats(self) -> EngineStats:
+        """What the engine does and has done. Any thread may ask, also after `close`."""
+        return self._thread.stats()
+
     @property
     def kv_cache_bytes(self) -> int:
         """Size of the pool of keys and values; chosen at start, it never grows."""
         return self.model.kv_cache_bytes
+
+    @property
+    def kv_sequence_bytes(self) -> int:
+        """Of it, what a text of max_model_len tokens holds at most: its window, if there is one."""
+        model = self.model
+        chunk = len(model.program.columns["tokens"])
+        blocks = KVWindow(model.kv_window, model.block_size).most_blocks(model.max_model_len, chunk)
+        return model.kv_cache_bytes // model.num_kv_blocks * blocks
 
     def generate(
         self,
@@ -363,12 +374,7 @@ class LLM:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _run(

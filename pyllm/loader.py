@@ -58,6 +58,7 @@ class Model:
     max_model_len: int  # tokens of one sequence, prompt and answer together
     num_kv_blocks: int
     block_size: int  # tokens of a KV block
+    kv_window: int  # tokens that any layer still reads, so that a sequence keeps no more; 0: all
     kv_cache_bytes: int  # of all blocks together
     prefix_store: PrefixStore | None = None  # blocks kept on disk
 
@@ -79,6 +80,7 @@ def load_model(
     kv_cache_bytes: int | None = None,
     kv_types: KVTypes = F16,
     block_size: int = 32,
+    keep_whole_texts: bool = False,
     packed_cache: bool = False,
     prefix_cache_dir: str | os.PathLike[str] | None = None,
     prefix_cache_bytes: int | None = None,
@@ -95,6 +97,7 @@ def load_model(
     kv_cache_bytes          None: up to a quarter of the memory the weights leave
     kv_types                how keys and values are stored
     block_size              tokens of a KV block, a multiple of 16
+    keep_whole_texts        keep keys and values that have left the window of every layer, too
     packed_cache            keep packed weights in a file that later starts map (packed_cache.py)
     prefix_cache_dir        keep computed blocks of keys and values there for later starts
     prefix_cache_bytes      of all files in it; None: 8 GiB
@@ -128,6 +131,8 @@ def load_model(
         program = plan(record(file, config), max_num_batched_tokens, max_rows)
         kv = choose_kv_size(
             config, block_size=block_size, types=kv_types, max_num_seqs=max_num_seqs,
+            max_num_batched_tokens=max_num_batched_tokens,
+            window=0 if keep_whole_texts else widest_window(program.ops),
             max_model_len=max_model_len, kv_cache_bytes=kv_cache_bytes,
             available=_left_beside(file, program),
         )  # fmt: skip
@@ -149,7 +154,7 @@ def load_model(
     _log.info("%s", kv.describe(block_size))
     return Model(
         os.fspath(path), config, tokenizer, compiled, kv.max_model_len, kv.num_blocks, block_size,
-        kv.nbytes, store,
+        kv.window, kv.nbytes, store,
     )  # fmt: skip
 
 
@@ -159,6 +164,12 @@ def record(file: GGUFFile, config: ModelConfig) -> list[Op]:
     builders()[config.architecture](graph, config, weights)
     weights.require_all_used()
     return fuse(graph.ops)
+
+
+def widest_window(ops: Sequence[Op]) -> int:
+    """Tokens that a token sees in the layer that sees most, itself included; 0: all before it."""
+    windows = [int(op.attrs["window"]) for op in ops if op.name == "attention"]
+    return max(windows) if windows and all(windows) else 0
 
 
 def _weights_of(ops: Sequence[Op]) -> list[Weight]:

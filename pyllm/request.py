@@ -144,6 +144,7 @@ class Request:
             priority=self.priority,
             grammar=None if grammar is None else grammar.copy(),
             max_length=max_length,
+            arrival_time=self._metrics.arrival_time,
             mask=self._mask(followers),
             followers=followers,
             sampler_order=params.sampler_order,
@@ -241,6 +242,7 @@ class Request:
             metrics.num_preemptions = sum(s.num_preemptions for s in sequences)
             metrics.num_draft_tokens = sum(s.num_draft_tokens for s in sequences)
             metrics.num_accepted_tokens = sum(s.num_accepted_tokens for s in sequences)
+            metrics.num_output_tokens = self.num_written_tokens
         if not finished and self.params.output_kind is _FINAL_ONLY:
             return None
         return self._output(changed, finished)
@@ -248,6 +250,7 @@ class Request:
     def report_abort(self, changed: list[Continuation], now: float) -> RequestOutput:
         """The last report of a request that was given up at time `now`."""
         self._metrics.finished_time = now
+        self._metrics.num_output_tokens = self.num_written_tokens
         return self._output(changed, finished=True)
 
     def _output(self, changed: list[Continuation], finished: bool) -> RequestOutput:

@@ -6,6 +6,7 @@ import logging
 
 from pyllm.batch import Columns, Scored
 from pyllm.continuation import Continuation
+from pyllm.engine_counters import EngineCounters
 from pyllm.errors import printable
 from pyllm.logprobs import read_logprobs
 
@@ -20,8 +21,9 @@ _FAILURES = {1: "nonfinite_logits", 2: "no_token_allowed"}
 class RowResults:
     """Reads the columns that steps fill. A defect in one continuation's code ends it alone."""
 
-    def __init__(self, columns: Columns) -> None:
+    def __init__(self, columns: Columns, counters: EngineCounters) -> None:
         self._columns = columns
+        self._counters = counters
 
     def take(self, continuation: Continuation, row: int, token: int, status: int) -> None:
         """Let a continuation have the token that was sampled in `row`."""
@@ -39,8 +41,11 @@ class RowResults:
             if sequence.params.mirostat:
                 sequence.mirostat_mu = float(self._columns["mirostat_next"][row])
             continuation.append(token)
+            self._counters.num_generated_tokens += 1
             if grammar is not None:
+                known = len(sequence.tokens)
                 continuation.append_forced(grammar)
+                self._counters.num_generated_tokens += len(sequence.tokens) - known
         except BaseException as error:  # in code that runs for this request only; Rust panics so
             fail(continuation, error)
 

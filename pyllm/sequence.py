@@ -26,7 +26,8 @@ class Sequence:
     """What scheduler, KV cache and batch know of a continuation (identity is equality).
 
     Invariants: num_computed_tokens < len(tokens) while unfinished; the last token of `tokens` is
-    never computed before it is scheduled; block_table covers every computed token.
+    never computed before it is scheduled; block_table covers every computed token that is not
+    behind the window.
     """
 
     # filled by the request, constant
@@ -48,11 +49,13 @@ class Sequence:
 
     # filled by the request, constant, with a default
     max_length: int = 2**31 - 1  # tokens, prompt and output together
+    arrival_time: float = 0.0  # seconds, time.perf_counter()
     sampler_order: int = 0  # see sampler_order.py
     dry: DryHistory | None = None  # None without DRY
     processors: tuple[Processor, ...] = ()
 
     # filled by the engine
+    last_token_time: float | None = None  # seconds, time.perf_counter(); see TokenGaps
     mirostat_mu: float = 0.0  # bits; the state of mirostat
     next_scored: int = NOTHING_TO_SCORE  # first prompt position whose log-probability is wanted
 
@@ -65,9 +68,10 @@ class Sequence:
 
     # filled by the KV cache
     block_table: list[int] = field(default_factory=list)  # block of positions [i * size, ...)
+    num_released_blocks: int = 0  # of the table, from its start: behind the window, not its own
     cached_blocks: list[CachedBlock] = field(default_factory=list)  # the first of them, shared
     block_keys: list[bytes] = field(default_factory=list)  # tokens of full blocks, to find them by
-    register_at: int = sys.maxsize  # computed tokens at which the next block is full
+    settle_at: int = sys.maxsize  # computed tokens at which the next block is full
     num_cached_tokens: int | None = None  # found when first admitted; None before
 
     # filled by the request, constant
@@ -125,4 +129,5 @@ class Sequence:
         """Begin again: nothing is computed. Whose the blocks are is for the KV cache to say."""
         self.cached_blocks = []
         self.block_table = []  # a new list: readers compare tables by identity
+        self.num_released_blocks = 0
         self.num_computed_tokens = 0

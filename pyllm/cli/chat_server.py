@@ -99,8 +99,8 @@ class ChatServer:
                 yield from self._chunks(response)
             else:
                 raise ServerError(
-                    f"{self.url} sends {kind[:80] or 'no type'} where events are due; is the address "
-                    "right?"
+                    f"{self.url} sends {kind[:80] or 'no type'} where events are due; "
+                    "is the address right?"
                 )
         finally:
             response.close()

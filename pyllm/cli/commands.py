@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from pyllm.cli.bench_flags import MANY_REQUESTS
 from pyllm.cli.chat_flags import CHAT_FLAGS
 from pyllm.cli.flags import (
     DEBUG,
@@ -294,28 +295,6 @@ EVAL_PERPLEXITY = Command(
     notes="Perplexities of other texts, vocabularies, -c or --chunks cannot be compared.",
 )
 
-_SAMPLED = tuple(
-    flag for flag in SAMPLING if flag.keyword in ("temperature", "top_k", "top_p", "min_p")
-)
-# What both benches of many requests take, apart from the lengths of random ones.
-_MANY_REQUESTS = (
-    Flag(("--num-prompts",), "requests", integer(1, 10**7), "N", 64),
-    Flag(
-        ("--dataset-path", "--dataset"),
-        'take prompts from a file of JSON lines: {"prompt": "…", "output_tokens": N}',
-        text,
-        "FILE",
-        None,
-    ),
-    Flag(("--seed",), "of random prompts, arrivals and sampling", integer(0, 2**63), "N", 0),
-    Flag(("-o", "--output"), "md or json", choice("md", "json"), "FORMAT", "md"),
-    *_SAMPLED,
-    *ENGINE,
-    Flag(("--max-num-seqs",), "requests computed at a time", integer(1, 4096), "N", 16, "engine"),
-    *SPECULATION,
-    *KV_CACHE,
-    *IGNORED_HARDWARE,
-)
 _TOKENS = integer(1, 2**31 - 1)
 
 BENCH_THROUGHPUT = Command(
@@ -333,7 +312,7 @@ BENCH_THROUGHPUT = Command(
             "N",
             0,
         ),
-        *_MANY_REQUESTS,
+        *MANY_REQUESTS,
     ),
 )
 
@@ -373,7 +352,7 @@ BENCH_SERVE = Command(
             "N",
             0,
         ),
-        *_MANY_REQUESTS,
+        *MANY_REQUESTS,
     ),
     notes="The engine runs in this process; no server is needed.",
 )

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pyllm.cli.arguments import CommandLineError
 from pyllm.cli.model_path import resolve_model, whole_models
 from pyllm.cli.speculation import SPECULATION_FIELDS, speculation
 from pyllm.errors import printable
+from pyllm.server.edge import EdgeSettings, load_api_keys
 from pyllm.server.settings import ModelSource, ServerSettings
+from pyllm.threads import default_num_threads
+
+if TYPE_CHECKING:
+    from pyllm.server.metrics import ServerMetrics
 
 _KEEP_ALIVE = 300.0  # seconds, as Ollama's
 _MAX_NAME = 128
@@ -26,13 +32,33 @@ def serve(
 ) -> int:
     """Runs until SIGTERM or SIGINT; returns the exit code."""
     from pyllm.server.app import create_app
-    from pyllm.server.runner import run
+    from pyllm.server.dialects import edge_refusal
+    from pyllm.server.edge import Draining, Refusal, wrap
+    from pyllm.server.log_output import logging_to
+    from pyllm.server.request_log import RequestLog
+    from pyllm.server.runner import serve as run_server
+    from pyllm.server.startup_block import ServerFacts
 
     if not models and demo is None:
         raise CommandLineError("no MODEL was given, and this pyllm has no model of its own")
     sources = find_models(models) if models else [ModelSource("pyllm-demo", demo or Path())]
-    settings = read_settings(sources, engine, server)
-    return run(create_app(settings), read_edge(edge), settings)
+    settings, at_edge = read_settings(sources, engine, server), read_edge(edge)
+    draining = Draining(at_edge.shutdown_timeout_s)
+    inner = create_app(settings, draining=draining)
+    metrics: ServerMetrics = inner.state.metrics
+
+    def refused(path: str, refusal: Refusal) -> bytes:
+        metrics.rejected(refusal.code)
+        return edge_refusal(path, refusal)
+
+    app = RequestLog(wrap(inner, at_edge, draining, refused), metrics)
+    names = tuple(source.name for source in sources)
+    threads = engine["num_threads"] or default_num_threads()
+    facts = ServerFacts(names, None, threads)
+    with logging_to(settings.log_format):
+        return run_server(
+            app, at_edge, draining, lambda: facts, lambda text: print(text, flush=True)
+        )
 
 
 def find_models(words: Sequence[str]) -> list[ModelSource]:
@@ -76,6 +102,20 @@ def read_settings(
         request_templates=server["request_templates"],
         preload=len(sources) == 1,
         log_format=server["log_format"],
+    )
+
+
+def read_edge(edge: Mapping[str, Any]) -> EdgeSettings:
+    """From the flags of the group "edge". RequestError for keys that cannot be sent."""
+    return EdgeSettings(
+        host=edge["host"],
+        port=edge["port"],
+        uds=edge["uds"],
+        api_keys=load_api_keys(edge["api_key"] or (), edge["api_key_file"], os.environ),
+        allow_unauthenticated=edge["allow_unauthenticated"],
+        allowed_hosts=tuple(edge["allowed_host"] or ()),
+        allowed_origins=tuple(edge["allowed_origin"] or ()),
+        shutdown_timeout_s=edge["shutdown_timeout"],
     )
 
 

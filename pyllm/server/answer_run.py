@@ -65,6 +65,7 @@ class AnswerRun:
         self._calls: dict[int, int] = {}  # choice: tool calls so far
         self._deadline = deadline
         self._on_finished = on_finished
+        self._cut: ApiError | None = None
         self._usage = Usage(0, 0, 0, load_seconds=lease.load_seconds)
 
     @property
@@ -87,6 +88,12 @@ class AnswerRun:
             request.close()
         self._lease.release()
 
+    def cut(self, error: ApiError) -> None:
+        """End it with `error`, which the client is told."""
+        self._cut = error
+        for request in self._requests:
+            request.close()
+
     async def __aiter__(self) -> AsyncIterator[Event]:
         """ApiError when it fails as a whole."""
         reports = merged(self._requests)
@@ -98,6 +105,8 @@ class AnswerRun:
                         number, output = await anext(reports)
                 except StopAsyncIteration:
                     break
+                if self._cut is not None:
+                    raise self._cut
                 if number not in started:
                     started.add(number)
                     yield self._prompt_read(number, output)

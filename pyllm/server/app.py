@@ -15,8 +15,11 @@ from starlette.responses import Response
 from pyllm import __version__
 from pyllm.server import webui
 from pyllm.server.dialects import refusal
+from pyllm.server.edge import Draining
 from pyllm.server.errors import ApiError, as_api_error
+from pyllm.server.metrics import ServerMetrics
 from pyllm.server.model_registry import Loader, ModelRegistry, load
+from pyllm.server.openai.responses_store import ResponseStore
 from pyllm.server.routes import ROUTERS
 from pyllm.server.service import Service
 from pyllm.server.settings import ServerSettings
@@ -27,17 +30,25 @@ _log = logging.getLogger(__name__)
 _CLIENT_CLOSED_REQUEST = 499  # nginx's number; nobody reads it but the log
 
 
-def create_app(settings: ServerSettings, loader: Loader = load) -> FastAPI:
-    """The ASGI application without its edge: no keys, no hosts, no limits. See edge/."""
+def create_app(
+    settings: ServerSettings, loader: Loader = load, draining: Draining | None = None
+) -> FastAPI:
+    """The ASGI application without its edge: no keys, no hosts, no limits. See edge/.
+
+    draining  tells when answers that are still written must end
+    """
     registry = ModelRegistry(settings, loader)
-    service = Service(settings, registry)
+    metrics = registry.watcher = ServerMetrics(registry)
+    service = Service(settings, registry, metrics)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        preloading = asyncio.create_task(_preload(service)) if settings.preload else None
+        tasks = [asyncio.create_task(_preload(service))] if settings.preload else []
+        if draining is not None:
+            tasks.append(asyncio.create_task(_cut(service, draining)))
         yield
-        if preloading is not None:
-            preloading.cancel()
+        for task in tasks:
+            task.cancel()
         await registry.close()
 
     app = FastAPI(
@@ -49,6 +60,8 @@ def create_app(settings: ServerSettings, loader: Loader = load) -> FastAPI:
         redoc_url=None,
     )
     app.state.service = service
+    app.state.metrics = metrics
+    app.state.responses = ResponseStore()
     for router in ROUTERS:
         app.include_router(router)
     app.routes.extend(webui.routes())
@@ -65,12 +78,18 @@ async def _preload(service: Service) -> None:
         _log.error("%s", error.__cause__ or error.message)
 
 
+async def _cut(service: Service, draining: Draining) -> None:
+    await draining.wait_cut()
+    service.cut()
+
+
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if not isinstance(error, ApiError):  # Starlette's own: no such route, no such method
         error = ApiError(error.status_code, str(error.detail), headers=error.headers)
     elif error.status_code >= 500:
         _log.error("%s", error.__cause__ or error.message)
+    request.app.state.metrics.rejected(error.code)
     return refusal(request.url.path, error)
 
 

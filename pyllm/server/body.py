@@ -62,6 +62,10 @@ def _path(location: tuple[int | str, ...]) -> str:
     for part in location:
         if isinstance(part, int):
             path += f"[{part}]"
-        elif part != "body" and part.replace("_", "").isalnum() and part[:1].islower():
+        elif (
+            part not in ("body", "query", "path")
+            and part.replace("_", "").isalnum()
+            and part[:1].islower()
+        ):
             path += f".{part}" if path else part
     return path

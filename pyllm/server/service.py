@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, Literal, Protocol
 
 from pyllm.errors import PyLLMError
+from pyllm.outputs import RequestOutput
 from pyllm.prompts import Encoded, Prompt, encode_prompt
 from pyllm.sampling import SamplingParams
-from pyllm.server.answer_run import AnswerRun, Finished
-from pyllm.server.errors import as_api_error
+from pyllm.server.answer_run import AnswerRun
+from pyllm.server.errors import ApiError, as_api_error
 from pyllm.server.model_registry import Lease, ModelRegistry
+from pyllm.server.request_facts import note_finished
 from pyllm.server.sampling import joined_salt
 from pyllm.server.settings import ServerSettings
 from pyllm.structured import StructuredOutputsParams
@@ -71,21 +74,27 @@ class TextJob:
     timeout: float | None = None
 
 
-class Service:
-    """Belongs to one event loop.
+class Watcher(Protocol):
+    """Is told what becomes of requests, for the metrics."""
 
-    on_finished  told of every finished request, for the metrics
-    """
+    def request_finished(self, model_name: str, output: RequestOutput) -> None: ...
+
+    def cancelled(self, model_name: str, phase: Literal["encode"]) -> None: ...
+
+
+class Service:
+    """Belongs to one event loop."""
 
     def __init__(
         self,
         settings: ServerSettings,
         registry: ModelRegistry,
-        on_finished: Finished | None = None,
+        watcher: Watcher | None = None,
     ) -> None:
         self.settings = settings
         self.registry = registry
-        self._on_finished = on_finished
+        self._watcher = watcher
+        self._runs: weakref.WeakSet[AnswerRun] = weakref.WeakSet()
 
     async def lease(self, model: str | None, keep_alive: float | None = None) -> Lease:
         """The model, loaded. ApiError when that fails."""
@@ -94,9 +103,24 @@ class Service:
         except (PyLLMError, OSError) as error:
             raise as_api_error(error) from error
 
+    def cut(self) -> None:
+        """End all answers with an error: the server stops."""
+        for run in list(self._runs):
+            run.cut(ApiError(503, "the server is shutting down; try again later", "shutting_down"))
+
     async def chat(self, lease: Lease, job: ChatJob, caller: Caller) -> AnswerRun:
         """Queue the conversation; the run owns the lease from here on. ApiError when refused."""
         return await self._opened(lease, partial(self._open_chat, lease, job, caller))
+
+    async def count_tokens(self, lease: Lease, job: ChatJob) -> int:
+        """Of the conversation's prompt; gives the lease back. ApiError when it is refused."""
+        try:
+            (_, token_ids), _ = await asyncio.to_thread(_rendered, lease, job)
+        except PyLLMError as error:
+            raise as_api_error(error) from error
+        finally:
+            lease.release()
+        return len(token_ids)
 
     async def complete(self, lease: Lease, job: TextJob, caller: Caller) -> AnswerRun:
         """Queue all prompts, or none; the run owns the lease from here on."""
@@ -107,9 +131,12 @@ class Service:
             run: AnswerRun = await start()
         except BaseException as error:
             lease.release()
+            if isinstance(error, asyncio.CancelledError) and self._watcher is not None:
+                self._watcher.cancelled(lease.name, "encode")
             if isinstance(error, PyLLMError):
                 raise as_api_error(error) from error
             raise
+        self._runs.add(run)
         return run
 
     async def _open_chat(self, lease: Lease, job: ChatJob, caller: Caller) -> AnswerRun:
@@ -137,7 +164,7 @@ class Service:
             job.params.n,
             parser=lambda index: plans[0].parser(f"{caller.request_id}-{index}"),
             deadline=deadline,
-            on_finished=self._on_finished,
+            on_finished=self._finished,
         )
 
     async def _open_text(self, lease: Lease, job: TextJob, caller: Caller) -> AnswerRun:
@@ -159,7 +186,12 @@ class Service:
             for request in opened:
                 request.close()
             raise failures[0]
-        return AnswerRun(lease, opened, params.n, deadline=deadline, on_finished=self._on_finished)
+        return AnswerRun(lease, opened, params.n, deadline=deadline, on_finished=self._finished)
+
+    def _finished(self, model: str, output: RequestOutput) -> None:
+        note_finished(model, output)
+        if self._watcher is not None:
+            self._watcher.request_finished(model, output)
 
     def _deadline(self, timeout: float | None) -> float | None:
         limits = [limit for limit in (timeout, self.settings.request_timeout) if limit is not None]

@@ -90,11 +90,12 @@ class FakeGate(threading.Event):
 class FakeProgram:
     def __init__(
         self, *, max_tokens, max_seqs, max_blocks, num_blocks, block_size, logits_of=hashed_logits,
-        draft_rows=0,
+        draft_rows=0, window=0,
     ):  # fmt: skip
         rows = max_seqs + max(draft_rows, 4)  # four prompt tokens can be scored in a step
         self.block_size = block_size
         self.logits_of = logits_of
+        self.window = window  # tokens that a token sees, itself included; 0: all before it
         self.cells = np.full((num_blocks, block_size, 2), -1, np.int64)  # token, position
         self.mask_gate = FakeGate()
         self.num_steps = 0
@@ -166,8 +167,9 @@ class FakeProgram:
         owner = np.repeat(np.arange(n_seqs), np.diff(starts))
         for row in range(n_rows):
             token = int(c["logit_rows"][row])
-            visible = self._read(int(owner[token]), int(c["positions"][token]))
-            assert c["target"][row] >= 0 or c["rng_position"][row] == len(visible)
+            position = int(c["positions"][token])
+            visible = self._read(int(owner[token]), position, self._first_seen(position))
+            assert c["target"][row] >= 0 or c["rng_position"][row] == position + 1
             self._sample(row, self.logits_of(visible), history, bias, masks, dry)
 
     def interrupt(self):
@@ -175,6 +177,7 @@ class FakeProgram:
 
     def _cell(self, seq, position):
         block = int(self.columns["block_tables"][seq, position // self.block_size])
+        assert block >= 0, f"position {position} was given back"
         return block, position % self.block_size
 
     def _write(self, starts):
@@ -182,14 +185,19 @@ class FakeProgram:
         for seq, (start, end) in enumerate(pairwise(starts)):
             for i in range(start, end):
                 position = int(self.columns["positions"][i])
+                if self.window and i == start:  # its rows read, whether or not logits are wanted
+                    self._read(seq, position - 1, self._first_seen(position))
                 cell = self._cell(seq, position)
                 assert cell not in written, "two tokens in one KV cell"
                 written.add(cell)
                 self.cells[cell] = int(self.columns["tokens"][i]), position
 
-    def _read(self, seq, last_position):
+    def _first_seen(self, position):
+        return max(0, position + 1 - self.window) if self.window else 0
+
+    def _read(self, seq, last_position, first):
         tokens = []
-        for position in range(last_position + 1):
+        for position in range(first, last_position + 1):
             token, stored = self.cells[self._cell(seq, position)]
             assert stored == position, f"position {position} was never written, or overwritten"
             tokens.append(int(token))
@@ -280,6 +288,7 @@ class FakeModel:
     max_num_batched_tokens: int = 64
     logits_of: LogitsOf = hashed_logits
     draft_rows: int = 0
+    kv_window: int = 0
     tokenizer: FakeTokenizer = field(default_factory=FakeTokenizer)
     program: FakeProgram = field(init=False)
     prefix_store: None = None
@@ -293,6 +302,7 @@ class FakeModel:
             block_size=self.block_size,
             logits_of=self.logits_of,
             draft_rows=self.draft_rows,
+            window=self.kv_window,
         )
 
     def close(self):

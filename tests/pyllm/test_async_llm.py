@@ -15,6 +15,9 @@ from pyllm.sampling import RequestOutputKind, SamplingParams
 from tests.pyllm.fake_program import FakeModel, hashed_logits, printable_logits
 
 GREEDY = SamplingParams(temperature=0, max_tokens=8, ignore_eos=True)
+ENDLESS_STREAM = SamplingParams(
+    temperature=0, max_tokens=None, ignore_eos=True, output_kind=RequestOutputKind.DELTA
+)
 ENDLESS = SamplingParams(temperature=0, max_tokens=None, ignore_eos=True)
 LONG = {"max_model_len": 8000, "num_kv_blocks": 510}
 HELLO = [{"role": "user", "content": "hello"}]
@@ -321,6 +324,19 @@ def test_a_refused_name_that_is_cancelled_does_not_end_its_owner():
             assert (await owner).outputs[0].finish_reason == "length"
 
     run(main())
+
+
+def test_stats_tell_how_far_a_request_was_that_nobody_wants():
+    async def main():
+        async with llm_of(logits_of=printable_logits) as llm:
+            async with aclosing(llm.generate("hello", ENDLESS_STREAM)) as outputs:
+                await anext(outputs)
+            await freed(llm)
+            return llm.stats()
+
+    stats = run(main())
+    assert stats.num_cancelled == {"queue": 0, "prefill": 0, "decode": 1}
+    assert stats.num_finished["abort"] == 1
 
 
 def test_closing_an_old_generator_does_not_end_a_new_request_of_its_name():

@@ -376,6 +376,14 @@ def test_a_stream_made_before_close_and_iterated_after_it_says_so():
         next(stream)
 
 
+def test_stats_count_what_was_generated():
+    with LLM.from_model(FakeModel(logits_of=printable_logits)) as llm:
+        outputs = llm.generate([[1, 2], [3]], SamplingParams(max_tokens=4), use_tqdm=False)
+    stats = llm.stats()
+    assert stats.num_prompt_tokens == 3
+    assert stats.num_generated_tokens == sum(len(o.outputs[0].token_ids) for o in outputs)
+
+
 def test_close_lets_go_of_the_engine():
     """Its views of the columns would keep all of the program's memory."""
     llm = llm_of()
@@ -517,3 +525,10 @@ def test_wide_beams_need_no_leave():
     with llm_of() as llm:
         (output,) = llm.beam_search("x", BeamSearchParams(beam_width=16, max_tokens=2))
         assert len(output.sequences) == 16
+
+
+@pytest.mark.parametrize(("window", "blocks"), [(0, 16), (70, 5 + 4 + 1)])
+def test_what_a_text_of_full_length_takes(window, blocks):
+    """256 tokens in blocks of 16, or a window and a chunk of 64."""
+    llm = llm_of(kv_window=window, kv_cache_bytes=64 * 100)
+    assert (llm.kv_cache_bytes, llm.kv_sequence_bytes) == (6400, blocks * 100)

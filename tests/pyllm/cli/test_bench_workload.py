@@ -85,13 +85,13 @@ def test_a_file_without_prompts(tmp_path: Path) -> None:
 
 
 def test_the_context_is_as_long_as_random_requests_unless_told() -> None:
-    options = {"max_model_len": None, "num_threads": 2}
-    assert engine_options(options, Source(1, None, LENGTHS, 0)) == {
-        "max_model_len": 15,
-        "num_threads": 2,
-    }
-    assert engine_options(options, Source(1, "file", LENGTHS, 0)) == options
-    assert engine_options({"max_model_len": 9}, Source(1, None, LENGTHS, 0))["max_model_len"] == 9
+    guessing = {"spec_type": "none", "model_draft": None, "draft_max": 16, "draft_min": None}
+    options = {"max_model_len": None, "num_threads": 2, **guessing}
+    expected = {"max_model_len": None, "num_threads": 2, "speculative_config": False}
+    random, lines = Source(1, None, LENGTHS, 0), Source(1, "file", LENGTHS, 0)
+    assert engine_options(options, random) == {**expected, "max_model_len": 15}
+    assert engine_options(options, lines) == expected
+    assert engine_options({**options, "max_model_len": 9}, random)["max_model_len"] == 9
 
 
 def test_answers_that_would_be_cut_are_refused() -> None:

@@ -51,8 +51,6 @@ def test_divergence_of_types(path: Path, text: Path, capsys: pytest.CaptureFixtu
 def test_refusals(path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["eval", "kld", str(path)]) == 2
     assert "nothing to compare" in capsys.readouterr().err
-    assert main(["eval"]) == 2
-    assert "did you mean eval kld?" in capsys.readouterr().err
     short = tmp_path / "short.txt"
     short.write_text("too short")
     assert main(["eval", "perplexity", str(path), "-f", str(short)]) == 2
