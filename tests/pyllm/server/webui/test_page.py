@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.pyllm.server.webui.mock_server import MockServer, saying
+from tests.pyllm.server.webui.mock_server import MockServer, saying, scored
 from tests.pyllm.server.webui.visit import Visit
 
 if TYPE_CHECKING:
@@ -67,9 +67,13 @@ def test_text_stands_out_and_everything_has_a_name(
     visit.again("Twice")
     visit.click("Previous version")
     visit.click("Settings")
+    visit.page.get_by_role("switch", name="Token probabilities").check()
+    visit.ask("Every tint", scored([(f"w{n} ", -n / 5, [("other", -1.0)]) for n in range(20)]))
+    visit.page.locator("[data-token]").first.hover()
+    assert visit.page.evaluate(FAINT) == []
     visit.page.get_by_label("Temperature", exact=True).fill("9")
     visit.page.get_by_role("switch", name="JSON schema").check()
-    visit.page.locator(".message.user").hover()
+    visit.page.locator(".message.user").first.hover()
     assert visit.page.evaluate(FAINT) == []
     assert visit.page.evaluate(NAMELESS) == []
     visit.page.keyboard.press("Escape")
