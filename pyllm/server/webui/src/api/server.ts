@@ -69,5 +69,11 @@ function askAgain(): void {
 
 /** How a model's name is shown: without folders and the file's ending. */
 export function modelLabel(id: string): string {
-  return cleanLine(id.split(/[/\\]/).pop()?.replace(/\.gguf$/i, "") || id, 80);
+  return cleanLine(
+    id
+      .split(/[/\\]/)
+      .pop()
+      ?.replace(/\.gguf$/i, "") || id,
+    80,
+  );
 }

@@ -35,6 +35,10 @@ export async function start(): Promise<void> {
   else startNew();
   if (tabs) tabs.onmessage = (event) => void changedElsewhere(String(event.data));
   effect(() => tabMemory.set(LAST, current.value.id));
+  effect(() => {
+    const title = cleanLine(current.value.info.value.title);
+    document.title = title ? `${title} · pyllm` : "pyllm";
+  });
 }
 
 async function refreshList(): Promise<void> {
@@ -128,7 +132,10 @@ export async function remove(id: string): Promise<void> {
   list.value = list.value.filter((each) => each.id !== id);
   tabs?.postMessage(id);
   if (current.value.id === id) startNew();
-  notice.value = { text: `Deleted “${cleanLine(info.title, 40)}”`, undo: () => addChats([{ info, messages }]) };
+  notice.value = {
+    text: `Deleted “${cleanLine(info.title, 40)}”`,
+    undo: () => addChats([{ info, messages }]),
+  };
 }
 
 export function addChats(chats: { info: ChatInfo; messages: Message[] }[]): void {
@@ -136,5 +143,8 @@ export function addChats(chats: { info: ChatInfo; messages: Message[] }[]): void
   list.value = [...list.value.filter((each) => !ids.has(each.id)), ...chats.map(({ info }) => info)].sort(
     (a, b) => b.updated - a.updated,
   );
-  store(chats.map(({ info }) => info), chats.flatMap(({ messages }) => messages));
+  store(
+    chats.map(({ info }) => info),
+    chats.flatMap(({ messages }) => messages),
+  );
 }

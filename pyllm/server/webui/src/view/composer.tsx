@@ -45,7 +45,9 @@ export function Composer({ chat }: { chat: Chat }) {
       <div class="composer">
         <div class="chips">
           {settings.system && <span class="chip">System prompt</span>}
-          {settings.schemaOn && <span class={`chip ${schemaError(settings) ? "wrong" : ""}`}>JSON schema</span>}
+          {settings.schemaOn && (
+            <span class={`chip ${schemaError(settings) ? "wrong" : ""}`}>JSON schema</span>
+          )}
           {settings.tokenScores && <span class="chip">Token probabilities</span>}
         </div>
         <textarea
@@ -63,7 +65,14 @@ export function Composer({ chat }: { chat: Chat }) {
             <Icon name="stop" />
           </button>
         ) : (
-          <button type="button" class="send" aria-label="Send" title="Send (Enter)" disabled={!text.trim()} onClick={submit}>
+          <button
+            type="button"
+            class="send"
+            aria-label="Send"
+            title="Send (Enter)"
+            disabled={!text.trim()}
+            onClick={submit}
+          >
             <Icon name="send" />
           </button>
         )}

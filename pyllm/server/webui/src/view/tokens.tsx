@@ -37,10 +37,19 @@ export function Tokens({ tokens, text }: { tokens: TokenScore[]; text: string })
         onPointerLeave={() => setAt(null)}
       >
         {groups.map((start) => (
-          <Group key={start} tokens={tokens} start={start} end={Math.min(start + GROUP, tokens.length)} at={at} ender={ender} />
+          <Group
+            key={start}
+            tokens={tokens}
+            start={start}
+            end={Math.min(start + GROUP, tokens.length)}
+            at={at}
+            ender={ender}
+          />
         ))}
       </div>
-      {at !== null && tokens[at] && <Tooltip token={tokens[at]} anchor={box.current?.querySelector(`[data-token="${at}"]`)} />}
+      {at !== null && tokens[at] && (
+        <Tooltip token={tokens[at]} anchor={box.current?.querySelector(`[data-token="${at}"]`)} />
+      )}
     </div>
   );
 }
@@ -65,7 +74,10 @@ function Group({ tokens, start, end, at, ender }: GroupProps) {
     () => (
       <span>
         {tokens.slice(start, end).map((token, index) => (
-          <span class={`p${tint(token)} ${marked === start + index ? "marked" : ""} ${ender === start + index ? "ender" : ""}`} data-token={start + index}>
+          <span
+            class={`p${tint(token)} ${marked === start + index ? "marked" : ""} ${ender === start + index ? "ender" : ""}`}
+            data-token={start + index}
+          >
             {clean(token.text)}
           </span>
         ))}
@@ -86,8 +98,12 @@ function Tooltip({ token, anchor }: { token: TokenScore; anchor: Element | null 
   if (!rect) return null;
   const below = rect.top < HEIGHT;
   const left = `${Math.max(Math.min(rect.left, innerWidth - WIDTH), 8)}px`;
-  const place = below ? { left, top: `${rect.bottom + 6}px` } : { left, bottom: `${innerHeight - rect.top + 6}px` };
-  const rows = token.others.some((other) => other.text === token.text) ? token.others : [token, ...token.others];
+  const place = below
+    ? { left, top: `${rect.bottom + 6}px` }
+    : { left, bottom: `${innerHeight - rect.top + 6}px` };
+  const rows = token.others.some((other) => other.text === token.text)
+    ? token.others
+    : [token, ...token.others];
   return (
     <div class="tooltip" role="status" style={place}>
       {rows.map((row, index) => (
