@@ -75,6 +75,7 @@ class Replayed:
         self.block_size = model.block_size
         self.kv_window = model.kv_window
         self.kv_cache_bytes = model.kv_cache_bytes
+        self.pooling = model.pooling
 
     def close(self) -> None:
         self.program.columns = {}

@@ -27,7 +27,9 @@ struct Limits {
 };
 
 struct StepShape {
-  int64_t n_tokens, n_seqs, n_rows;
+  int64_t n_tokens, n_seqs;
+  int64_t n_rows;    // R rows
+  int64_t n_logits;  // the first of them get logits, the rest are read as hidden states
 };
 
 // The first token that the token at `position` sees; window: how many it sees, itself included,

@@ -30,6 +30,13 @@ if TYPE_CHECKING:
     from pyllm.llm import LLM
     from pyllm.logprobs import FlatLogprobs
     from pyllm.outputs import CompletionOutput, Delta, Logprob, RequestMetrics, RequestOutput
+    from pyllm.pooling import PoolingParams
+    from pyllm.pooling_outputs import (
+        EmbeddingOutput,
+        EmbeddingRequestOutput,
+        ScoringOutput,
+        ScoringRequestOutput,
+    )
     from pyllm.repetition import RepetitionDetectionParams
     from pyllm.sampling import RequestOutputKind, SamplingParams
     from pyllm.structured import StructuredOutputsParams
@@ -44,12 +51,15 @@ __all__ = [  # noqa: RUF022 - plain order, as sorted() gives it
     "ContextLengthError",
     "Delta",
     "DeviceError",
+    "EmbeddingOutput",
+    "EmbeddingRequestOutput",
     "EngineStats",
     "FlatLogprobs",
     "LLM",
     "Logprob",
     "MemoryBudgetError",
     "ModelFileError",
+    "PoolingParams",
     "PyLLMError",
     "QueueFullError",
     "RepetitionDetectionParams",
@@ -58,6 +68,8 @@ __all__ = [  # noqa: RUF022 - plain order, as sorted() gives it
     "RequestOutput",
     "RequestOutputKind",
     "SamplingParams",
+    "ScoringOutput",
+    "ScoringRequestOutput",
     "StructuredOutputsParams",
     "TemplateError",
     "TokenizerError",
@@ -78,6 +90,11 @@ _HOMES = {
     "Logprob": "pyllm.outputs",
     "RequestMetrics": "pyllm.outputs",
     "RequestOutput": "pyllm.outputs",
+    "PoolingParams": "pyllm.pooling",
+    "EmbeddingOutput": "pyllm.pooling_outputs",
+    "EmbeddingRequestOutput": "pyllm.pooling_outputs",
+    "ScoringOutput": "pyllm.pooling_outputs",
+    "ScoringRequestOutput": "pyllm.pooling_outputs",
     "RequestOutputKind": "pyllm.sampling",
     "SamplingParams": "pyllm.sampling",
     "StructuredOutputsParams": "pyllm.structured",

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Iterable
 from collections.abc import Sequence as SequenceOf
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pyllm.batch import Batch, Step
@@ -18,18 +17,18 @@ from pyllm.interrupt import StepInterrupted
 from pyllm.kv_cache import KVCache
 from pyllm.logits_processors import sample_processed
 from pyllm.outputs import RequestOutput
+from pyllm.pooling_request import Pooling
 from pyllm.prompt_pace import PromptPace
 from pyllm.quarantine import Quarantine
-from pyllm.request import Request, mixed
-from pyllm.request_numbers import RequestNumbers
+from pyllm.request import Request
+from pyllm.request_maker import RequestMaker
 from pyllm.row_results import RowResults, fail
-from pyllm.sampling import MAX_LOGPROBS, LogitsProcessor, SamplingParams
+from pyllm.sampling import MAX_LOGPROBS, LogitsProcessor
 from pyllm.scheduler import Scheduler
 from pyllm.sequence import Sequence
 from pyllm.speculation.proposer import Proposer
 from pyllm.speculation.switch import SpeculationSwitch
 from pyllm.step_runner import StepRunner
-from pyllm.structured.late_compiler import late_compiler
 
 if TYPE_CHECKING:
     from pyllm.prefix_store import PrefixStore
@@ -47,7 +46,7 @@ def _no_news() -> bool:
     return False
 
 
-class Engine:
+class Engine(RequestMaker):
     """Schedules, steps and reports. Batch limits are those the program's columns were made for.
 
     max_decode_slowdown    a step in which streams wait for a prompt takes at most so many times as
@@ -71,21 +70,14 @@ class Engine:
         logits_processors: SequenceOf[LogitsProcessor] = (),
         max_logprobs: int = MAX_LOGPROBS,
     ) -> None:
-        self.model = model
-        self.seed = seed
-        self._max_logprobs = max_logprobs
+        super().__init__(model, seed, tuple(logits_processors), max_logprobs)
         self.enable_prefix_caching = enable_prefix_caching
         self.prefix_store = prefix_store
         self._speculation = SpeculationSwitch(proposer)
-        self._processors = tuple(logits_processors)
         self.on_start: Callable[[Request], None] | None = None  # told of requests that get going
-        self.names_in_use: Container[str] = ()  # beside those of requests that were added
         self.counters = EngineCounters()
-        self._columns = model.program.columns
         self._runner = StepRunner(model.program)
         self._results = RowResults(self._columns, self.counters)
-        self._grammars = late_compiler(model.tokenizer)
-        self._numbers = RequestNumbers()
         self._pace = PromptPace(max_decode_slowdown)
         self.reset()
 
@@ -128,54 +120,6 @@ class Engine:
         self._interruptible = _NOBODY  # requests whose prompts the step that runs reads
         self._was_interrupted = self._was_put_off = False
         self._failed = False  # the last step failed, and nobody knows by whom
-
-    def draw_number(self, request_id: str | None = None) -> tuple[int, str]:
-        """What seeds a request without a seed, and its id. Safe to call from any thread."""
-        requests, others = self._requests, self.names_in_use
-        return self._numbers.draw(request_id, lambda name: name in requests or name in others)
-
-    def make_request(
-        self,
-        prompt: str | None,
-        prompt_token_ids: SequenceOf[int],
-        params: SamplingParams,
-        request_id: str | None = None,
-        priority: int = 0,
-        cache_salt: str | None = None,
-        *,
-        token_healing: bool = False,
-        number: int | None = None,
-    ) -> Request:
-        """A checked request, not yet added. Safe to call from any thread.
-
-        priority       lower goes first and may take the place of higher; equals go by arrival
-        cache_salt     cached prefixes are shared only with requests of the same salt
-        token_healing  see Request
-        number         that `draw_number` gave for it, with the id; None: drawn here
-        Raises RequestError and ContextLengthError.
-        """
-        if number is None or request_id is None:
-            number, request_id = self.draw_number(request_id)
-        if params.prompt_logprobs is not None and not self.scheduler.max_num_scored_tokens:
-            limit = "the program has no rows for it"
-            raise RequestError("prompt_logprobs", params.prompt_logprobs, limit)
-        if self._processors:
-            processors = [*self._processors, *(params.logits_processors or ())]
-            params = replace(params, logits_processors=processors)
-        return Request(
-            request_id,
-            prompt,
-            prompt_token_ids,
-            params,
-            tokenizer=self.model.tokenizer,
-            max_model_len=self.model.max_model_len,
-            default_seed=mixed(self.seed, number + 1),
-            priority=priority,
-            cache_salt=cache_salt,
-            grammars=self._grammars,
-            token_healing=token_healing,
-            max_logprobs=self._max_logprobs,
-        )
 
     def add(self, request: Request) -> None:
         if request.request_id in self._requests:
@@ -308,6 +252,13 @@ class Engine:
             if continuation.finish_reason is not None:
                 self._retire(continuation)
             changed.setdefault(continuation.request, []).append(continuation)
+        for part in step.hidden:
+            pooling = self._continuations[part.sequence]
+            assert isinstance(pooling, Pooling)
+            self._results.take_states(pooling, part)
+            if pooling.finish_reason is not None:
+                self._retire(pooling)
+                changed[pooling.request] = [pooling]
         for part in step.scored:
             failed = self._continuations.get(part.sequence)  # in the middle of its prompt
             if failed is not None and failed.finish_reason is not None:

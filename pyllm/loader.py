@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pyllm.architectures import builders
 from pyllm.checks import check_integer
+from pyllm.classifier import read_classifier
 from pyllm.config import ModelConfig, read_config
 from pyllm.errors import MemoryBudgetError, RequestError
 from pyllm.gguf import GGUFFile
@@ -32,6 +33,7 @@ from pyllm.kv_budget import choose_kv_size
 from pyllm.kv_types import PANEL_TOKENS, KVTypes
 from pyllm.memory import available_memory
 from pyllm.packed_cache import CachedWeight, Progress, build_key, model_key, use_packed_cache
+from pyllm.pooling import ModelPooling
 from pyllm.prefix_store import DEFAULT_BYTES, PrefixStore, identity_of
 from pyllm.speculation.config import SpeculativeConfig, draft_rows
 from pyllm.threads import default_num_threads
@@ -45,6 +47,7 @@ FLOAT_BYTES = 4
 MAX_THREADS = 1024  # more would be a mistake; the core refuses them too
 SCORED_ROWS = 32  # prompt tokens that a step can report on: 16 MiB of logits at 128k
 F16 = KVTypes()
+DEFAULT_POOLING = ModelPooling()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,7 @@ class Model:
     kv_window: int  # tokens that any layer still reads, so that a sequence keeps no more; 0: all
     kv_cache_bytes: int  # of all blocks together
     prefix_store: PrefixStore | None = None  # blocks kept on disk
+    pooling: ModelPooling = DEFAULT_POOLING
 
     def close(self) -> None:
         """Give the memory back; a second call does nothing."""
@@ -151,10 +155,11 @@ def load_model(
             directory = Path(prefix_cache_dir).expanduser()
             identity = identity_of(build_key(), model_key(file))
             store = PrefixStore(directory, identity, pool, prefix_cache_bytes or DEFAULT_BYTES)
+        pooling = _pooling(file, config)
     _log.info("%s", kv.describe(block_size))
     return Model(
         os.fspath(path), config, tokenizer, compiled, kv.max_model_len, kv.num_blocks, block_size,
-        kv.window, kv.nbytes, store,
+        kv.window, kv.nbytes, store, pooling,
     )  # fmt: skip
 
 
@@ -162,6 +167,8 @@ def record(file: GGUFFile, config: ModelConfig) -> list[Op]:
     """Record and fuse the model of a file; every tensor of the file must have a use."""
     graph, weights = Graph(), Weights(file)
     builders()[config.architecture](graph, config, weights)
+    if config.pooling == "rank":
+        read_classifier(weights, config)  # no op: it works on what a request has read
     weights.require_all_used()
     return fuse(graph.ops)
 
@@ -170,6 +177,13 @@ def widest_window(ops: Sequence[Op]) -> int:
     """Tokens that a token sees in the layer that sees most, itself included; 0: all before it."""
     windows = [int(op.attrs["window"]) for op in ops if op.name == "attention"]
     return max(windows) if windows and all(windows) else 0
+
+
+def _pooling(file: GGUFFile, config: ModelConfig) -> ModelPooling:
+    if config.pooling != "rank":
+        return ModelPooling(config.pooling)
+    template = file.get("tokenizer.chat_template.rerank", str, None)
+    return ModelPooling("rank", read_classifier(Weights(file), config), template)
 
 
 def _weights_of(ops: Sequence[Op]) -> list[Weight]:

@@ -76,13 +76,9 @@ class Request:
         self._taken_back = list(prompt_token_ids[kept:])
         prompt_token_ids = prompt_token_ids[:kept]
         num_prompt_tokens = len(prompt_token_ids)
-        if num_prompt_tokens == 0:
-            raise RequestError("prompt", prompt, "has no tokens; there is nothing to continue")
-        # One place must remain: a prompt that fills the context leaves no room for an answer.
-        if num_prompt_tokens >= max_model_len:
-            raise ContextLengthError(num_prompt_tokens, max_model_len)
-        self.request_id = request_id
         self.prompt = prompt
+        self._check_length(num_prompt_tokens, max_model_len)
+        self.request_id = request_id
         self.prompt_token_ids = list(prompt_token_ids)
         self.params = replace(params)  # the caller may go on changing theirs
         self.cache_salt = cache_salt
@@ -111,6 +107,13 @@ class Request:
             self.prompt_logprobs.append(None)  # nothing predicts the first token
             if num_prompt_tokens > 1:
                 self.continuations[0].sequence.next_scored = 1
+
+    def _check_length(self, num_tokens: int, max_model_len: int) -> None:
+        if num_tokens == 0:
+            raise RequestError("prompt", self.prompt, "has no tokens; there is nothing to continue")
+        # One place must remain: a prompt that fills the context leaves no room for an answer.
+        if num_tokens >= max_model_len:
+            raise ContextLengthError(num_tokens, max_model_len)
 
     def _continuation(
         self,

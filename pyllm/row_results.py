@@ -9,6 +9,7 @@ from pyllm.continuation import Continuation
 from pyllm.engine_counters import EngineCounters
 from pyllm.errors import printable
 from pyllm.logprobs import read_logprobs
+from pyllm.pooling_request import Pooling
 
 __all__ = ["RowResults", "fail"]
 
@@ -61,6 +62,14 @@ class RowResults:
                 continuation.add_prompt_logprobs(read_logprobs(self._columns, row, width))
         except BaseException as error:  # in code that runs for this request only
             fail(continuation, error)
+
+    def take_states(self, pooling: Pooling, part: Scored) -> None:
+        """Let it have the states of tokens of its text."""
+        rows = slice(part.first_row, part.first_row + part.count)
+        try:
+            pooling.add_states(self._columns["hidden"][rows])
+        except BaseException as error:  # in code that runs for this request only
+            fail(pooling, error)
 
     def _add_logprobs(self, continuation: Continuation, row: int) -> None:
         params = continuation.sequence.params

@@ -58,6 +58,7 @@ class Sequence:
     last_token_time: float | None = None  # seconds, time.perf_counter(); see TokenGaps
     mirostat_mu: float = 0.0  # bits; the state of mirostat
     next_scored: int = NOTHING_TO_SCORE  # first prompt position whose log-probability is wanted
+    reads_hidden: bool = False  # it samples nothing; the states from `next_scored` on are wanted
 
     # filled by the scheduler
     rank: tuple[int, int] = (0, 0)  # priority, number of arrival: unique, lower goes first
@@ -103,8 +104,13 @@ class Sequence:
 
     @property
     def is_scored(self) -> bool:
-        """Log-probabilities of its prompt are still to come."""
+        """Log-probabilities or states of all tokens of its prompt are still to come."""
         return self.next_scored < self.num_prompt_tokens
+
+    @property
+    def needs_whole_prompt(self) -> bool:
+        """Nothing of it may come from the prefix cache, which holds neither logits nor states."""
+        return self.params.prompt_logprobs is not None or (self.reads_hidden and self.is_scored)
 
     @property
     def num_pending_tokens(self) -> int:

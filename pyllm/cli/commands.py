@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from pyllm.cli.bench_flags import MANY_REQUESTS
 from pyllm.cli.chat_flags import CHAT_FLAGS
+from pyllm.cli.embedding_flags import EMBEDDING
 from pyllm.cli.flags import (
     DEBUG,
     ENGINE,
@@ -170,6 +171,16 @@ SERVE = Command(
         "Without MODEL the small model that comes with pyllm answers. One model is loaded at "
         "start; several are loaded when they are first asked for."
     ),
+)
+
+EMBED = Command(
+    "embed",
+    "pyllm.cli.embed:embed",
+    "the embeddings of texts",
+    "MODEL [TEXT …]",
+    EMBEDDING,
+    takes_words="texts",
+    notes="Prints one list of numbers a line. Without TEXT each line of standard input is a text.",
 )
 
 EXPLAIN_CACHE = Command(
@@ -363,6 +374,7 @@ COMMANDS = (
     CHAT,
     SHOW,
     TOKENIZE,
+    EMBED,
     EXPLAIN_CACHE,
     BENCH,
     BENCH_THROUGHPUT,

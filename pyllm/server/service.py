@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal, Protocol
 
+from pyllm.embedding import PoolingJob
 from pyllm.errors import PyLLMError
 from pyllm.outputs import RequestOutput
 from pyllm.prompts import Encoded, Prompt, encode_prompt
@@ -125,6 +126,27 @@ class Service:
     async def complete(self, lease: Lease, job: TextJob, caller: Caller) -> AnswerRun:
         """Queue all prompts, or none; the run owns the lease from here on."""
         return await self._opened(lease, partial(self._open_text, lease, job, caller))
+
+    async def read(
+        self,
+        lease: Lease,
+        jobs: Sequence[PoolingJob],
+        caller: Caller,
+        *,
+        priority: int = 0,
+        timeout: float | None = None,
+    ) -> list[RequestOutput]:
+        """Texts that are embedded or scored: their last reports. PyLLMError, ApiError when late."""
+        salted = [replace(job, salt=joined_salt(caller.tenant, job.salt)) for job in jobs]
+        deadline = self._deadline(timeout)
+        try:
+            async with asyncio.timeout(None if deadline is None else deadline - time.monotonic()):
+                outputs = await lease.llm.pool(salted, priority=priority)
+        except TimeoutError:
+            raise ApiError(504, "the request took longer than it may", "request_timeout") from None
+        for output in outputs:
+            self._finished(lease.name, output)
+        return outputs
 
     async def _opened(self, lease: Lease, start: Callable[[], Any]) -> AnswerRun:
         try:

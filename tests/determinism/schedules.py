@@ -13,6 +13,8 @@ from pyllm.engine import Engine
 from pyllm.kv_window import KVWindow
 from pyllm.loader import Model
 from pyllm.outputs import RequestOutput
+from pyllm.pooling import PoolingParams
+from pyllm.request import Request
 from pyllm.sampling import RequestOutputKind, SamplingParams
 from pyllm.sequence import Sequence
 from pyllm.speculation.proposer import Proposer
@@ -67,6 +69,7 @@ class Wish:
     sampling: int  # index into ALL_SAMPLINGS
     n: int = 1
     max_tokens: int = 12
+    pooling: str | None = None  # a text that is read only, pooled so; the rest says nothing then
 
     def prompt_ids(self) -> list[int]:
         rng = np.random.default_rng(self.prompt)
@@ -225,11 +228,18 @@ def _steps(schedule: Schedule) -> Iterator[tuple[int, int]]:
 def _join_and_leave(engine: Engine, schedule: Schedule, step: int) -> None:
     for number, guest in enumerate(schedule.guests):
         if guest.arrives == step:
-            params = guest.wish.params(guest.kind)
-            ids = guest.wish.prompt_ids()
-            engine.add(engine.make_request(None, ids, params, str(number), guest.priority))
+            engine.add(_request(engine, guest, str(number)))
         if guest.leaves_after is not None and guest.arrives + guest.leaves_after == step:
             engine.abort(str(number))
+
+
+def _request(engine: Engine, guest: Guest, name: str) -> Request:
+    wish = guest.wish
+    if wish.pooling is not None:
+        pooling = PoolingParams(pooling_type=wish.pooling)
+        return engine.make_pooling_request(None, wish.prompt_ids(), pooling, name, guest.priority)
+    params = wish.params(guest.kind)
+    return engine.make_request(None, wish.prompt_ids(), params, name, guest.priority)
 
 
 def _collect(engine: Engine, outputs: dict[str, RequestOutput]) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import functools
 import random
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, TypeAlias
 
 import pytest
@@ -18,6 +18,8 @@ from pyllm.engine import Engine
 from pyllm.llm import LLM
 from pyllm.loader import Model, load_model
 from pyllm.outputs import CompletionOutput, RequestOutput
+from pyllm.pooling import POOLING_TYPES
+from pyllm.pooling_request import PooledOutput
 from pyllm.sampling import RequestOutputKind, SamplingParams
 from tests.determinism.random_model import write_random_model
 from tests.determinism.schedules import (
@@ -70,28 +72,36 @@ def alone(model: Model) -> Alone:
 
 def bits(output: RequestOutput | list[CompletionOutput] | None) -> str:
     """All that a caller can see; floats by their shortest exact decimal."""
+    if isinstance(output, PooledOutput):
+        vector = None if output.pooled is None else output.pooled.tobytes().hex()
+        return repr((output.outputs, vector))
     if isinstance(output, RequestOutput):
         return repr((output.outputs, output.prompt_logprobs))
     return repr(output)
 
 
-def wishes_of(samplings: Collection[int]) -> st.SearchStrategy[Wish]:
+def wishes_of(
+    samplings: Collection[int], poolings: Sequence[str | None]
+) -> st.SearchStrategy[Wish]:
     return st.builds(
         Wish,
         prompt=st.integers(0, len(PROMPT_LENGTHS) - 1),
         sampling=st.sampled_from(sorted(samplings)),
         n=st.sampled_from([1, 1, 1, 2, 3]),
         max_tokens=st.sampled_from([3, 12, 25]),
+        pooling=st.sampled_from(poolings),
     )
 
 
 NO_STEPS = frozenset[int]()
 
 
-def schedules_of(samplings: Collection[int]) -> st.SearchStrategy[Schedule]:
+def schedules_of(
+    samplings: Collection[int], poolings: Sequence[str | None] = (None,)
+) -> st.SearchStrategy[Schedule]:
     guests = st.builds(
         Guest,
-        wish=wishes_of(samplings),
+        wish=wishes_of(samplings, poolings),
         arrives=st.integers(0, 40),
         leaves_after=st.one_of(st.none(), st.none(), st.integers(0, 30)),
         priority=st.sampled_from([0, 0, 0, -1, 1]),
@@ -124,12 +134,25 @@ def test_a_request_says_in_any_schedule_what_it_says_alone(
     assert_as_alone(schedule, run(model, schedule), alone)
 
 
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(schedule=schedules_of([0], POOLING_TYPES))
+def test_an_embedding_has_in_any_schedule_the_bits_it_has_alone(
+    model: Model, alone: Alone, schedule: Schedule
+) -> None:
+    assert_as_alone(schedule, run(model, schedule), alone)
+
+
 @settings(max_examples=150, deadline=None, derandomize=True)
-@given(schedule=schedules_of(range(len(ALL_SAMPLINGS))), guesses=st.booleans())
+@given(
+    schedule=schedules_of(range(len(ALL_SAMPLINGS)), (*[None] * 6, *POOLING_TYPES)),
+    guesses=st.booleans(),
+)
 def test_every_feature_beside_every_other_changes_nothing(
     model: Model, alone: Alone, schedule: Schedule, guesses: bool
 ) -> None:
-    """Guesses, penalties, DRY, mirostat, scored prompts, grammars, processors, cached prefixes."""
+    """Guesses, penalties, DRY, mirostat, scored prompts, grammars, processors, cached prefixes,
+    texts that are embedded.
+    """
     answers = [alone(guest.wish) for guest in schedule.guests]
     proposer = Knowing(answers) if guesses else None
     outputs = run(model, schedule, proposer=proposer)

@@ -143,7 +143,7 @@ PIECES = st.sampled_from(
 )
 
 
-@given(st.lists(PIECES | st.binary(max_size=20), max_size=20))
+@given(st.lists(PIECES | st.binary(min_size=1, max_size=20), max_size=20))
 def test_no_bytes_make_the_parser_fail_in_another_way(pieces: list[bytes]) -> None:
     connection = StrictConnection(EdgeSettings())
     for piece in pieces:
