@@ -29,7 +29,7 @@ from pyllm.server.openai.common import (
 )
 from pyllm.server.openai.logprobs import chat_logprobs
 from pyllm.server.openai.parameters import common_fields, structure_of
-from pyllm.server.openai.schemas import refusals
+from pyllm.server.openai.schemas import EVENTS, refusals
 from pyllm.server.sampling import sampling_params
 from pyllm.server.service import TextJob
 from pyllm.server.streams import StreamResponse, event
@@ -40,7 +40,7 @@ router = APIRouter(route_class=StrictRoute, tags=["llama-server"], responses=ref
 _DEFAULTS = {"temperature": 0.8, "top_k": 40, "top_p": 0.95, "min_p": 0.05, "max_tokens": None}
 _STREAMED: dict[int | str, dict[str, Any]] = {
     200: {
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        "content": EVENTS,
         "description": 'the answer; with `"stream": true`, events, the last of which has `stop`',
     }
 }

@@ -17,9 +17,8 @@ def refusals(*, streams: bool = False) -> dict[int | str, dict[str, Any]]:
     """The same statuses as OpenAI's routes, in Ollama's words; `streams`: lines unless refused."""
     found = {status: {**row, "model": Error} for status, row in openai_refusals().items()}
     if streams:
-        lines = {"application/x-ndjson": {"schema": {"type": "string"}}}
         found[200] = {
-            "content": lines,
+            "content": {"application/x-ndjson": {}},
             "description": 'the answer; lines of JSON unless `"stream": false`',
         }
     return found
