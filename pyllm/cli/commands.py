@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from pyllm.cli.batch_flags import BATCH
 from pyllm.cli.bench_flags import MANY_REQUESTS
 from pyllm.cli.chat_flags import CHAT_FLAGS
 from pyllm.cli.flags import (
@@ -169,6 +170,20 @@ SERVE = Command(
         "MODEL is a GGUF file, NAME=FILE to serve it under another name, or a directory of models. "
         "Without MODEL the small model that comes with pyllm answers. One model is loaded at "
         "start; several are loaded when they are first asked for."
+    ),
+)
+
+RUN_BATCH = Command(
+    "run-batch",
+    "pyllm.cli.run_batch:run_batch",
+    "answer the requests of a file, one a line",
+    "-i FILE -o FILE MODEL",
+    BATCH,
+    notes=(
+        'A line is {"custom_id": "…", "method": "POST", "url": "/v1/chat/completions", '
+        '"body": {…}}. A line that cannot be answered gets one that says why. The same command '
+        "again goes on where a run was stopped. Equal runs write equal bytes: times are 0, and a "
+        "line without a seed gets one made of its text and place."
     ),
 )
 
@@ -360,6 +375,7 @@ BENCH_SERVE = Command(
 COMMANDS = (
     RUN,
     SERVE,
+    RUN_BATCH,
     CHAT,
     SHOW,
     TOKENIZE,
