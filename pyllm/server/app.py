@@ -13,9 +13,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pyllm import __version__
+from pyllm.server.batch.jobs import BatchJobs
 from pyllm.server.dialects import refusal
 from pyllm.server.edge import Draining
 from pyllm.server.errors import ApiError, as_api_error
+from pyllm.server.files.store import FileStore
 from pyllm.server.model_registry import Loader, ModelRegistry, load
 from pyllm.server.routes import ROUTERS
 from pyllm.server.service import Service
@@ -45,7 +47,9 @@ def create_app(
         yield
         for task in tasks:
             task.cancel()
+        await batches.close()
         await registry.close()
+        files.close()
 
     app = FastAPI(
         title="pyllm",
@@ -55,7 +59,9 @@ def create_app(
         docs_url=None,
         redoc_url=None,
     )
-    app.state.service = service
+    files = FileStore(settings.files_dir, settings.max_files, settings.max_file_bytes)
+    batches = BatchJobs(app, registry, files, settings.batch_concurrency)
+    app.state.service, app.state.files, app.state.batches = service, files, batches
     for router in ROUTERS:
         app.include_router(router)
     app.add_exception_handler(HTTPException, _refused)

@@ -7,12 +7,14 @@ from pyllm.server.llama_server import completion, props, tokens
 from pyllm.server.ollama import chat as ollama_chat
 from pyllm.server.ollama import generate as ollama_generate
 from pyllm.server.ollama import models as ollama_models
-from pyllm.server.openai import chat, completions, models
+from pyllm.server.openai import batches, chat, completions, files, models
 
 ROUTERS = (
     models.router,
     chat.router,
     completions.router,
+    files.router,
+    batches.router,
     ollama_chat.router,
     ollama_generate.router,
     ollama_models.router,
