@@ -44,12 +44,14 @@ def create_app(
         tasks = [asyncio.create_task(_preload(service))] if settings.preload else []
         if draining is not None:
             tasks.append(asyncio.create_task(_cut(service, draining)))
-        yield
-        for task in tasks:
-            task.cancel()
-        await batches.close()
-        await registry.close()
-        files.close()
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await batches.close()
+            await registry.close()
+            files.close()
 
     app = FastAPI(
         title="pyllm",

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
+from pyllm.async_llm import AsyncLLM
 from pyllm.server.model_registry import ModelRegistry
 
 # Later than any request that does not ask to be later than this itself.
@@ -16,8 +17,10 @@ _LOOK_SECONDS = 0.05
 class SpareTime:
     """Shared by all batches; whoever came first goes first.
 
-    Every line beside an answer that somebody waits for slows it down, also one of low priority: it
-    shares its steps. One line goes on nevertheless, so that every batch ends.
+    A line beside an answer that somebody waits for slows it down, for it shares its steps, however
+    low its priority. One that waits in the queue takes a place there from others, who would be
+    refused. So lines begin where there is room and nobody else; one always does, so that every
+    batch ends.
     """
 
     def __init__(self, registry: ModelRegistry, most: int) -> None:
@@ -29,7 +32,7 @@ class SpareTime:
     async def place(self) -> AsyncIterator[None]:
         """For one line."""
         async with self._places:
-            while self._running and self._is_busy():
+            while self._running and not self._has_room():
                 await asyncio.sleep(_LOOK_SECONDS)
             self._running += 1
             try:
@@ -37,5 +40,11 @@ class SpareTime:
             finally:
                 self._running -= 1
 
-    def _is_busy(self) -> bool:
-        return any(llm.has_requests_before(BATCH_PRIORITY) for _, llm, _ in self._registry.loaded())
+    def _has_room(self) -> bool:
+        models = [llm for _, llm, _ in self._registry.loaded()]
+        return bool(models) and all(map(self._has_room_beside, models))
+
+    def _has_room_beside(self, llm: AsyncLLM) -> bool:
+        # Lines that have just begun are not among the engine's requests yet.
+        requests = max(self._running, llm.num_running_requests + llm.num_queued_requests)
+        return requests < llm.max_num_seqs and not llm.has_requests_before(BATCH_PRIORITY)
