@@ -73,7 +73,9 @@ class Replayed:
         self.max_model_len = model.max_model_len
         self.num_kv_blocks = model.num_kv_blocks
         self.block_size = model.block_size
+        self.kv_window = model.kv_window
         self.kv_cache_bytes = model.kv_cache_bytes
+        self.pooling = model.pooling
 
     def close(self) -> None:
         self.program.columns = {}

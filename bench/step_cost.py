@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyllm.engine import Engine
+from pyllm.pooling import ModelPooling
 from pyllm.sampling import RequestOutputKind, SamplingParams
 from pyllm.speculation.config import SpeculativeConfig
 from pyllm.speculation.prompt_lookup import PromptLookup
@@ -104,7 +105,9 @@ class NoModel:
         self.block_size = 32
         self.max_model_len = MAX_BLOCKS * self.block_size
         self.num_kv_blocks = MAX_SEQS * MAX_BLOCKS
+        self.kv_window = 0
         self.kv_cache_bytes = 0
+        self.pooling = ModelPooling()
 
     def close(self) -> None:
         pass

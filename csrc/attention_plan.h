@@ -39,9 +39,7 @@ class AttentionPlan {
 
   int64_t n_heads, n_kv_heads, group, window;
   // The first token that the token at `position` sees.
-  int64_t first_token(int64_t position) const {
-    return window == 0 || position < window ? 0 : position - window + 1;
-  }
+  int64_t first_token(int64_t position) const { return first_seen(position, window); }
   int64_t n_partials() const { return n_partials_; }  // capacity, one for each split row and chunk
 
   // Room for plans of up to `n_workers`.

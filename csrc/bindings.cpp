@@ -164,6 +164,9 @@ py::typing::Dict<py::str, py::array> columns(const py::object& self) {
   if (program.has_logits()) {
     views["logits"] = view(program.logits(), {limits.max_rows, limits.n_vocab}, self);
   }
+  if (program.has_hidden()) {
+    views["hidden"] = view(program.hidden(), {limits.max_rows, program.hidden_width()}, self);
+  }
   return views;
 }
 
@@ -199,8 +202,8 @@ TokenMasks to_masks(const std::optional<PyMasks>& masks, const MaskGate* gate) {
 bool step(Program& program, int64_t n_tokens, int64_t n_seqs, int64_t n_rows,
           const std::optional<PyHistory>& history, const std::optional<PyBias>& bias, bool profile,
           const std::optional<PyMasks>& masks, std::optional<MaskGate*> mask_gate,
-          const std::optional<PyBias>& dry) {
-  const StepRequest request{{n_tokens, n_seqs, n_rows},
+          const std::optional<PyBias>& dry, int64_t n_hidden) {
+  const StepRequest request{{n_tokens, n_seqs, n_rows + n_hidden, n_rows},
                             {to_masks(masks, mask_gate.value_or(nullptr)), to_history(history),
                              to_bias("bias", bias), to_bias("dry", dry)},
                             profile};
@@ -462,23 +465,31 @@ PYBIND11_MODULE(_core, m) {
       .def(py::init([](const py::typing::List<py::typing::Dict<py::str, py::object>>& ops,
                        const std::optional<std::shared_ptr<KVPool>>& kv,
                        const py::typing::Dict<py::str, py::int_>& limits, int threads,
-                       std::optional<int> threads_batch) {
+                       std::optional<int> threads_batch,
+                       const std::optional<py::typing::Dict<py::str, py::object>>& hidden) {
              std::vector<OpSpec> specs;
              for (const auto& op : ops) specs.push_back(to_op(op.cast<py::dict>()));
+             std::optional<OpSpec> last;
+             if (hidden.has_value()) last = to_op(*hidden);
              return std::make_unique<Program>(specs, kv.value_or(nullptr), to_limits(limits),
-                                              Threads{threads, threads_batch.value_or(threads)});
+                                              Threads{threads, threads_batch.value_or(threads)},
+                                              last);
            }),
            py::arg("ops"), py::arg("kv"), py::arg("limits"), py::arg("threads"),
-           py::arg("threads_batch") = py::none(),
-           "Check everything and allocate; ValueError names the op and what does not fit.")
+           py::arg("threads_batch") = py::none(), py::arg("hidden") = py::none(),
+           "Check everything and allocate; ValueError names the op and what does not fit. `hidden` "
+           "is the op\n"
+           "that gives hidden states to the steps that want them.")
       .def_property_readonly("columns", &columns, "NumPy views of what a step reads and writes.")
       .def("step", &step, py::arg("n_tokens"), py::arg("n_seqs"), py::arg("n_rows"),
            py::arg("history") = py::none(), py::arg("bias") = py::none(),
            py::arg("profile") = false, py::arg("masks") = py::none(),
-           py::arg("mask_gate") = py::none(), py::arg("dry") = py::none(),
+           py::arg("mask_gate") = py::none(), py::arg("dry") = py::none(), py::arg("n_hidden") = 0,
            "Run the first entries of the columns; GIL released. ValueError names an impossible "
            "column value;\n"
-           "then nothing has changed. False: interrupted, the results are worthless.")
+           "then nothing has changed. False: interrupted, the results are worthless. Behind the "
+           "n_rows that\n"
+           "are sampled come n_hidden rows that only leave their hidden states.")
       .def("interrupt", &Program::interrupt,
            "End the step that runs, or the next one when none does; returns at once.")
       .def("sample", &sample, py::arg("row"), py::arg("logits"), py::arg("history") = py::none(),

@@ -51,18 +51,23 @@ void check_sequence(const Columns& c, const Limits& limits, int64_t seq, const K
 }
 
 // A block written by one sequence may not appear in another one: shared blocks are only read.
+// Blocks behind the window are not read at all, and their owner may be another one by now.
 void check_blocks(const Columns& c, const Limits& limits, int64_t n_seqs, const KVPool& kv,
-                  std::vector<int32_t>* writers) {
+                  int64_t window, std::vector<int32_t>* writers) {
   const auto table = [&](int64_t seq) { return c.block_tables.data() + seq * limits.max_blocks; };
-  const auto first_written = [&](int64_t seq) {
-    return c.positions[static_cast<size_t>(c.seq_starts[static_cast<size_t>(seq)])] / kv.block_size;
+  const auto first_position = [&](int64_t seq) {
+    return c.positions[static_cast<size_t>(c.seq_starts[static_cast<size_t>(seq)])];
   };
+  const auto first_read = [&](int64_t seq) {
+    return first_seen(first_position(seq), window) / kv.block_size;
+  };
+  const auto first_written = [&](int64_t seq) { return first_position(seq) / kv.block_size; };
   const auto last_written = [&](int64_t seq) {
     return c.positions[static_cast<size_t>(c.seq_starts[static_cast<size_t>(seq) + 1]) - 1] /
            kv.block_size;
   };
   for (int64_t seq = 0; seq < n_seqs; ++seq) {
-    for (int64_t i = 0; i <= last_written(seq); ++i) {
+    for (int64_t i = first_read(seq); i <= last_written(seq); ++i) {
       check_range("block_tables", seq * limits.max_blocks + i, table(seq)[i], 0, kv.n_blocks);
     }
   }
@@ -78,7 +83,7 @@ void check_blocks(const Columns& c, const Limits& limits, int64_t n_seqs, const 
     }
   }
   for (int64_t seq = 0; seq < n_seqs; ++seq) {
-    for (int64_t i = 0; i <= last_written(seq); ++i) {
+    for (int64_t i = first_read(seq); i <= last_written(seq); ++i) {
       const int32_t writer = (*writers)[static_cast<size_t>(table(seq)[i])];
       if (writer != -1 && (writer != seq || i < first_written(seq))) {
         fail("block_tables", seq * limits.max_blocks + i, std::to_string(table(seq)[i]),
@@ -174,7 +179,8 @@ Columns::Columns(const Limits& limits) {
 }
 
 void check_columns(const Columns& c, const Limits& limits, const StepShape& shape,
-                   int64_t token_limit, const KVPool* kv, std::vector<int32_t>* block_writers) {
+                   int64_t token_limit, const KVPool* kv, int64_t window,
+                   std::vector<int32_t>* block_writers) {
   check_count("n_tokens", shape.n_tokens, 1, limits.max_tokens);
   check_count("n_seqs", shape.n_seqs, 1, limits.max_seqs);
   check_count("n_rows", shape.n_rows, 0, limits.max_rows);
@@ -195,7 +201,7 @@ void check_columns(const Columns& c, const Limits& limits, const StepShape& shap
   for (int64_t row = 0; row < shape.n_rows; ++row) {
     check_range("logit_rows", row, c.logit_rows[static_cast<size_t>(row)], 0, shape.n_tokens);
   }
-  if (kv != nullptr) check_blocks(c, limits, shape.n_seqs, *kv, block_writers);
+  if (kv != nullptr) check_blocks(c, limits, shape.n_seqs, *kv, window, block_writers);
 }
 
 void check_sampling(const Columns& c, int64_t n_rows, const SamplingInputs& inputs,

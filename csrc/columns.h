@@ -27,8 +27,16 @@ struct Limits {
 };
 
 struct StepShape {
-  int64_t n_tokens, n_seqs, n_rows;
+  int64_t n_tokens, n_seqs;
+  int64_t n_rows;    // R rows
+  int64_t n_logits;  // the first of them get logits, the rest are read as hidden states
 };
+
+// The first token that the token at `position` sees; window: how many it sees, itself included,
+// 0: all before it.
+inline int64_t first_seen(int64_t position, int64_t window) {
+  return window == 0 || position < window ? 0 : position - window + 1;
+}
 
 // Tokens that the penalties of a row look at; null when no row has any.
 struct History {
@@ -92,9 +100,11 @@ struct Columns {
 };
 
 // Throws std::invalid_argument naming the first column, row and value that cannot be run.
-// token_limit: ids must be below it. kv may be null.
+// token_limit: ids must be below it. kv may be null. window: the widest of all layers; of a table
+// only the blocks that it reaches are looked at.
 void check_columns(const Columns& columns, const Limits& limits, const StepShape& shape,
-                   int64_t token_limit, const KVPool* kv, std::vector<int32_t>* block_writers);
+                   int64_t token_limit, const KVPool* kv, int64_t window,
+                   std::vector<int32_t>* block_writers);
 void check_sampling(const Columns& columns, int64_t n_rows, const SamplingInputs& inputs,
                     int64_t n_vocab);
 

@@ -31,6 +31,15 @@ size_t BuildContext::attention_plan(int64_t n_heads, int64_t n_kv_heads, int64_t
   return attention_plans.size() - 1;
 }
 
+int64_t BuildContext::widest_window() const {
+  int64_t widest = 0;
+  for (const AttentionPlan& plan : attention_plans) {
+    if (plan.window == 0) return 0;
+    widest = std::max(widest, plan.window);
+  }
+  return widest;
+}
+
 OpReader::OpReader(const OpSpec& spec, int64_t index, const Limits& limits)
     : spec_(spec), index_(index), limits_(limits) {}
 

@@ -191,9 +191,11 @@ class Program:
         limits: dict[str, int],
         threads: typing.SupportsInt | typing.SupportsIndex,
         threads_batch: typing.SupportsInt | typing.SupportsIndex | None = None,
+        hidden: dict[str, typing.Any] | None = None,
     ) -> None:
         """
-        Check everything and allocate; ValueError names the op and what does not fit.
+        Check everything and allocate; ValueError names the op and what does not fit. `hidden` is the op
+        that gives hidden states to the steps that want them.
         """
     def interrupt(self) -> None:
         """
@@ -285,10 +287,12 @@ class Program:
             typing.Annotated[numpy.typing.ArrayLike, numpy.float32],
         ]
         | None = None,
+        n_hidden: typing.SupportsInt | typing.SupportsIndex = 0,
     ) -> bool:
         """
         Run the first entries of the columns; GIL released. ValueError names an impossible column value;
-        then nothing has changed. False: interrupted, the results are worthless.
+        then nothing has changed. False: interrupted, the results are worthless. Behind the n_rows that
+        are sampled come n_hidden rows that only leave their hidden states.
         """
     @property
     def columns(self) -> dict[str, numpy.ndarray]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -12,15 +12,20 @@ from pyllm.async_inbox import AsyncInbox, LoopMailbox
 from pyllm.call_arguments import check_priority, for_chat
 from pyllm.chat import ChatRenderer
 from pyllm.checks import check_integer
+from pyllm.embedding import PoolingJob, as_embedding, embedding_jobs, pooled_by
 from pyllm.engine_model import EngineModel
+from pyllm.engine_stats import EngineStats
 from pyllm.errors import RequestError
 from pyllm.llm import LLM
 from pyllm.open_request import OpenRequest
 from pyllm.outputs import RequestOutput
-from pyllm.prompts import Encoded, Prompt, encode_prompt
+from pyllm.pooling import PoolingParams
+from pyllm.pooling_outputs import EmbeddingRequestOutput, ScoringRequestOutput
+from pyllm.prompts import Encoded, Prompt, Prompts, encode_prompt
 from pyllm.prompts import cache_salt as salt_of
 from pyllm.request import Request
 from pyllm.sampling import SamplingParams
+from pyllm.scoring import Scorer
 from pyllm.special_text import Messages
 
 if TYPE_CHECKING:
@@ -91,9 +96,18 @@ class AsyncLLM:
         return self._llm.model
 
     @property
+    def scorer(self) -> Scorer:
+        """What makes texts to read, for `pool`, of pairs to score."""
+        return self._llm.scorer
+
+    @property
     def num_queued_requests(self) -> int:
         """Requests that wait for their first step."""
         return self._llm.thread.limits.num_requests
+
+    def stats(self) -> EngineStats:
+        """What the engine does and has done. Any thread may ask, also after `shutdown`."""
+        return self._llm.stats()
 
     @property
     def num_running_requests(self) -> int:
@@ -207,10 +221,8 @@ class AsyncLLM:
         if request_id is not None:
             _check_id(request_id)
         make = self._llm.engine.make_request
-        # Here, in the order of the calls: texts are encoded at the same time.
-        number, name = self._llm.engine.draw_number(request_id)
 
-        def prepare_and_make() -> Request:
+        def prepare_and_make(number: int, name: str) -> Request:
             encoded, params = prepare()
             return make(
                 *encoded,
@@ -222,12 +234,95 @@ class AsyncLLM:
                 number=number,
             )
 
+        return await self._open(prepare_and_make, request_id)
+
+    async def embed(
+        self,
+        prompts: Prompts,
+        pooling_params: PoolingParams | Sequence[PoolingParams] | None = None,
+        request_id: str | None = None,
+        *,
+        parse_special: bool = False,
+        priority: int = 0,
+    ) -> list[EmbeddingRequestOutput]:
+        """The embedding of each text, as `LLM.embed`; the rest as in `pool`."""
+        tokenizer = self.get_tokenizer()
+        jobs = embedding_jobs(prompts, pooling_params, tokenizer, parse_special=parse_special)
+        outputs = await self.pool(jobs, request_id, priority=priority)
+        return [as_embedding(out, job.params) for out, job in zip(outputs, jobs, strict=True)]
+
+    async def score(
+        self,
+        text_1: str | Sequence[str],
+        text_2: str | Sequence[str],
+        request_id: str | None = None,
+        *,
+        priority: int = 0,
+    ) -> list[ScoringRequestOutput]:
+        """How well texts belong together, as `LLM.score`; the rest as in `pool`."""
+        scoring = await asyncio.to_thread(self.scorer.scoring, text_1, text_2)
+        return scoring.results(await self.pool(scoring.jobs, request_id, priority=priority))
+
+    async def pool(
+        self, jobs: Sequence[PoolingJob], request_id: str | None = None, *, priority: int = 0
+    ) -> list[RequestOutput]:
+        """The last report of each text, in order. When one fails, or nobody waits, the others end.
+
+        However many texts there are, only as many as a step computes wait in the queue at a time.
+        request_id  names the call for `abort`, its texts with "-0", "-1" … behind it; None: numbers
+        A task that is cancelled frees what its texts hold. Raises what `generate` raises, and
+        PyLLMError when a text was given up.
+        """
+        check_priority(priority)
+        if request_id is not None:
+            _check_id(request_id)
+        at_once = self.max_num_seqs
+        places = asyncio.Semaphore(at_once)
+
+        async def output_of(index: int, job: PoolingJob) -> RequestOutput:
+            name = None if request_id is None else f"{request_id}-{index}"
+            async with places:
+                # The first of them knock; the others belong to a call that was let in.
+                make = partial(self._make_pooling, job, priority)
+                opened = await self._open(make, name, refusable=index < at_once)
+                try:
+                    (output,) = [output async for output in opened]
+                finally:
+                    opened.close()
+            pooled_by(output)  # raises now, not when the other texts have been read
+            return output
+
+        tasks = [asyncio.create_task(output_of(*numbered)) for numbered in enumerate(jobs)]
+        try:
+            return await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _make_pooling(self, job: PoolingJob, priority: int, number: int, name: str) -> Request:
+        make = self._llm.engine.make_pooling_request
+        return make(*job.encode(), job.params, name, priority, job.salt, number=number)
+
+    async def _open(
+        self,
+        make: Callable[[int, str], Request],
+        request_id: str | None,
+        *,
+        refusable: bool = True,
+    ) -> OpenRequest:
+        """The request that `make` makes, on another thread, of a number drawn for it and its name.
+
+        refusable  a full queue may say no
+        """
+        # Here, in the order of the calls: texts are encoded at the same time.
+        number, name = self._llm.engine.draw_number(request_id)
         # Not on the event loop: a long text takes tens of milliseconds, a grammar up to two
         # seconds, and others wait for it.
         with self._llm.thread.expecting(name):
-            request = await asyncio.to_thread(prepare_and_make)
+            request = await asyncio.to_thread(make, number, name)
             inbox = AsyncInbox(self._mailbox(), request.params.output_kind)
-            self._llm.thread.submit([request], inbox, refusable=True)
+            self._llm.thread.submit([request], inbox, refusable=refusable)
         return OpenRequest(self._llm.thread, inbox, request)
 
     async def _reports(

@@ -21,7 +21,10 @@ Arrays = tuple[npt.NDArray[Any], ...]
 
 @dataclass(slots=True)
 class Scored:
-    """Rows that report on tokens of a prompt: those of positions [first_position, + count)."""
+    """Rows that report on tokens of a prompt: those of positions [first_position, + count).
+
+    They say how probable these tokens are, or are the states of the tokens themselves.
+    """
 
     sequence: Sequence
     first_position: int
@@ -31,7 +34,7 @@ class Scored:
 
 @dataclass(slots=True)
 class Step:
-    """Arguments of one `Program.step`, and what its rows are for: sampling, then scoring.
+    """Arguments of one `Program.step`, and what its rows are for: sampling, scoring, states.
 
     A sequence with a draft of k tokens has k + 1 rows, one after the other: the row after its
     i-th guess samples as if the guesses before it were its output.
@@ -39,13 +42,15 @@ class Step:
 
     n_tokens: int
     n_seqs: int
-    n_rows: int
+    n_rows: int  # of logits
+    n_hidden: int  # rows behind them
     rows: list[Sequence]  # that sample
     history: Arrays | None  # offsets int32 [n_rows + 1], tokens int32 [], counts int32 []
     bias: Arrays | None  # offsets int32 [n_rows + 1], tokens int32 [], values float32 []
     dry: Arrays | None  # as bias
     masks: StepMasks | None
     scored: list[Scored]
+    hidden: list[Scored]
     has_processors: bool
 
 
@@ -76,6 +81,8 @@ class Batch:
         logit_rows: list[int] = []
         scored: list[Scored] = []
         scored_rows: list[int] = []
+        hidden: list[Scored] = []
+        hidden_rows: list[int] = []
         for sequence in scheduled:
             first = sequence.num_computed_tokens
             end = first + sequence.num_scheduled_tokens
@@ -87,6 +94,10 @@ class Batch:
                 tokens += sequence.draft
                 positions += range(first, end)
             if sequence.next_scored <= end:
+                if sequence.reads_hidden:  # and samples nothing
+                    hidden_rows += _read_hidden(sequence, first, end, starts[-1], hidden)
+                    starts.append(len(tokens))
+                    continue
                 scored_rows += _score(sequence, first, end, starts[-1], scored)
             starts.append(len(tokens))
             if end == len(sequence.tokens):  # the last known token: its successor is wanted
@@ -98,6 +109,7 @@ class Batch:
                 logit_rows += range(len(tokens) - num_wanted, len(tokens))
         num_rows = len(rows)
         logit_rows += scored_rows
+        logit_rows += hidden_rows
         self._tokens[: len(tokens)] = tokens
         self._positions[: len(tokens)] = positions
         self._seq_starts[: len(starts)] = starts
@@ -117,12 +129,14 @@ class Batch:
             n_tokens=len(tokens),
             n_seqs=len(scheduled),
             n_rows=num_rows + num_scored,
+            n_hidden=len(hidden_rows),
             rows=rows,
             history=_history(rows, chosen, num_scored) if self._has_history else None,
             bias=_bias(rows, chosen, num_scored) if self._has_bias else None,
             dry=_dry(rows, num_scored) if self._has_dry else None,
             masks=step_masks(rows) if self._has_masks else None,
             scored=scored,
+            hidden=_placed(hidden, num_rows + num_scored) if hidden else hidden,
             has_processors=self._has_processors,
         )
 
@@ -214,6 +228,29 @@ def _score(sequence: Sequence, first: int, end: int, start: int, scored: list[Sc
     scored.append(Scored(sequence, position, count, before))
     row = start + position - 1 - first
     return list(range(row, row + count))
+
+
+def _read_hidden(
+    sequence: Sequence, first: int, end: int, start: int, hidden: list[Scored]
+) -> list[int]:
+    """The T rows of the tokens of [first, end) whose states are wanted.
+
+    start  T row of position `first`
+    """
+    # Behind all tokens stands who wants the last alone.
+    position = min(max(sequence.next_scored, first), sequence.num_prompt_tokens - 1)
+    count = end - position
+    if not count:  # it comes back after a preemption, and had these before
+        return []
+    hidden.append(Scored(sequence, position, count, sum(part.count for part in hidden)))
+    return list(range(start + position - first, start + end - first))
+
+
+def _placed(parts: list[Scored], first_row: int) -> list[Scored]:
+    """Behind the rows that have logits."""
+    for part in parts:
+        part.first_row += first_row
+    return parts
 
 
 def _history(rows: list[Sequence], chosen: list[int], num_scored: int) -> Arrays:

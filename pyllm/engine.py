@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Iterable
 from collections.abc import Sequence as SequenceOf
-from dataclasses import replace
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pyllm.batch import Batch, Step
 from pyllm.continuation import Continuation
+from pyllm.engine_counters import EngineCounters
 from pyllm.engine_model import EngineModel
 from pyllm.errors import PyLLMError, RequestError
 from pyllm.interrupt import StepInterrupted
 from pyllm.kv_cache import KVCache
 from pyllm.logits_processors import sample_processed
 from pyllm.outputs import RequestOutput
+from pyllm.pooling_request import Pooling
 from pyllm.prompt_pace import PromptPace
 from pyllm.quarantine import Quarantine
-from pyllm.request import Request, mixed
-from pyllm.request_numbers import RequestNumbers
+from pyllm.request import Request
+from pyllm.request_maker import RequestMaker
 from pyllm.row_results import RowResults, fail
-from pyllm.sampling import MAX_LOGPROBS, LogitsProcessor, SamplingParams
+from pyllm.sampling import MAX_LOGPROBS, LogitsProcessor
 from pyllm.scheduler import Scheduler
 from pyllm.sequence import Sequence
 from pyllm.speculation.proposer import Proposer
@@ -32,7 +32,6 @@ from pyllm.step_runner import StepRunner
 
 if TYPE_CHECKING:
     from pyllm.prefix_store import PrefixStore
-    from pyllm.structured.compiler import GrammarCompiler
 
 
 _log = logging.getLogger(__name__)
@@ -47,7 +46,7 @@ def _no_news() -> bool:
     return False
 
 
-class Engine:
+class Engine(RequestMaker):
     """Schedules, steps and reports. Batch limits are those the program's columns were made for.
 
     max_decode_slowdown    a step in which streams wait for a prompt takes at most so many times as
@@ -71,19 +70,14 @@ class Engine:
         logits_processors: SequenceOf[LogitsProcessor] = (),
         max_logprobs: int = MAX_LOGPROBS,
     ) -> None:
-        self.model = model
-        self.seed = seed
-        self._max_logprobs = max_logprobs
+        super().__init__(model, seed, tuple(logits_processors), max_logprobs)
         self.enable_prefix_caching = enable_prefix_caching
         self.prefix_store = prefix_store
         self._speculation = SpeculationSwitch(proposer)
-        self._processors = tuple(logits_processors)
         self.on_start: Callable[[Request], None] | None = None  # told of requests that get going
-        self.names_in_use: Container[str] = ()  # beside those of requests that were added
-        self._columns = model.program.columns
+        self.counters = EngineCounters()
         self._runner = StepRunner(model.program)
-        self._results = RowResults(self._columns)
-        self._numbers = RequestNumbers()
+        self._results = RowResults(self._columns, self.counters)
         self._pace = PromptPace(max_decode_slowdown)
         self.reset()
 
@@ -98,10 +92,12 @@ class Engine:
         kv_cache = KVCache(
             model.num_kv_blocks,
             model.block_size,
+            window=model.kv_window,
             prefix_caching=self.enable_prefix_caching,
             store=self.prefix_store,
+            counters=self.counters,
         )
-        kv_cache.require_room_for(model.max_model_len)
+        kv_cache.require_room_for(model.max_model_len, len(columns["tokens"]))
         num_rows = len(columns["logit_rows"])
         max_num_seqs = min(len(columns["seq_starts"]) - 1, num_rows)
         # Beside one for each sequence. Steps that read a prompt score it with them, and only steps
@@ -116,6 +112,7 @@ class Engine:
             chunk_limit=self._chunk_limit,
             on_admit=self._admitted,
             speculator=self.speculator,
+            counters=self.counters,
         )
         self.batch = Batch(columns)
         self._scheduled: list[Sequence] = []  # of the step that runs
@@ -123,54 +120,6 @@ class Engine:
         self._interruptible = _NOBODY  # requests whose prompts the step that runs reads
         self._was_interrupted = self._was_put_off = False
         self._failed = False  # the last step failed, and nobody knows by whom
-
-    def draw_number(self, request_id: str | None = None) -> tuple[int, str]:
-        """What seeds a request without a seed, and its id. Safe to call from any thread."""
-        requests, others = self._requests, self.names_in_use
-        return self._numbers.draw(request_id, lambda name: name in requests or name in others)
-
-    def make_request(
-        self,
-        prompt: str | None,
-        prompt_token_ids: SequenceOf[int],
-        params: SamplingParams,
-        request_id: str | None = None,
-        priority: int = 0,
-        cache_salt: str | None = None,
-        *,
-        token_healing: bool = False,
-        number: int | None = None,
-    ) -> Request:
-        """A checked request, not yet added. Safe to call from any thread.
-
-        priority       lower goes first and may take the place of higher; equals go by arrival
-        cache_salt     cached prefixes are shared only with requests of the same salt
-        token_healing  see Request
-        number         that `draw_number` gave for it, with the id; None: drawn here
-        Raises RequestError and ContextLengthError.
-        """
-        if number is None or request_id is None:
-            number, request_id = self.draw_number(request_id)
-        if params.prompt_logprobs is not None and not self.scheduler.max_num_scored_tokens:
-            limit = "the program has no rows for it"
-            raise RequestError("prompt_logprobs", params.prompt_logprobs, limit)
-        if self._processors:
-            processors = [*self._processors, *(params.logits_processors or ())]
-            params = replace(params, logits_processors=processors)
-        return Request(
-            request_id,
-            prompt,
-            prompt_token_ids,
-            params,
-            tokenizer=self.model.tokenizer,
-            max_model_len=self.model.max_model_len,
-            default_seed=mixed(self.seed, number + 1),
-            priority=priority,
-            cache_salt=cache_salt,
-            grammars=lambda: self._grammars,
-            token_healing=token_healing,
-            max_logprobs=self._max_logprobs,
-        )
 
     def add(self, request: Request) -> None:
         if request.request_id in self._requests:
@@ -180,13 +129,6 @@ class Engine:
             self._continuations[continuation.sequence] = continuation
             self.scheduler.add(continuation.sequence)
 
-    @cached_property
-    def _grammars(self) -> GrammarCompiler:
-        # Imported late: llguidance takes 60 ms, and only requests with a grammar need it.
-        from pyllm.structured.compiler import GrammarCompiler
-
-        return GrammarCompiler(self.model.tokenizer)
-
     def abort(self, request_id: str) -> RequestOutput | None:
         """Forget a request and free its blocks; unknown and finished ids are ignored.
 
@@ -195,10 +137,12 @@ class Engine:
         request = self._requests.pop(request_id, None)
         if request is None:
             return None
+        self.counters.add_cancelled(request)
         unfinished = [c for c in request.continuations if c.finish_reason is None]
         for continuation in unfinished:
             continuation.abort()
             self._retire(continuation)
+        self.counters.add_finished(request)
         return request.report_abort(unfinished, time.perf_counter())
 
     def interrupt(self, request_ids: Iterable[str]) -> None:
@@ -251,6 +195,7 @@ class Engine:
         self._interruptible = _NOBODY
         self._was_interrupted = self._was_put_off = False
         self._learn_times(step, now - start, reads_prompt=reads_prompt)
+        self.counters.add_step(scheduled, step, now - start, now)
         return self._postprocess(scheduled, step)
 
     def _learn_times(self, step: Step, seconds: float, *, reads_prompt: bool) -> None:
@@ -285,8 +230,8 @@ class Engine:
         now = time.perf_counter()
         for sequence in scheduled:
             sequence.num_computed_tokens += sequence.num_scheduled_tokens
-            if sequence.num_computed_tokens >= sequence.register_at:
-                self.scheduler.kv_cache.register(sequence)
+            if sequence.num_computed_tokens >= sequence.settle_at:
+                self.scheduler.kv_cache.settle(sequence)
         for part in step.scored:
             self._results.take_scores(self._continuations[part.sequence], part)
         if step.has_processors:
@@ -307,6 +252,13 @@ class Engine:
             if continuation.finish_reason is not None:
                 self._retire(continuation)
             changed.setdefault(continuation.request, []).append(continuation)
+        for part in step.hidden:
+            pooling = self._continuations[part.sequence]
+            assert isinstance(pooling, Pooling)
+            self._results.take_states(pooling, part)
+            if pooling.finish_reason is not None:
+                self._retire(pooling)
+                changed[pooling.request] = [pooling]
         for part in step.scored:
             failed = self._continuations.get(part.sequence)  # in the middle of its prompt
             if failed is not None and failed.finish_reason is not None:
@@ -344,6 +296,7 @@ class Engine:
                 break
         sequence.num_computed_tokens = len(sequence.tokens) - 1  # a wrong guess is computed anew
         self.speculator.record_draft(sequence, num_right, failed=failed)
+        self.counters.add_draft(len(draft), num_right)
 
     def _recover(self, error: BaseException) -> list[RequestOutput]:
         """Go on after a defect: nothing that was computed is trusted, nobody innocent is lost.
@@ -388,6 +341,7 @@ class Engine:
         output = request.report(changed, now)
         if output is not None and output.finished:
             del self._requests[request.request_id]
+            self.counters.add_finished(request)
         return output
 
     def _retire(self, continuation: Continuation) -> None:

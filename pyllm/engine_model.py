@@ -8,6 +8,7 @@ from pyllm.batch import Arrays, Columns
 from pyllm.logits_processors import RowSampler
 
 if TYPE_CHECKING:
+    from pyllm.pooling import ModelPooling
     from pyllm.structured.mask_writer import Gate
     from pyllm.tokenizer import Tokenizer
 
@@ -33,6 +34,7 @@ class Program(RowSampler, Protocol):
         masks: Arrays | None = None,
         mask_gate: Gate | None = None,
         dry: Arrays | None = None,
+        n_hidden: int = 0,
     ) -> None: ...
 
     def interrupt(self) -> None: ...
@@ -52,5 +54,9 @@ class EngineModel(Protocol):
     @property
     def block_size(self) -> int: ...
     @property
+    def kv_window(self) -> int: ...  # tokens that any layer still reads; 0: all of them
+    @property
     def kv_cache_bytes(self) -> int: ...
+    @property
+    def pooling(self) -> ModelPooling: ...
     def close(self) -> None: ...

@@ -18,6 +18,7 @@ from copy import copy
 from typing import NamedTuple, Protocol, TypeAlias
 
 from pyllm.engine import Engine
+from pyllm.engine_stats import EngineStats
 from pyllm.errors import PyLLMError
 from pyllm.outputs import RequestOutput
 from pyllm.queue_limits import QueueLimits
@@ -52,6 +53,7 @@ class _Door:
         self.lock = threading.Lock()  # orders submit before or after an end, never across it
         self.names: Counter[str] = Counter()  # of requests expected or submitted, and not ended
         self.end: PyLLMError | None = None  # why nobody is served any more
+        self.num_submitted = self.num_started = 0  # sequences, since the start
 
     def let_go(self, name: str) -> None:
         with self.lock:
@@ -69,6 +71,7 @@ class EngineThread:
 
     def __init__(self, engine: Engine, limits: QueueLimits | None = None) -> None:
         self._engine: Engine | None = engine  # None once closed
+        self._last_stats: EngineStats | None = None  # what it had done then
         self.limits = limits or QueueLimits(None, None)
         self._door = _Door()
         self._process = os.getpid()  # the thread does not follow into a forked child
@@ -102,7 +105,17 @@ class EngineThread:
             if refusable:
                 _enter(self.limits, requests, self._engine)
             door.names.update(request.request_id for request in requests)
+            door.num_submitted += sum(len(request.continuations) for request in requests)
             door.commands.put(lambda service: service.start(requests, inbox))
+
+    def stats(self) -> EngineStats:
+        """What the engine does and has done. Any thread may ask, also after `close`."""
+        engine, door = self._engine, self._door
+        if engine is None:
+            assert self._last_stats is not None
+            return self._last_stats
+        arriving = door.num_submitted - door.num_started
+        return engine.counters.snapshot(engine.scheduler, max(0, arriving))
 
     @contextmanager
     def expecting(self, request_id: str) -> Iterator[None]:
@@ -139,9 +152,14 @@ class EngineThread:
         if self._forked():  # nothing runs here, and the lock may be held by a thread left behind
             self._finalizer.detach()
             return
+        engine = self._engine
+        if engine is not None:
+            self._last_stats = self.stats()  # for those who ask while it ends
         with self._door.lock:
             self._engine = None
         self._finalizer()
+        if engine is not None:
+            self._last_stats = engine.counters.snapshot(engine.scheduler, 0)
 
 
 def _enter(limits: QueueLimits, requests: list[Request], engine: Engine) -> None:
@@ -195,6 +213,7 @@ class _Service:
 
     def start(self, requests: list[Request], inbox: Inbox) -> None:
         for request in requests:
+            self._door.num_started += len(request.continuations)
             try:
                 if self._door.end is not None:
                     raise self._door.end

@@ -35,6 +35,8 @@ class EvaluatedModel(Protocol):
     def program(self) -> Any: ...
     @property
     def max_model_len(self) -> int: ...
+    @property
+    def num_kv_blocks(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,9 @@ def predictions(
     """The logits [vocabulary] from which each of run[first_token:] is predicted; 0 cannot be."""
     columns = model.program.columns
     at_once = min(len(columns["tokens"]), len(columns["logit_rows"]))
-    columns["block_tables"][0] = np.arange(columns["block_tables"].shape[1])
+    # There are fewer blocks than the text has when a window slides over it: they take turns.
+    places = np.arange(columns["block_tables"].shape[1])
+    columns["block_tables"][0] = places % model.num_kv_blocks
     for first in range(0, len(run) - 1, at_once):
         n = min(at_once, len(run) - 1 - first)
         columns["tokens"][:n] = run[first : first + n]

@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from pyllm.answers import deltas_of, outputs_of
@@ -21,18 +20,20 @@ from pyllm.call_arguments import (
     refuse_chat_options,
     refuse_prompt_options,
 )
-from pyllm.chat import ChatRenderer, as_conversations, is_conversation
-from pyllm.checks import check_integer
-from pyllm.engine import Engine
+from pyllm.chat import as_conversations, is_conversation
+from pyllm.checks import check_flag, check_integer
+from pyllm.embedding import PoolingJob, as_embedding, embedding_jobs
 from pyllm.engine_model import EngineModel
-from pyllm.engine_thread import EngineThread
-from pyllm.errors import PyLLMError, RequestError
+from pyllm.engine_owner import EngineOwner
 from pyllm.kv_types import choose_kv_types
 from pyllm.loader import load_model
 from pyllm.outputs import Delta, RequestOutput
+from pyllm.pooling import PoolingParams
+from pyllm.pooling_outputs import EmbeddingRequestOutput, ScoringRequestOutput
 from pyllm.progress import ProgressBar
 from pyllm.prompts import Encoded, Prompt, Prompts, as_prompt_list, encode_prompt
 from pyllm.prompts import cache_salt as salt_of
+from pyllm.request import Request
 from pyllm.sampling import MAX_LOGPROBS, LogitsProcessor, RequestOutputKind, SamplingParams
 from pyllm.special_text import Messages
 from pyllm.speculation.config import SpeculationWish, read_speculative_config
@@ -41,12 +42,11 @@ from pyllm.speculation.proposer import Proposer
 
 if TYPE_CHECKING:
     from pyllm.prefix_store import PrefixStore
-    from pyllm.tokenizer import Tokenizer
 
 DECODE_SLOWDOWN = 2.0  # a reader hardly notices a token that takes twice as long
 
 
-class LLM:
+class LLM(EngineOwner):
     """Loads a GGUF model and continues prompts, many at a time; vLLM's names.
 
     Thread-safe: calls from several threads share batches, and a request's result does not depend
@@ -104,9 +104,7 @@ class LLM:
         max_logprobs: int = MAX_LOGPROBS,
     ) -> None:
         kv_types = choose_kv_types(kv_cache_dtype, cache_type_k, cache_type_v)
-        if enable_prefix_caching not in (True, False):
-            limit = "must be True or False"
-            raise RequestError("enable_prefix_caching", enable_prefix_caching, limit)
+        check_flag("enable_prefix_caching", enable_prefix_caching)
         speculation = read_speculative_config(speculative_config)
         check_batch(max_num_seqs, max_num_batched_tokens)  # before loading: that takes a while
         check_integer("seed", seed, -(2**63), 2**64 - 1)
@@ -185,30 +183,6 @@ class LLM:
             max_logprobs=max_logprobs,
         )
         return llm
-
-    def _start(self, model: EngineModel, proposer: Proposer | None, **options: Any) -> None:
-        self.model = model
-        self._proposer = proposer
-        self._chat = ChatRenderer(model.tokenizer)
-        self._engine: Engine | None = Engine(model, proposer=proposer, **options)
-        self._thread = EngineThread(self._engine)
-
-    @property
-    def engine(self) -> Engine:
-        """Makes requests; only the engine's own thread may step it. PyLLMError once closed."""
-        if self._engine is None:
-            raise PyLLMError("this LLM is closed")
-        return self._engine
-
-    @property
-    def thread(self) -> EngineThread:
-        """The thread that owns the engine: what else hands it requests goes through here."""
-        return self._thread
-
-    @property
-    def kv_cache_bytes(self) -> int:
-        """Size of the pool of keys and values; chosen at start, it never grows."""
-        return self.model.kv_cache_bytes
 
     def generate(
         self,
@@ -313,6 +287,45 @@ class LLM:
         salts = [cache_salt] * len(encoded)
         return self._run(encoded, list(map(for_chat, params)), priorities, salts, use_tqdm=use_tqdm)
 
+    def embed(
+        self,
+        prompts: Prompts,
+        pooling_params: PoolingParams | Sequence[PoolingParams] | None = None,
+        *,
+        parse_special: bool = False,
+        use_tqdm: bool = True,
+        priority: int | Sequence[int] = 0,
+    ) -> list[EmbeddingRequestOutput]:
+        """The embedding of each text, in the order of the texts; pooled as the model's file says.
+
+        A file that does not say is pooled by its last token. Prompts and priority as in `generate`;
+        the errors too, and RequestError for an empty text and for a model that only ranks.
+        A text may fill the whole context.
+        """
+        jobs = embedding_jobs(
+            prompts, pooling_params, self.model.tokenizer, parse_special=parse_special
+        )
+        outputs = self._pool(jobs, priorities_for(len(jobs), priority), use_tqdm=use_tqdm)
+        return [as_embedding(out, job.params) for out, job in zip(outputs, jobs, strict=True)]
+
+    def score(
+        self,
+        text_1: str | Sequence[str],
+        text_2: str | Sequence[str],
+        *,
+        use_tqdm: bool = True,
+        priority: int = 0,
+    ) -> list[ScoringRequestOutput]:
+        """How well texts belong together: one against one or many, or each against its partner.
+
+        A model made for it ("rank") reads each pair, query first, and gives a probability; any
+        other embeds each text, and the score is the cosine of the angle between two embeddings.
+        Raises RequestError, ContextLengthError, TokenizerError and TemplateError before any work.
+        """
+        scoring = self.scorer.scoring(text_1, text_2)
+        priorities = priorities_for(len(scoring.jobs), priority)
+        return scoring.results(self._pool(scoring.jobs, priorities, use_tqdm=use_tqdm))
+
     def stream(
         self,
         prompt: Prompt | Messages,
@@ -349,27 +362,15 @@ class LLM:
         )
         return deltas_of(self._thread, request)
 
-    def get_tokenizer(self) -> Tokenizer:
-        return self.model.tokenizer
-
-    def close(self) -> None:
-        """End requests in flight, stop the engine and free the model. May be repeated."""
-        self._thread.close()
-        self._engine = None  # its views of the columns would keep the program's memory
-        self.model.close()
-        if self._proposer is not None:
-            self._proposer.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
+    def _pool(
+        self, jobs: Sequence[PoolingJob], priorities: Sequence[int], *, use_tqdm: bool
+    ) -> list[RequestOutput]:
+        make = self.engine.make_pooling_request
+        requests: list[Request] = [
+            make(*job.encode(), job.params, priority=priority, cache_salt=job.salt)
+            for job, priority in zip(jobs, priorities, strict=True)
+        ]
+        return outputs_of(self._thread, requests, use_tqdm=use_tqdm)
 
     def _run(
         self,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pyllm.architectures import builders
 from pyllm.checks import check_integer
+from pyllm.classifier import read_classifier
 from pyllm.config import ModelConfig, read_config
 from pyllm.errors import MemoryBudgetError, RequestError
 from pyllm.gguf import GGUFFile
@@ -32,6 +33,7 @@ from pyllm.kv_budget import choose_kv_size
 from pyllm.kv_types import PANEL_TOKENS, KVTypes
 from pyllm.memory import available_memory
 from pyllm.packed_cache import CachedWeight, Progress, build_key, model_key, use_packed_cache
+from pyllm.pooling import ModelPooling
 from pyllm.prefix_store import DEFAULT_BYTES, PrefixStore, identity_of
 from pyllm.speculation.config import SpeculativeConfig, draft_rows
 from pyllm.threads import default_num_threads
@@ -45,6 +47,7 @@ FLOAT_BYTES = 4
 MAX_THREADS = 1024  # more would be a mistake; the core refuses them too
 SCORED_ROWS = 32  # prompt tokens that a step can report on: 16 MiB of logits at 128k
 F16 = KVTypes()
+DEFAULT_POOLING = ModelPooling()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +61,10 @@ class Model:
     max_model_len: int  # tokens of one sequence, prompt and answer together
     num_kv_blocks: int
     block_size: int  # tokens of a KV block
+    kv_window: int  # tokens that any layer still reads, so that a sequence keeps no more; 0: all
     kv_cache_bytes: int  # of all blocks together
     prefix_store: PrefixStore | None = None  # blocks kept on disk
+    pooling: ModelPooling = DEFAULT_POOLING
 
     def close(self) -> None:
         """Give the memory back; a second call does nothing."""
@@ -79,6 +84,7 @@ def load_model(
     kv_cache_bytes: int | None = None,
     kv_types: KVTypes = F16,
     block_size: int = 32,
+    keep_whole_texts: bool = False,
     packed_cache: bool = False,
     prefix_cache_dir: str | os.PathLike[str] | None = None,
     prefix_cache_bytes: int | None = None,
@@ -95,6 +101,7 @@ def load_model(
     kv_cache_bytes          None: up to a quarter of the memory the weights leave
     kv_types                how keys and values are stored
     block_size              tokens of a KV block, a multiple of 16
+    keep_whole_texts        keep keys and values that have left the window of every layer, too
     packed_cache            keep packed weights in a file that later starts map (packed_cache.py)
     prefix_cache_dir        keep computed blocks of keys and values there for later starts
     prefix_cache_bytes      of all files in it; None: 8 GiB
@@ -128,6 +135,8 @@ def load_model(
         program = plan(record(file, config), max_num_batched_tokens, max_rows)
         kv = choose_kv_size(
             config, block_size=block_size, types=kv_types, max_num_seqs=max_num_seqs,
+            max_num_batched_tokens=max_num_batched_tokens,
+            window=0 if keep_whole_texts else widest_window(program.ops),
             max_model_len=max_model_len, kv_cache_bytes=kv_cache_bytes,
             available=_left_beside(file, program),
         )  # fmt: skip
@@ -146,10 +155,11 @@ def load_model(
             directory = Path(prefix_cache_dir).expanduser()
             identity = identity_of(build_key(), model_key(file))
             store = PrefixStore(directory, identity, pool, prefix_cache_bytes or DEFAULT_BYTES)
+        pooling = _pooling(file, config)
     _log.info("%s", kv.describe(block_size))
     return Model(
         os.fspath(path), config, tokenizer, compiled, kv.max_model_len, kv.num_blocks, block_size,
-        kv.nbytes, store,
+        kv.window, kv.nbytes, store, pooling,
     )  # fmt: skip
 
 
@@ -157,8 +167,23 @@ def record(file: GGUFFile, config: ModelConfig) -> list[Op]:
     """Record and fuse the model of a file; every tensor of the file must have a use."""
     graph, weights = Graph(), Weights(file)
     builders()[config.architecture](graph, config, weights)
+    if config.pooling == "rank":
+        read_classifier(weights, config)  # no op: it works on what a request has read
     weights.require_all_used()
     return fuse(graph.ops)
+
+
+def widest_window(ops: Sequence[Op]) -> int:
+    """Tokens that a token sees in the layer that sees most, itself included; 0: all before it."""
+    windows = [int(op.attrs["window"]) for op in ops if op.name == "attention"]
+    return max(windows) if windows and all(windows) else 0
+
+
+def _pooling(file: GGUFFile, config: ModelConfig) -> ModelPooling:
+    if config.pooling != "rank":
+        return ModelPooling(config.pooling)
+    template = file.get("tokenizer.chat_template.rerank", str, None)
+    return ModelPooling("rank", read_classifier(Weights(file), config), template)
 
 
 def _weights_of(ops: Sequence[Op]) -> list[Weight]:

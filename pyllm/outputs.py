@@ -60,6 +60,7 @@ class RequestMetrics:
     num_preemptions: int = 0
     num_draft_tokens: int = 0  # guessed by speculation
     num_accepted_tokens: int = 0  # of those, guessed right
+    num_output_tokens: int = 0  # of all continuations; known when it has finished
 
 
 @dataclass(slots=True)

@@ -8,7 +8,8 @@ from statistics import median
 # A slower machine, or a prompt that got longer, is noticed within five to nine steps, and a step
 # that was held up (another process, a page fault) is outvoted.
 _SOLO_SAMPLES, _TOKEN_SAMPLES = 5, 9
-_FEWEST_TOKENS = 4  # a prompt goes on even where a token costs more than the limit allows
+_FEWEST_TOKENS = 1  # a prompt goes on even where a token costs more than the limit allows
+_FIRST_TOKENS = 4  # of a prompt, before any cost is known
 _STEPS_BETWEEN_PROBES = 64  # streams grow and change; measuring them alone costs 1 step in 64
 _MARGIN = 0.9  # aim below the limit: half of all steps take longer than the median
 
@@ -25,7 +26,7 @@ class PromptPace:
         self._solo: dict[int, deque[float]] = {}  # decodes: seconds of steps without a prompt
         self._solo_age: dict[int, int] = {}  # decodes: limited steps since such a step
         self._per_token: deque[float] = deque(maxlen=_TOKEN_SAMPLES)
-        self._limit = _FEWEST_TOKENS
+        self._limit = _FIRST_TOKENS
         self._probing = False
 
     def add(self, seconds: float, num_decodes: int, num_prompt_tokens: int) -> None:
@@ -49,7 +50,7 @@ class PromptPace:
             self._probing = True
             return 0
         if num_decodes not in self._solo:
-            return _FEWEST_TOKENS
+            return _FIRST_TOKENS
         self._solo_age[num_decodes] = age + 1
         # Doubling at most: the cost of a token among many is not known from that among few.
         self._limit = max(_FEWEST_TOKENS, min(self._fitting(num_decodes), 2 * self._limit))
@@ -57,7 +58,7 @@ class PromptPace:
 
     def _fitting(self, num_decodes: int) -> int:
         if not self._per_token:
-            return _FEWEST_TOKENS
+            return _FIRST_TOKENS
         assert self._max_slowdown is not None
         per_token = max(median(self._per_token), 1e-9)
         spare = (self._max_slowdown * _MARGIN - 1) * median(self._solo[num_decodes])

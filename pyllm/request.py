@@ -76,13 +76,9 @@ class Request:
         self._taken_back = list(prompt_token_ids[kept:])
         prompt_token_ids = prompt_token_ids[:kept]
         num_prompt_tokens = len(prompt_token_ids)
-        if num_prompt_tokens == 0:
-            raise RequestError("prompt", prompt, "has no tokens; there is nothing to continue")
-        # One place must remain: a prompt that fills the context leaves no room for an answer.
-        if num_prompt_tokens >= max_model_len:
-            raise ContextLengthError(num_prompt_tokens, max_model_len)
-        self.request_id = request_id
         self.prompt = prompt
+        self._check_length(num_prompt_tokens, max_model_len)
+        self.request_id = request_id
         self.prompt_token_ids = list(prompt_token_ids)
         self.params = replace(params)  # the caller may go on changing theirs
         self.cache_salt = cache_salt
@@ -111,6 +107,13 @@ class Request:
             self.prompt_logprobs.append(None)  # nothing predicts the first token
             if num_prompt_tokens > 1:
                 self.continuations[0].sequence.next_scored = 1
+
+    def _check_length(self, num_tokens: int, max_model_len: int) -> None:
+        if num_tokens == 0:
+            raise RequestError("prompt", self.prompt, "has no tokens; there is nothing to continue")
+        # One place must remain: a prompt that fills the context leaves no room for an answer.
+        if num_tokens >= max_model_len:
+            raise ContextLengthError(num_tokens, max_model_len)
 
     def _continuation(
         self,
@@ -144,6 +147,7 @@ class Request:
             priority=self.priority,
             grammar=None if grammar is None else grammar.copy(),
             max_length=max_length,
+            arrival_time=self._metrics.arrival_time,
             mask=self._mask(followers),
             followers=followers,
             sampler_order=params.sampler_order,
@@ -241,6 +245,7 @@ class Request:
             metrics.num_preemptions = sum(s.num_preemptions for s in sequences)
             metrics.num_draft_tokens = sum(s.num_draft_tokens for s in sequences)
             metrics.num_accepted_tokens = sum(s.num_accepted_tokens for s in sequences)
+            metrics.num_output_tokens = self.num_written_tokens
         if not finished and self.params.output_kind is _FINAL_ONLY:
             return None
         return self._output(changed, finished)
@@ -248,6 +253,7 @@ class Request:
     def report_abort(self, changed: list[Continuation], now: float) -> RequestOutput:
         """The last report of a request that was given up at time `now`."""
         self._metrics.finished_time = now
+        self._metrics.num_output_tokens = self.num_written_tokens
         return self._output(changed, finished=True)
 
     def _output(self, changed: list[Continuation], finished: bool) -> RequestOutput:

@@ -6,8 +6,10 @@ import logging
 
 from pyllm.batch import Columns, Scored
 from pyllm.continuation import Continuation
+from pyllm.engine_counters import EngineCounters
 from pyllm.errors import printable
 from pyllm.logprobs import read_logprobs
+from pyllm.pooling_request import Pooling
 
 __all__ = ["RowResults", "fail"]
 
@@ -20,8 +22,9 @@ _FAILURES = {1: "nonfinite_logits", 2: "no_token_allowed"}
 class RowResults:
     """Reads the columns that steps fill. A defect in one continuation's code ends it alone."""
 
-    def __init__(self, columns: Columns) -> None:
+    def __init__(self, columns: Columns, counters: EngineCounters) -> None:
         self._columns = columns
+        self._counters = counters
 
     def take(self, continuation: Continuation, row: int, token: int, status: int) -> None:
         """Let a continuation have the token that was sampled in `row`."""
@@ -39,8 +42,11 @@ class RowResults:
             if sequence.params.mirostat:
                 sequence.mirostat_mu = float(self._columns["mirostat_next"][row])
             continuation.append(token)
+            self._counters.num_generated_tokens += 1
             if grammar is not None:
+                known = len(sequence.tokens)
                 continuation.append_forced(grammar)
+                self._counters.num_generated_tokens += len(sequence.tokens) - known
         except BaseException as error:  # in code that runs for this request only; Rust panics so
             fail(continuation, error)
 
@@ -56,6 +62,14 @@ class RowResults:
                 continuation.add_prompt_logprobs(read_logprobs(self._columns, row, width))
         except BaseException as error:  # in code that runs for this request only
             fail(continuation, error)
+
+    def take_states(self, pooling: Pooling, part: Scored) -> None:
+        """Let it have the states of tokens of its text."""
+        rows = slice(part.first_row, part.first_row + part.count)
+        try:
+            pooling.add_states(self._columns["hidden"][rows])
+        except BaseException as error:  # in code that runs for this request only
+            fail(pooling, error)
 
     def _add_logprobs(self, continuation: Continuation, row: int) -> None:
         params = continuation.sequence.params

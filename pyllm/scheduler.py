@@ -9,6 +9,7 @@ from collections.abc import Callable
 from itertools import chain, count
 from typing import TYPE_CHECKING
 
+from pyllm.engine_counters import EngineCounters
 from pyllm.errors import RequestError
 from pyllm.kv_cache import MOST_LOADED_BYTES, KVCache
 from pyllm.prefix_cache import CachedBlock
@@ -25,8 +26,8 @@ class Scheduler:
     A rank is (priority, number of arrival). Whoever lacks a block takes it from the last in rank,
     who is computed again later; the last itself waits, keeping what it has. A prompt starts with
     room for its first chunk only, in the hope that others end while it is read; one that was
-    preempted has used up that hope, and starts again when all its tokens fit. It starts after what
-    is cached of it, and waits for what another computes in the same step.
+    preempted has used up that hope, and starts again when all it will hold fits. It starts after
+    what is cached of it, and waits for what another computes in the same step.
 
     Invariant, after every `schedule`: all who run rank before all who wait.
 
@@ -53,6 +54,7 @@ class Scheduler:
         chunk_limit: Callable[[int, bool], int] | None = None,
         on_admit: Callable[[Sequence], None] | None = None,
         speculator: Speculator | None = None,
+        counters: EngineCounters | None = None,
     ) -> None:
         # Otherwise decodes alone could fill the budget for ever and a prompt would starve.
         if max_num_batched_tokens < max_num_seqs:
@@ -65,6 +67,7 @@ class Scheduler:
         self.chunk_limit = chunk_limit
         self.on_admit = on_admit
         self.speculator = speculator
+        self.counters = counters or EngineCounters()
         self.running: list[Sequence] = []  # by rank
         self.waiting: list[Sequence] = []  # by rank
         self._arrivals = count()
@@ -215,7 +218,8 @@ class Scheduler:
         tokens = len(sequence.tokens) - num_cached
         if sequence.num_preemptions == 0:
             tokens = min(tokens, self.max_num_batched_tokens)
-        needed = cache.num_missing_blocks(num_cached + tokens, prefix)
+        chunk = self.max_num_batched_tokens
+        needed = cache.num_missing_blocks(num_cached + tokens, prefix, chunk)
         return needed + len(self.running) <= cache.num_free_blocks
 
     def _admit(self, prefix: list[CachedBlock]) -> Sequence:
@@ -233,6 +237,7 @@ class Scheduler:
         self.kv_cache.release(sequence)
         sequence.num_scheduled_tokens = 0
         sequence.num_preemptions += 1
+        self.counters.num_preemptions += 1
         insort(self.waiting, sequence, key=_rank)
 
     def check(self) -> None:

@@ -26,7 +26,8 @@ class Sequence:
     """What scheduler, KV cache and batch know of a continuation (identity is equality).
 
     Invariants: num_computed_tokens < len(tokens) while unfinished; the last token of `tokens` is
-    never computed before it is scheduled; block_table covers every computed token.
+    never computed before it is scheduled; block_table covers every computed token that is not
+    behind the window.
     """
 
     # filled by the request, constant
@@ -48,13 +49,16 @@ class Sequence:
 
     # filled by the request, constant, with a default
     max_length: int = 2**31 - 1  # tokens, prompt and output together
+    arrival_time: float = 0.0  # seconds, time.perf_counter()
     sampler_order: int = 0  # see sampler_order.py
     dry: DryHistory | None = None  # None without DRY
     processors: tuple[Processor, ...] = ()
 
     # filled by the engine
+    last_token_time: float | None = None  # seconds, time.perf_counter(); see TokenGaps
     mirostat_mu: float = 0.0  # bits; the state of mirostat
     next_scored: int = NOTHING_TO_SCORE  # first prompt position whose log-probability is wanted
+    reads_hidden: bool = False  # it samples nothing; the states from `next_scored` on are wanted
 
     # filled by the scheduler
     rank: tuple[int, int] = (0, 0)  # priority, number of arrival: unique, lower goes first
@@ -65,9 +69,10 @@ class Sequence:
 
     # filled by the KV cache
     block_table: list[int] = field(default_factory=list)  # block of positions [i * size, ...)
+    num_released_blocks: int = 0  # of the table, from its start: behind the window, not its own
     cached_blocks: list[CachedBlock] = field(default_factory=list)  # the first of them, shared
     block_keys: list[bytes] = field(default_factory=list)  # tokens of full blocks, to find them by
-    register_at: int = sys.maxsize  # computed tokens at which the next block is full
+    settle_at: int = sys.maxsize  # computed tokens at which the next block is full
     num_cached_tokens: int | None = None  # found when first admitted; None before
 
     # filled by the request, constant
@@ -99,8 +104,13 @@ class Sequence:
 
     @property
     def is_scored(self) -> bool:
-        """Log-probabilities of its prompt are still to come."""
+        """Log-probabilities or states of all tokens of its prompt are still to come."""
         return self.next_scored < self.num_prompt_tokens
+
+    @property
+    def needs_whole_prompt(self) -> bool:
+        """Nothing of it may come from the prefix cache, which holds neither logits nor states."""
+        return self.params.prompt_logprobs is not None or (self.reads_hidden and self.is_scored)
 
     @property
     def num_pending_tokens(self) -> int:
@@ -125,4 +135,5 @@ class Sequence:
         """Begin again: nothing is computed. Whose the blocks are is for the KV cache to say."""
         self.cached_blocks = []
         self.block_table = []  # a new list: readers compare tables by identity
+        self.num_released_blocks = 0
         self.num_computed_tokens = 0

@@ -21,15 +21,18 @@ class StepRunner:
     def run(self, step: Step) -> None:
         program, masks = self._program, step.masks
         inputs = step.n_tokens, step.n_seqs, step.n_rows, step.history, step.bias
+        n_hidden = step.n_hidden
         if masks is None:
-            program.step(*inputs, dry=step.dry)
+            program.step(*inputs, dry=step.dry, n_hidden=n_hidden)
             return
         if not masks.unwritten:
-            program.step(*inputs, masks=masks.arrays, dry=step.dry)
+            program.step(*inputs, masks=masks.arrays, dry=step.dry, n_hidden=n_hidden)
             return
         gate = program.mask_gate
         with self._mask_writer.writing(masks, gate):
-            program.step(*inputs, masks=masks.arrays, mask_gate=gate, dry=step.dry)
+            program.step(
+                *inputs, masks=masks.arrays, mask_gate=gate, dry=step.dry, n_hidden=n_hidden
+            )
 
     # Imported late: llguidance takes 60 ms, and only requests with a grammar need it.
 

@@ -260,7 +260,7 @@ class Attention : public Op {
     }
     const uint16_t* panels[kMaxPanels];
     const int64_t n_panels = (s.n_visible[n_rows - 1] + kPanelTokens - 1) / kPanelTokens;
-    list_panels(step, item, kv_head, chunk, n_panels, panels);
+    list_panels(step, item, kv_head, chunk, s.n_hidden[0] / kPanelTokens, n_panels, panels);
     const AttentionArgs args{kv_->k_type, kv_->v_type, n_rows,      head_dim_, kv_->v_stride,
                              s.q,         s.n_hidden,  s.n_visible, panels,    n_panels,
                              s.scores,    s.tile,      max,         sum,       out};
@@ -279,14 +279,17 @@ class Attention : public Op {
   }
 
   // The panels of a chunk in the order they are read, then the first keys of the item's next chunk.
+  // No row sees the first n_hidden panels, whose blocks may be gone: the next stands for them.
   void list_panels(const StepContext& step, const AttentionItem& item, int64_t kv_head,
-                   int64_t chunk, int64_t n_panels, const uint16_t** panels) const {
+                   int64_t chunk, int64_t n_hidden, int64_t n_panels,
+                   const uint16_t** panels) const {
     const int64_t first = chunk * (kAttentionChunk / kPanelTokens);
     const int64_t block_panels = kv_->block_size / kPanelTokens;
     for (int64_t p = 0; p < n_panels; ++p) {
-      const int64_t block = step.block(item.seq, (first + p) / block_panels);
-      panels[p] = kv_->keys(layer_, block, kv_head, (first + p) % block_panels);
-      panels[n_panels + p] = kv_->values(layer_, block, kv_head, (first + p) % block_panels);
+      const int64_t panel = first + std::max(p, n_hidden);
+      const int64_t block = step.block(item.seq, panel / block_panels);
+      panels[p] = kv_->keys(layer_, block, kv_head, panel % block_panels);
+      panels[n_panels + p] = kv_->values(layer_, block, kv_head, panel % block_panels);
     }
     const int64_t item_panels = std::min<int64_t>(item.chunk_end * (kAttentionChunk / kPanelTokens),
                                                   n_panels_of(step, item));

@@ -42,7 +42,7 @@ class BenchModel(Protocol):
 
 
 class Stepper:
-    """One sequence that owns the first KV blocks; any range of its positions can be computed.
+    """One sequence that owns all KV blocks; any range of its positions can be computed.
 
     profile  steps of a range → their per-op timings are in `profiles`
     """
@@ -50,8 +50,9 @@ class Stepper:
     def __init__(self, model: BenchModel, n_vocab: int) -> None:
         self._program: BenchProgram = model.program
         columns = self._program.columns
-        blocks = min(columns["block_tables"].shape[1], model.num_kv_blocks)
-        columns["block_tables"][0, :blocks] = np.arange(blocks)
+        # There are fewer blocks than places when a window slides: they take turns.
+        places = np.arange(columns["block_tables"].shape[1])
+        columns["block_tables"][0] = places % model.num_kv_blocks
         # Greedy: choosing the token is part of a step, drawing random numbers is not the point.
         ask_greedily(columns, 1)
         self._columns = columns

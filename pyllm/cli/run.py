@@ -52,7 +52,9 @@ def run(
     )
     try:
         if verbose:
-            note(f"keys and values take up to {session.llm.kv_cache_bytes / 2**20:.1f} MiB")
+            whole, one = session.llm.kv_cache_bytes, session.llm.kv_sequence_bytes
+            sizes = f"up to {whole / 2**20:.1f} MiB, {one / 2**20:.1f} MiB for the longest text"
+            note(f"keys and values take {sizes}")
         _explain_completion(session, raw)
         if question is not None:
             print_answer(session, question, verbose=verbose)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pyllm.cli.arguments import CommandLineError
 from pyllm.cli.model_path import resolve_model, whole_models
@@ -14,6 +14,9 @@ from pyllm.errors import printable
 from pyllm.server.edge import EdgeSettings, load_api_keys
 from pyllm.server.settings import ModelSource, ServerSettings
 from pyllm.threads import default_num_threads
+
+if TYPE_CHECKING:
+    from pyllm.server.metrics import ServerMetrics
 
 _KEEP_ALIVE = 300.0  # seconds, as Ollama's
 _MAX_NAME = 128
@@ -28,11 +31,11 @@ def serve(
     edge: Mapping[str, Any],
 ) -> int:
     """Runs until SIGTERM or SIGINT; returns the exit code."""
-    import logging
-
     from pyllm.server.app import create_app
     from pyllm.server.dialects import edge_refusal
-    from pyllm.server.edge import Draining, wrap
+    from pyllm.server.edge import Draining, Refusal, wrap
+    from pyllm.server.log_output import logging_to
+    from pyllm.server.request_log import RequestLog
     from pyllm.server.runner import serve as run_server
     from pyllm.server.startup_block import ServerFacts
 
@@ -40,13 +43,22 @@ def serve(
         raise CommandLineError("no MODEL was given, and this pyllm has no model of its own")
     sources = find_models(models) if models else [ModelSource("pyllm-demo", demo or Path())]
     settings, at_edge = read_settings(sources, engine, server), read_edge(edge)
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     draining = Draining(at_edge.shutdown_timeout_s)
-    app = wrap(create_app(settings, draining=draining), at_edge, draining, edge_refusal)
+    inner = create_app(settings, draining=draining)
+    metrics: ServerMetrics = inner.state.metrics
+
+    def refused(path: str, refusal: Refusal) -> bytes:
+        metrics.rejected(refusal.code)
+        return edge_refusal(path, refusal)
+
+    app = RequestLog(wrap(inner, at_edge, draining, refused), metrics)
     names = tuple(source.name for source in sources)
     threads = engine["num_threads"] or default_num_threads()
     facts = ServerFacts(names, None, threads)
-    return run_server(app, at_edge, draining, lambda: facts, lambda text: print(text, flush=True))
+    with logging_to(settings.log_format):
+        return run_server(
+            app, at_edge, draining, lambda: facts, lambda text: print(text, flush=True)
+        )
 
 
 def find_models(words: Sequence[str]) -> list[ModelSource]:

@@ -15,6 +15,7 @@ from pyllm import _core
 from pyllm.config import ModelConfig
 from pyllm.errors import DeviceError
 from pyllm.graph.graph import Op, Value
+from pyllm.graph.hidden import hidden_op
 from pyllm.graph.plan import Plan
 from pyllm.graph.weights import Weight
 from pyllm.interrupt import StepInterrupted
@@ -60,6 +61,7 @@ class CompiledProgram:
     def step(
         self, n_tokens: int, n_seqs: int, n_rows: int, history: Any = None, bias: Any = None,
         profile: bool = False, masks: Any = None, mask_gate: Any = None, dry: Any = None,
+        n_hidden: int = 0,
     ) -> None:  # fmt: skip
         """Run the first `n_tokens`, `n_seqs` and `n_rows` entries of the columns; GIL released.
 
@@ -69,13 +71,15 @@ class CompiledProgram:
                  these rows may choose, bit t % 32 of word t / 32 allows token t
         mask_gate  `self.mask_gate` when somebody still writes the words and will open it
         dry      as bias, added where DRY stands in a row's order of samplers
+        n_hidden  rows behind those: the step leaves their states after the final norm in the
+                  column `hidden`, float32 [max rows, width], and computes no logits of them
         Raises ValueError naming the column that holds an impossible value, DeviceError when the
         model file cannot be read any more, StepInterrupted after `interrupt`.
         """
         core = self.core
         with _device_errors():
             finished = core.step(
-                n_tokens, n_seqs, n_rows, history, bias, profile, masks, mask_gate, dry
+                n_tokens, n_seqs, n_rows, history, bias, profile, masks, mask_gate, dry, n_hidden
             )
         if not finished:
             raise StepInterrupted
@@ -156,8 +160,10 @@ def compile_program(
         "arena_floats": plan.arena_floats,
         "n_vocab": plan.result.width,
     }
+    last = hidden_op(plan.ops)
+    hidden = None if last is None else _op_dict(plan, last, operand)
     with _device_errors():
-        core = _core.Program(ops, kv_pool, sizes, threads, threads_batch)
+        core = _core.Program(ops, kv_pool, sizes, threads, threads_batch, hidden)
         return CompiledProgram(core, kv_pool, plan)
 
 

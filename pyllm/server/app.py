@@ -13,12 +13,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pyllm import __version__
+from pyllm.server import webui
 from pyllm.server.batch.jobs import BatchJobs
 from pyllm.server.dialects import refusal
 from pyllm.server.edge import Draining
 from pyllm.server.errors import ApiError, as_api_error
 from pyllm.server.files.store import FileStore
+from pyllm.server.metrics import ServerMetrics
 from pyllm.server.model_registry import Loader, ModelRegistry, load
+from pyllm.server.openai.responses_store import ResponseStore
 from pyllm.server.routes import ROUTERS
 from pyllm.server.service import Service
 from pyllm.server.settings import ServerSettings
@@ -37,7 +40,8 @@ def create_app(
     draining  tells when answers that are still written must end
     """
     registry = ModelRegistry(settings, loader)
-    service = Service(settings, registry)
+    metrics = registry.watcher = ServerMetrics(registry)
+    service = Service(settings, registry, metrics)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -63,9 +67,13 @@ def create_app(
     )
     files = FileStore(settings.files_dir, settings.max_files, settings.max_file_bytes)
     batches = BatchJobs(app, registry, files, settings.batch_concurrency)
-    app.state.service, app.state.files, app.state.batches = service, files, batches
+    app.state.files, app.state.batches = files, batches
+    app.state.service = service
+    app.state.metrics = metrics
+    app.state.responses = ResponseStore()
     for router in ROUTERS:
         app.include_router(router)
+    app.routes.extend(webui.routes())
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(ClientGone, _gone)
     app.add_exception_handler(Exception, _failed)
@@ -90,6 +98,7 @@ async def _refused(request: Request, error: Exception) -> Response:
         error = ApiError(error.status_code, str(error.detail), headers=error.headers)
     elif error.status_code >= 500:
         _log.error("%s", error.__cause__ or error.message)
+    request.app.state.metrics.rejected(error.code)
     return refusal(request.url.path, error)
 
 

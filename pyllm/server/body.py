@@ -58,21 +58,20 @@ class StrictRoute(APIRoute):
 def _refusal(error: RequestValidationError) -> ApiError:
     """The first complaint: the others often follow from it."""
     first = error.errors()[0]
-    place = [str(part) for part in first["loc"] if part != "body"]
     param = _path(first["loc"])
     if first["type"] == "extra_forbidden":
         return ApiError(400, f"{param}: is not a known field", "unknown_field", param=param)
     shown = "" if first["type"] == "missing" else f" {printable(first.get('input'))}:"
-    message = f"{param}:{shown} {first['msg']}" if place else f"the body: {first['msg']}"
+    message = f"{param}:{shown} {first['msg']}" if first["loc"][1:] else f"the body: {first['msg']}"
     return ApiError(400, message, "invalid_value", param=param or None)
 
 
 def _path(location: tuple[int | str, ...]) -> str:
     """("body", "messages", 0, "role") as messages[0].role; names of pydantic's own left out."""
     path = ""
-    for part in location:
+    for part in location[1:]:  # the first says where it stood: "body", "query", "path"
         if isinstance(part, int):
             path += f"[{part}]"
-        elif part != "body" and part.replace("_", "").isalnum() and part[:1].islower():
+        elif part.replace("_", "").isalnum() and part[:1].islower():
             path += f".{part}" if path else part
     return path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from starlette.requests import Request
@@ -85,26 +86,30 @@ class Answer:
 
 async def collect(run: AnswerRun, request: Request) -> Answer:
     """The answer; closes the run. ClientGone when the client left, ApiError when it failed."""
-    reading = asyncio.create_task(_read(run))
-    leaving = asyncio.create_task(disconnected(request.receive))
-    try:
-        await asyncio.wait([reading, leaving], return_when=asyncio.FIRST_COMPLETED)
-        if not reading.done():
-            raise ClientGone
-        answer = reading.result()
-    finally:
-        run.close()
-        reading.cancel()
-        leaving.cancel()
-        await asyncio.gather(reading, leaving, return_exceptions=True)
+    answer = Answer()
+    await read_all(run, request, answer.add)
+    answer.prompts.sort(key=lambda prompt: prompt.index)
     if answer.choices and all(choice.finish_reason == "error" for choice in answer.choices):
         raise finished_badly(answer.choices[0].stop_reason)
     return answer
 
 
-async def _read(run: AnswerRun) -> Answer:
-    answer = Answer()
+async def read_all(run: AnswerRun, request: Request, add: Callable[[Event], object]) -> None:
+    """Hands every event to `add`; closes the run. ClientGone and ApiError as in `collect`."""
+    reading = asyncio.create_task(_read(run, add))
+    leaving = asyncio.create_task(disconnected(request.receive))
+    try:
+        await asyncio.wait([reading, leaving], return_when=asyncio.FIRST_COMPLETED)
+        if not reading.done():
+            raise ClientGone
+        reading.result()
+    finally:
+        run.close()
+        reading.cancel()
+        leaving.cancel()
+        await asyncio.gather(reading, leaving, return_exceptions=True)
+
+
+async def _read(run: AnswerRun, add: Callable[[Event], object]) -> None:
     async for event in run:
-        answer.add(event)
-    answer.prompts.sort(key=lambda prompt: prompt.index)
-    return answer
+        add(event)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
+from pyllm.server.anthropic import errors as anthropic
 from pyllm.server.edge import Refusal
 from pyllm.server.errors import ApiError, from_edge
 from pyllm.server.openai.common import PlainJSON, error_response
@@ -14,14 +15,10 @@ def refusal(path: str, error: ApiError) -> Response:
     if path.startswith("/api/"):
         return PlainJSON({"error": error.message}, error.status_code, error.headers)
     if path.startswith("/v1/messages"):
-        detail = {"type": _ANTHROPIC.get(error.status_code, error.kind), "message": error.message}
-        return PlainJSON({"type": "error", "error": detail}, error.status_code, error.headers)
+        return anthropic.error_response(error)
     return error_response(error)
 
 
 def edge_refusal(path: str, refused: Refusal) -> bytes:
     """The body of what the edge refuses."""
     return bytes(refusal(path, from_edge(refused)).body)
-
-
-_ANTHROPIC = {413: "request_too_large", 500: "api_error", 503: "overloaded_error"}

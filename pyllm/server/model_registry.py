@@ -8,10 +8,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Literal, Protocol
 
 from pyllm.async_llm import AsyncLLM
-from pyllm.errors import MemoryBudgetError
+from pyllm.engine_stats import EngineStats
+from pyllm.errors import MemoryBudgetError, PyLLMError
 from pyllm.memory import available_memory
 from pyllm.server.errors import ApiError, model_not_found
 from pyllm.server.loaded_model import LoadedModel
@@ -74,6 +75,16 @@ class Lease:
             self._entry = None
 
 
+class Watcher(Protocol):
+    """Is told what becomes of models, for the metrics."""
+
+    def model_load_failed(self, error: BaseException) -> None: ...
+
+    def model_unloaded(self, model_name: str, last: EngineStats) -> None: ...
+
+    def cancelled(self, model_name: str, phase: Literal["load"]) -> None: ...
+
+
 class ModelRegistry:
     """Belongs to one event loop: all methods are called on it.
 
@@ -83,6 +94,7 @@ class ModelRegistry:
     def __init__(self, settings: ServerSettings, loader: Loader = load) -> None:
         self._settings = settings
         self._load = loader
+        self.watcher: Watcher | None = None
         self._entries: dict[str, _Entry] = {}
         self._names: dict[str, _Entry] = {}
         self._room = asyncio.Lock()  # one load at a time: each looks at the memory that is free
@@ -133,8 +145,9 @@ class ModelRegistry:
                     raise ApiError(503, "the server is shutting down", "shutting_down")
                 waited = entry.loaded is None
                 loaded = entry.loaded or await self._loaded(entry, card)
-        except BaseException:
+        except BaseException as error:
             entry.users -= 1
+            self._watch_failure(entry, error)
             raise
         entry.keep_alive = self._keep_alive(keep_alive)
         lease = Lease(self, entry, loaded)
@@ -230,3 +243,13 @@ class ModelRegistry:
         if loaded is not None:
             await asyncio.to_thread(loaded.llm.shutdown)  # it waits for the engine's thread
             _log.info("unloaded %s", entry.source.name)
+            if self.watcher is not None:
+                self.watcher.model_unloaded(entry.source.name, loaded.llm.stats())
+
+    def _watch_failure(self, entry: _Entry, error: BaseException) -> None:
+        if self.watcher is None:
+            return
+        if isinstance(error, asyncio.CancelledError):
+            self.watcher.cancelled(entry.source.name, "load")
+        elif isinstance(error, PyLLMError | OSError):
+            self.watcher.model_load_failed(error)

@@ -8,14 +8,17 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, Literal, Protocol
 
+from pyllm.embedding import PoolingJob
 from pyllm.errors import PyLLMError
+from pyllm.outputs import RequestOutput
 from pyllm.prompts import Encoded, Prompt, encode_prompt
 from pyllm.sampling import SamplingParams
-from pyllm.server.answer_run import AnswerRun, Finished
+from pyllm.server.answer_run import AnswerRun
 from pyllm.server.errors import ApiError, as_api_error
 from pyllm.server.model_registry import Lease, ModelRegistry
+from pyllm.server.request_facts import note_finished
 from pyllm.server.sampling import joined_salt
 from pyllm.server.settings import ServerSettings
 from pyllm.structured import StructuredOutputsParams
@@ -72,21 +75,26 @@ class TextJob:
     timeout: float | None = None
 
 
-class Service:
-    """Belongs to one event loop.
+class Watcher(Protocol):
+    """Is told what becomes of requests, for the metrics."""
 
-    on_finished  told of every finished request, for the metrics
-    """
+    def request_finished(self, model_name: str, output: RequestOutput) -> None: ...
+
+    def cancelled(self, model_name: str, phase: Literal["encode"]) -> None: ...
+
+
+class Service:
+    """Belongs to one event loop."""
 
     def __init__(
         self,
         settings: ServerSettings,
         registry: ModelRegistry,
-        on_finished: Finished | None = None,
+        watcher: Watcher | None = None,
     ) -> None:
         self.settings = settings
         self.registry = registry
-        self._on_finished = on_finished
+        self._watcher = watcher
         self._runs: weakref.WeakSet[AnswerRun] = weakref.WeakSet()
 
     async def lease(self, model: str | None, keep_alive: float | None = None) -> Lease:
@@ -105,15 +113,48 @@ class Service:
         """Queue the conversation; the run owns the lease from here on. ApiError when refused."""
         return await self._opened(lease, partial(self._open_chat, lease, job, caller))
 
+    async def count_tokens(self, lease: Lease, job: ChatJob) -> int:
+        """Of the conversation's prompt; gives the lease back. ApiError when it is refused."""
+        try:
+            (_, token_ids), _ = await asyncio.to_thread(_rendered, lease, job)
+        except PyLLMError as error:
+            raise as_api_error(error) from error
+        finally:
+            lease.release()
+        return len(token_ids)
+
     async def complete(self, lease: Lease, job: TextJob, caller: Caller) -> AnswerRun:
         """Queue all prompts, or none; the run owns the lease from here on."""
         return await self._opened(lease, partial(self._open_text, lease, job, caller))
+
+    async def read(
+        self,
+        lease: Lease,
+        jobs: Sequence[PoolingJob],
+        caller: Caller,
+        *,
+        priority: int = 0,
+        timeout: float | None = None,
+    ) -> list[RequestOutput]:
+        """Texts that are embedded or scored: their last reports. PyLLMError, ApiError when late."""
+        salted = [replace(job, salt=joined_salt(caller.tenant, job.salt)) for job in jobs]
+        deadline = self._deadline(timeout)
+        try:
+            async with asyncio.timeout(None if deadline is None else deadline - time.monotonic()):
+                outputs = await lease.llm.pool(salted, priority=priority)
+        except TimeoutError:
+            raise ApiError(504, "the request took longer than it may", "request_timeout") from None
+        for output in outputs:
+            self._finished(lease.name, output)
+        return outputs
 
     async def _opened(self, lease: Lease, start: Callable[[], Any]) -> AnswerRun:
         try:
             run: AnswerRun = await start()
         except BaseException as error:
             lease.release()
+            if isinstance(error, asyncio.CancelledError) and self._watcher is not None:
+                self._watcher.cancelled(lease.name, "encode")
             if isinstance(error, PyLLMError):
                 raise as_api_error(error) from error
             raise
@@ -145,7 +186,7 @@ class Service:
             job.params.n,
             parser=lambda index: plans[0].parser(f"{caller.request_id}-{index}"),
             deadline=deadline,
-            on_finished=self._on_finished,
+            on_finished=self._finished,
         )
 
     async def _open_text(self, lease: Lease, job: TextJob, caller: Caller) -> AnswerRun:
@@ -167,7 +208,12 @@ class Service:
             for request in opened:
                 request.close()
             raise failures[0]
-        return AnswerRun(lease, opened, params.n, deadline=deadline, on_finished=self._on_finished)
+        return AnswerRun(lease, opened, params.n, deadline=deadline, on_finished=self._finished)
+
+    def _finished(self, model: str, output: RequestOutput) -> None:
+        note_finished(model, output)
+        if self._watcher is not None:
+            self._watcher.request_finished(model, output)
 
     def _deadline(self, timeout: float | None) -> float | None:
         limits = [limit for limit in (timeout, self.settings.request_timeout) if limit is not None]

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pyllm.server.log_format import LogFormat
+
 
 @dataclass(frozen=True)
 class ModelSource:
@@ -47,7 +49,7 @@ class ServerSettings:
     request_timeout: float | None = None
     request_templates: bool = False
     preload: bool = True
-    log_format: str = "text"
+    log_format: LogFormat = "text"
     files_dir: Path | None = None
     max_files: int = 1000
     max_file_bytes: int = 8 * 2**30

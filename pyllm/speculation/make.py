@@ -40,6 +40,7 @@ def make_proposer(
         num_threads_batch=num_threads_batch,
         max_num_seqs=max_num_seqs,
         max_num_batched_tokens=max_num_batched_tokens,
+        keep_whole_texts=True,  # it forgets whole sequences, not parts of them
         packed_cache=packed_cache,
     )
     try:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from pyllm.errors import PyLLMError
 from pyllm.kv_cache import KVCache
 from pyllm.sequence import Sequence
@@ -17,15 +15,6 @@ from pyllm.speculation.step_times import StepTimes
 PROBE_RESERVE = 2
 
 
-@dataclass(slots=True)
-class Totals:
-    """Of all requests since the start."""
-
-    num_drafts: int = 0  # sequences that guessed, counted in every step
-    num_draft_tokens: int = 0
-    num_accepted_tokens: int = 0
-
-
 class Speculator:
     """Fills `Sequence.draft` before a step; the engine reports back what became of it.
 
@@ -35,7 +24,6 @@ class Speculator:
     def __init__(self, proposer: Proposer, kv_cache: KVCache, *, max_rows: int) -> None:
         self.proposer = proposer
         self.times = StepTimes()
-        self.totals = Totals()
         self._kv_cache = kv_cache
         self._max_rows = max_rows  # rows of logits for guesses of all sequences together
         self._learned = Acceptance(proposer.num_kinds, ENGINE_WINDOW)
@@ -79,7 +67,6 @@ class Speculator:
         outlook.acceptance.record(outlook.kind, num_accepted, failed=failed)
         outlook.credit_s += num_accepted * self._share_s
         sequence.num_accepted_tokens += num_accepted
-        self.totals.num_accepted_tokens += num_accepted
 
     def forget(self, sequence: Sequence) -> None:
         """A sequence ended, wherever it was."""
@@ -181,9 +168,7 @@ class Speculator:
             sequence.draft = draft
             sequence.num_scheduled_tokens = 1 + len(draft)
             sequence.num_draft_tokens += len(draft)
-            self.totals.num_drafts += 1
             total += len(draft)
-        self.totals.num_draft_tokens += total
         return total
 
 

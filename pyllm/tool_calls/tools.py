@@ -62,8 +62,9 @@ class ToolRequest:
 
 
 def _definition(tool: Mapping[str, Json]) -> dict[str, Json]:
-    """With what clients may leave out and templates insist on."""
-    function = dict(tool["function"])
+    """With what clients may leave out and templates insist on; without `strict`, which is not for
+    the model: in prompts it would be unlike anything seen in training."""
+    function = {name: value for name, value in tool["function"].items() if name != "strict"}
     function.setdefault("description", "")
     if function.get("parameters") is None:
         function["parameters"] = dict(_NO_PARAMETERS)

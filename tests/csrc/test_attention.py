@@ -9,6 +9,7 @@ import pytest
 
 from pyllm import _core
 from tests.support.attention_model import AttentionModel, Schedule
+from tests.support.core_program import ProgramBuilder
 
 SHAPES: list[dict[str, Any]] = [
     {"lengths": (1,), "n_heads": 1, "n_kv_heads": 1},
@@ -122,6 +123,71 @@ def test_what_left_the_window_cannot_reach_a_row(kind: str) -> None:
         poisoned = model.run(schedule)
         assert_same_bits(poisoned[89:], clean[89:])
         assert np.isnan(poisoned[:89]).all()
+
+
+@pytest.mark.parametrize("shape", WINDOWS, ids=str)
+def test_blocks_behind_the_window_are_not_touched(isa: str, shape: dict[str, Any]) -> None:
+    """Every bit of them set is NaN in all types, and a table that does not name them is enough."""
+    model = AttentionModel(**shape)
+    _, kv, _ = model.program()
+    nan = np.full(kv.nbytes // (1 + model.max_blocks() * len(model.lengths)), 0xFF, np.uint8)
+    whole = model.run()
+    for chunk, threads in ((1, 1), (7, 2), (100, 1), (100, 3)):
+        schedule = in_chunks(model.lengths, chunk)
+        assert_same_bits(model.run(schedule, threads, gone=nan), whole)
+
+
+def test_a_table_without_a_block_that_is_seen_is_refused() -> None:
+    model = AttentionModel((64,), window=20)
+    program, _, _ = model.program()
+    c = program.columns
+    c["block_tables"][0] = model.block_table(0)
+    c["block_tables"][0, :2] = -1
+    c["tokens"][0], c["positions"][0] = 50, 50  # it sees tokens 31 to 50
+    c["seq_starts"][:2] = 0, 1
+    with pytest.raises(ValueError, match=r"block_tables\[1\] is -1"):
+        program.step(1, 1, 0)
+    c["tokens"][0] = c["positions"][0] = 51
+    program.step(1, 1, 0)
+
+
+@pytest.mark.parametrize(("windows", "reach"), [((20, 0), 51), ((20, 40), 40), ((0,), 51)], ids=str)
+def test_the_layer_that_sees_most_decides_what_a_table_must_hold(
+    windows: tuple[int, ...], reach: int
+) -> None:
+    """Token 50 of a model whose layers see `windows`; blocks of 16."""
+    kv = _core.KVPool(len(windows), 1, 16, 16, 16, 4)
+    builder = ProgramBuilder(1, 0, 1, 4)
+    x = builder.rows(np.ones((51, 16)))
+    for layer, window in enumerate(windows):
+        (x,) = builder.op(
+            "attention", [x, x, x], [16], [None, None, None], layer=layer, n_heads=1, n_kv_heads=1,
+            head_dim=16, v_dim=16, scale=1.0, eps=0.0, rope_dim=0, mode="neox", window=window,
+        )  # fmt: skip
+    program = builder.build(kv)
+    c = program.columns
+    c["tokens"][0] = c["positions"][0] = 50
+    c["seq_starts"][:2] = 0, 1
+    first = (51 - reach) // 16
+    c["block_tables"][0] = [-1] * first + list(range(first, 4))
+    program.step(1, 1, 0)
+    c["block_tables"][0, first] = -1
+    with pytest.raises(ValueError, match=rf"block_tables\[{first}\] is -1"):
+        program.step(1, 1, 0)
+
+
+def test_a_block_behind_one_window_may_be_written_by_another_sequence() -> None:
+    model = AttentionModel((64, 64), window=20)
+    program, _, _ = model.program()
+    c = program.columns
+    c["block_tables"][0], c["block_tables"][1] = model.block_table(0), model.block_table(1)
+    c["block_tables"][1, 0] = c["block_tables"][0, 0]
+    c["tokens"][:2], c["positions"][:2] = (34, 64), (34, 0)
+    c["seq_starts"][:3] = 0, 1, 2
+    with pytest.raises(ValueError, match="a block nothing else writes"):  # token 34 sees 15
+        program.step(2, 2, 0)
+    c["tokens"][0] = c["positions"][0] = 35
+    program.step(2, 2, 0)
 
 
 @pytest.mark.parametrize("shape", [*SHAPES, *STORED, *WINDOWS], ids=str)

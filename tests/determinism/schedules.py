@@ -10,15 +10,17 @@ from typing import Any
 import numpy as np
 
 from pyllm.engine import Engine
+from pyllm.kv_window import KVWindow
 from pyllm.loader import Model
 from pyllm.outputs import RequestOutput
+from pyllm.pooling import PoolingParams
+from pyllm.request import Request
 from pyllm.sampling import RequestOutputKind, SamplingParams
 from pyllm.sequence import Sequence
 from pyllm.speculation.proposer import Proposer
 from tests.pyllm.speculation.guessers import EagerSpeculator
 
 MAX_MODEL_LEN, BLOCK_SIZE = 160, 16
-BLOCKS_OF_ONE = MAX_MODEL_LEN // BLOCK_SIZE
 
 PROMPT_LENGTHS = (1, 2, 15, 16, 17, 40, 90, 130)
 SAMPLINGS: tuple[dict[str, Any], ...] = (
@@ -67,6 +69,7 @@ class Wish:
     sampling: int  # index into ALL_SAMPLINGS
     n: int = 1
     max_tokens: int = 12
+    pooling: str | None = None  # a text that is read only, pooled so; the rest says nothing then
 
     def prompt_ids(self) -> list[int]:
         rng = np.random.default_rng(self.prompt)
@@ -91,13 +94,19 @@ class Guest:
 @dataclass(frozen=True)
 class Schedule:
     guests: list[Guest]
-    num_kv_blocks: int = 8 * BLOCKS_OF_ONE
+    spare_blocks: int = 70  # beside those that a request takes at most
     max_num_seqs: int = 8
     budgets: list[int] = field(default_factory=lambda: [512])  # tokens of step 1, 2, … in turns
     interrupted: frozenset[int] = frozenset()  # steps
     failing: frozenset[int] = (
         frozenset()
     )  # numbers of steps that run out of memory after they have run
+
+
+def blocks_of_one(model: Model) -> int:
+    """What a request holds at most: all of its text, or its window and what a step adds."""
+    chunk = len(model.program.columns["tokens"])
+    return KVWindow(model.kv_window, BLOCK_SIZE).most_blocks(MAX_MODEL_LEN, chunk)
 
 
 class FlakyProgram:
@@ -175,8 +184,9 @@ def run(
     proposer  every guess that it offers is tried
     """
     program: Any = FlakyProgram(model.program, schedule.failing)
+    num_kv_blocks = blocks_of_one(model) + schedule.spare_blocks
     engine = Engine(
-        replace(model, num_kv_blocks=schedule.num_kv_blocks, program=program),
+        replace(model, num_kv_blocks=num_kv_blocks, program=program),
         proposer=proposer,
         max_logprobs=-1,
     )
@@ -187,7 +197,8 @@ def run(
         _join_and_leave(engine, schedule, step)
         if engine.has_unfinished():
             engine.scheduler.max_num_seqs = min(schedule.max_num_seqs, budget)
-            engine.scheduler.max_num_batched_tokens = budget
+            most = len(model.program.columns["tokens"])
+            engine.scheduler.max_num_batched_tokens = min(budget, most)
             _try_every_guess(engine)
             if step in schedule.interrupted:
                 engine.model.program.interrupt()
@@ -195,7 +206,7 @@ def run(
             check(engine)
         elif step > last_arrival:
             break
-    assert engine.scheduler.kv_cache.num_free_blocks == schedule.num_kv_blocks
+    assert engine.scheduler.kv_cache.num_free_blocks == num_kv_blocks
     return [outputs.get(str(number)) for number in range(len(schedule.guests))]
 
 
@@ -217,11 +228,18 @@ def _steps(schedule: Schedule) -> Iterator[tuple[int, int]]:
 def _join_and_leave(engine: Engine, schedule: Schedule, step: int) -> None:
     for number, guest in enumerate(schedule.guests):
         if guest.arrives == step:
-            params = guest.wish.params(guest.kind)
-            ids = guest.wish.prompt_ids()
-            engine.add(engine.make_request(None, ids, params, str(number), guest.priority))
+            engine.add(_request(engine, guest, str(number)))
         if guest.leaves_after is not None and guest.arrives + guest.leaves_after == step:
             engine.abort(str(number))
+
+
+def _request(engine: Engine, guest: Guest, name: str) -> Request:
+    wish = guest.wish
+    if wish.pooling is not None:
+        pooling = PoolingParams(pooling_type=wish.pooling)
+        return engine.make_pooling_request(None, wish.prompt_ids(), pooling, name, guest.priority)
+    params = wish.params(guest.kind)
+    return engine.make_request(None, wish.prompt_ids(), params, name, guest.priority)
 
 
 def _collect(engine: Engine, outputs: dict[str, RequestOutput]) -> None:

@@ -17,6 +17,7 @@ from pyllm.engine import Engine
 from pyllm.loader import Model, load_model
 from pyllm.outputs import CompletionOutput
 from pyllm.sampling import RequestOutputKind, SamplingParams
+from tests.determinism.random_model import write_random_model
 
 NUM_REQUESTS = 14
 SAMPLING: list[dict[str, Any]] = [
@@ -50,13 +51,13 @@ class Arrival:
         )
 
 
-def schedule_of(seed: int) -> list[Arrival]:
+def schedule_of(seed: int, tokens: range) -> list[Arrival]:
     rng = random.Random(seed)
-    families = [[rng.randrange(300, 2000) for _ in range(150)] for _ in range(3)]
+    families = [[rng.choice(tokens) for _ in range(150)] for _ in range(3)]
     arrivals = []
     for _ in range(NUM_REQUESTS):
         common = rng.choice(families)[: rng.choice([20, 64, 100, 150])]
-        own = [rng.randrange(300, 2000) for _ in range(rng.choice([0, 1, 10]))]
+        own = [rng.choice(tokens) for _ in range(rng.choice([0, 1, 10]))]
         patience = rng.randrange(1, 10) if rng.random() < 0.2 else None
         arrivals.append(
             Arrival(
@@ -91,33 +92,49 @@ def solo(model: Model, arrival: Arrival) -> list[CompletionOutput]:
     return results(engine, [replace(arrival, step=0, patience=None)])[0]
 
 
-def load(**options: Any) -> Model:
-    return load_model(
-        demo_model(), num_threads=2, max_model_len=224, max_num_seqs=5,
-        max_num_batched_tokens=options.pop("chunk", 48), **options,
-    )  # fmt: skip
+@dataclass(frozen=True)
+class Kind:
+    path: Path
+    tokens: range  # for prompts
+    options: dict[str, Any]
+
+    def load(self, **options: Any) -> Model:
+        return load_model(
+            self.path, num_threads=2, max_model_len=224, max_num_seqs=5,
+            max_num_batched_tokens=options.pop("chunk", 48), **self.options, **options,
+        )  # fmt: skip
+
+
+@pytest.fixture(scope="module", params=["demo", "window"])
+def kind(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Kind:
+    """A request takes 7 blocks at most."""
+    if request.param == "demo":
+        return Kind(demo_model(), range(300, 2000), {})
+    path = write_random_model(tmp_path_factory.mktemp("model") / "window.gguf", window=40)
+    return Kind(path, range(3, 300), {"block_size": 16})
 
 
 @pytest.fixture(scope="module")
-def plain() -> Iterator[Model]:
-    model = load()
+def plain(kind: Kind) -> Iterator[Model]:
+    model = kind.load(keep_whole_texts=True)
     yield model
     model.close()
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_random_schedules_give_the_bits_of_solo_runs(
-    seed: int, plain: Model, tmp_path: Path
+    seed: int, kind: Kind, plain: Model, tmp_path: Path
 ) -> None:
-    arrivals = schedule_of(seed)
+    arrivals = schedule_of(seed, kind.tokens)
     expected = {}
     for spare_blocks in (30, 3):  # the second time from disk, and blocks are evicted and taken
-        model = load(chunk=(48, 17)[seed % 2], prefix_cache_dir=tmp_path)
-        pressed = replace(model, num_kv_blocks=7 + spare_blocks)
+        model = kind.load(chunk=(48, 17)[seed % 2], prefix_cache_dir=tmp_path)
+        num_kv_blocks = min(7 + spare_blocks, model.num_kv_blocks)
+        pressed = replace(model, num_kv_blocks=num_kv_blocks)
         engine = Engine(pressed, prefix_store=model.prefix_store)
         found = results(engine, arrivals)
         model.close()
-        assert engine.scheduler.kv_cache.num_hit_tokens > 0
+        assert engine.counters.num_cached_tokens > 0
         for number, outputs in found.items():
             if number not in expected:
                 expected[number] = solo(plain, arrivals[number])

@@ -7,8 +7,8 @@ from __future__ import annotations
 import functools
 import random
 import threading
-from collections.abc import Collection, Iterator
-from typing import TypeAlias
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any, TypeAlias
 
 import pytest
 from hypothesis import given, settings
@@ -18,12 +18,13 @@ from pyllm.engine import Engine
 from pyllm.llm import LLM
 from pyllm.loader import Model, load_model
 from pyllm.outputs import CompletionOutput, RequestOutput
+from pyllm.pooling import POOLING_TYPES
+from pyllm.pooling_request import PooledOutput
 from pyllm.sampling import RequestOutputKind, SamplingParams
 from tests.determinism.random_model import write_random_model
 from tests.determinism.schedules import (
     ALL_SAMPLINGS,
     BLOCK_SIZE,
-    BLOCKS_OF_ONE,
     MAX_MODEL_LEN,
     PROMPT_LENGTHS,
     SAMPLINGS,
@@ -31,6 +32,7 @@ from tests.determinism.schedules import (
     Knowing,
     Schedule,
     Wish,
+    blocks_of_one,
     run,
     solo,
 )
@@ -39,15 +41,25 @@ FINAL = RequestOutputKind.FINAL_ONLY
 Alone: TypeAlias = "functools._lru_cache_wrapper[RequestOutput]"
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["dense", "experts"])
+# The window is passed in the middle of a block, and by prompts as well as by answers.
+KINDS: dict[str, dict[str, Any]] = {
+    "dense": {},
+    "experts": {"experts": True},
+    "window": {"window": 27, "chunk": 40},
+}
+
+
+@pytest.fixture(scope="module", params=KINDS.values(), ids=KINDS)
 def model(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Model]:
     path = tmp_path_factory.mktemp("model") / "random.gguf"
-    write_random_model(path, experts=request.param)
+    options = dict(request.param)
+    chunk = options.pop("chunk", 512)
+    write_random_model(path, **options)
     model = load_model(
         path, num_threads=1, num_threads_batch=2, max_model_len=MAX_MODEL_LEN, max_num_seqs=8,
-        max_num_batched_tokens=512, block_size=BLOCK_SIZE,
+        max_num_batched_tokens=chunk, block_size=BLOCK_SIZE,
     )  # fmt: skip
     yield model
     model.close()
@@ -60,28 +72,36 @@ def alone(model: Model) -> Alone:
 
 def bits(output: RequestOutput | list[CompletionOutput] | None) -> str:
     """All that a caller can see; floats by their shortest exact decimal."""
+    if isinstance(output, PooledOutput):
+        vector = None if output.pooled is None else output.pooled.tobytes().hex()
+        return repr((output.outputs, vector))
     if isinstance(output, RequestOutput):
         return repr((output.outputs, output.prompt_logprobs))
     return repr(output)
 
 
-def wishes_of(samplings: Collection[int]) -> st.SearchStrategy[Wish]:
+def wishes_of(
+    samplings: Collection[int], poolings: Sequence[str | None]
+) -> st.SearchStrategy[Wish]:
     return st.builds(
         Wish,
         prompt=st.integers(0, len(PROMPT_LENGTHS) - 1),
         sampling=st.sampled_from(sorted(samplings)),
         n=st.sampled_from([1, 1, 1, 2, 3]),
         max_tokens=st.sampled_from([3, 12, 25]),
+        pooling=st.sampled_from(poolings),
     )
 
 
 NO_STEPS = frozenset[int]()
 
 
-def schedules_of(samplings: Collection[int]) -> st.SearchStrategy[Schedule]:
+def schedules_of(
+    samplings: Collection[int], poolings: Sequence[str | None] = (None,)
+) -> st.SearchStrategy[Schedule]:
     guests = st.builds(
         Guest,
-        wish=wishes_of(samplings),
+        wish=wishes_of(samplings, poolings),
         arrives=st.integers(0, 40),
         leaves_after=st.one_of(st.none(), st.none(), st.integers(0, 30)),
         priority=st.sampled_from([0, 0, 0, -1, 1]),
@@ -90,7 +110,7 @@ def schedules_of(samplings: Collection[int]) -> st.SearchStrategy[Schedule]:
     return st.builds(
         Schedule,
         guests=st.lists(guests, min_size=1, max_size=10),
-        num_kv_blocks=st.sampled_from([BLOCKS_OF_ONE, BLOCKS_OF_ONE + 1, 14, 25, 80]),
+        spare_blocks=st.sampled_from([0, 1, 4, 15, 70]),
         max_num_seqs=st.sampled_from([2, 5, 8]),
         budgets=st.lists(st.sampled_from([1, 7, 64, 512]), min_size=1, max_size=5),
         interrupted=st.frozensets(st.integers(0, 60), max_size=4),
@@ -114,12 +134,25 @@ def test_a_request_says_in_any_schedule_what_it_says_alone(
     assert_as_alone(schedule, run(model, schedule), alone)
 
 
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(schedule=schedules_of([0], POOLING_TYPES))
+def test_an_embedding_has_in_any_schedule_the_bits_it_has_alone(
+    model: Model, alone: Alone, schedule: Schedule
+) -> None:
+    assert_as_alone(schedule, run(model, schedule), alone)
+
+
 @settings(max_examples=150, deadline=None, derandomize=True)
-@given(schedule=schedules_of(range(len(ALL_SAMPLINGS))), guesses=st.booleans())
+@given(
+    schedule=schedules_of(range(len(ALL_SAMPLINGS)), (*[None] * 6, *POOLING_TYPES)),
+    guesses=st.booleans(),
+)
 def test_every_feature_beside_every_other_changes_nothing(
     model: Model, alone: Alone, schedule: Schedule, guesses: bool
 ) -> None:
-    """Guesses, penalties, DRY, mirostat, scored prompts, grammars, processors, cached prefixes."""
+    """Guesses, penalties, DRY, mirostat, scored prompts, grammars, processors, cached prefixes,
+    texts that are embedded.
+    """
     answers = [alone(guest.wish) for guest in schedule.guests]
     proposer = Knowing(answers) if guesses else None
     outputs = run(model, schedule, proposer=proposer)
@@ -152,7 +185,9 @@ def test_a_pool_for_three_of_eight_long_requests_finishes_them_all(
         engine.scheduler.check()
         preempted = max([preempted, *(s.num_preemptions for s in engine.scheduler.running)])
 
-    schedule = Schedule([Guest(wish) for wish in wishes], num_kv_blocks=3 * BLOCKS_OF_ONE)
+    # With a window a long request takes little more than one that has just begun.
+    spare_blocks = 3 if model.kv_window else 2 * blocks_of_one(model)
+    schedule = Schedule([Guest(wish) for wish in wishes], spare_blocks=spare_blocks)
     outputs = run(model, schedule, check)
     assert [bits(output) for output in outputs] == [bits(alone(wish)) for wish in wishes]
     assert preempted, "the pool was too small for all at once"

@@ -16,9 +16,11 @@ from itertools import pairwise
 import numpy as np
 
 from pyllm.interrupt import StepInterrupted
+from pyllm.pooling import ModelPooling
 
 LogitsOf = Callable[[list[int]], np.ndarray]
 N_VOCAB = 272
+WIDTH = 6  # of hidden states
 BOS, EOS, EOT, THINK = 256, 257, 258, 259
 WORDS = {260: "st", 261: "op", 262: "stop", 263: " the", 264: " end", 265: "ab", 266: "abc"}
 
@@ -64,6 +66,11 @@ def hashed_logits(tokens: list[int]) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal(N_VOCAB).astype(np.float32)
 
 
+def hashed_state(tokens: list[int]) -> np.ndarray:
+    """Different for every history, float32 [WIDTH]."""
+    return hashed_logits([*tokens, -1])[:WIDTH]
+
+
 def printable_logits(tokens: list[int]) -> np.ndarray:
     """As hashed_logits, but only the letters a-z can win."""
     logits = hashed_logits(tokens)
@@ -90,11 +97,13 @@ class FakeGate(threading.Event):
 class FakeProgram:
     def __init__(
         self, *, max_tokens, max_seqs, max_blocks, num_blocks, block_size, logits_of=hashed_logits,
-        draft_rows=0,
+        draft_rows=0, window=0, hidden_of=hashed_state,
     ):  # fmt: skip
         rows = max_seqs + max(draft_rows, 4)  # four prompt tokens can be scored in a step
         self.block_size = block_size
         self.logits_of = logits_of
+        self.window = window  # tokens that a token sees, itself included; 0: all before it
+        self.hidden_of = hidden_of
         self.cells = np.full((num_blocks, block_size, 2), -1, np.int64)  # token, position
         self.mask_gate = FakeGate()
         self.num_steps = 0
@@ -139,17 +148,18 @@ class FakeProgram:
             "top_logprobs": (np.float32, (rows, 20)),
             "status": (np.int32, rows),
             "logits": (np.float32, (rows, N_VOCAB)),
+            "hidden": (np.float32, (rows, WIDTH)),
         }
         self.columns = {name: np.zeros(shape, kind) for name, (kind, shape) in shapes.items()}
 
     def step(
         self, n_tokens, n_seqs, n_rows, history=None, bias=None, profile=False, masks=None,
-        mask_gate=None, dry=None,
+        mask_gate=None, dry=None, n_hidden=0,
     ):  # fmt: skip
         c = self.columns
         assert 0 < n_tokens <= len(c["tokens"])
         assert 0 < n_seqs < len(c["seq_starts"])
-        assert n_rows <= len(c["logit_rows"])
+        assert n_rows + n_hidden <= len(c["logit_rows"])
         starts = c["seq_starts"][: n_seqs + 1].tolist()
         assert starts[0] == 0
         assert starts[-1] == n_tokens
@@ -166,15 +176,22 @@ class FakeProgram:
         owner = np.repeat(np.arange(n_seqs), np.diff(starts))
         for row in range(n_rows):
             token = int(c["logit_rows"][row])
-            visible = self._read(int(owner[token]), int(c["positions"][token]))
-            assert c["target"][row] >= 0 or c["rng_position"][row] == len(visible)
+            position = int(c["positions"][token])
+            visible = self._read(int(owner[token]), position, self._first_seen(position))
+            assert c["target"][row] >= 0 or c["rng_position"][row] == position + 1
             self._sample(row, self.logits_of(visible), history, bias, masks, dry)
+        for row in range(n_rows, n_rows + n_hidden):
+            token = int(c["logit_rows"][row])
+            position = int(c["positions"][token])
+            visible = self._read(int(owner[token]), position, self._first_seen(position))
+            c["hidden"][row] = self.hidden_of(visible)
 
     def interrupt(self):
         self.interrupted = True
 
     def _cell(self, seq, position):
         block = int(self.columns["block_tables"][seq, position // self.block_size])
+        assert block >= 0, f"position {position} was given back"
         return block, position % self.block_size
 
     def _write(self, starts):
@@ -182,14 +199,19 @@ class FakeProgram:
         for seq, (start, end) in enumerate(pairwise(starts)):
             for i in range(start, end):
                 position = int(self.columns["positions"][i])
+                if self.window and i == start:  # its rows read, whether or not logits are wanted
+                    self._read(seq, position - 1, self._first_seen(position))
                 cell = self._cell(seq, position)
                 assert cell not in written, "two tokens in one KV cell"
                 written.add(cell)
                 self.cells[cell] = int(self.columns["tokens"][i]), position
 
-    def _read(self, seq, last_position):
+    def _first_seen(self, position):
+        return max(0, position + 1 - self.window) if self.window else 0
+
+    def _read(self, seq, last_position, first):
         tokens = []
-        for position in range(last_position + 1):
+        for position in range(first, last_position + 1):
             token, stored = self.cells[self._cell(seq, position)]
             assert stored == position, f"position {position} was never written, or overwritten"
             tokens.append(int(token))
@@ -280,6 +302,9 @@ class FakeModel:
     max_num_batched_tokens: int = 64
     logits_of: LogitsOf = hashed_logits
     draft_rows: int = 0
+    kv_window: int = 0
+    hidden_of: LogitsOf = hashed_state
+    pooling: ModelPooling = field(default_factory=ModelPooling)
     tokenizer: FakeTokenizer = field(default_factory=FakeTokenizer)
     program: FakeProgram = field(init=False)
     prefix_store: None = None
@@ -293,6 +318,8 @@ class FakeModel:
             block_size=self.block_size,
             logits_of=self.logits_of,
             draft_rows=self.draft_rows,
+            window=self.kv_window,
+            hidden_of=self.hidden_of,
         )
 
     def close(self):

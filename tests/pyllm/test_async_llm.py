@@ -11,10 +11,14 @@ import pyllm.llm as llm_module
 from pyllm.async_llm import AsyncLLM
 from pyllm.errors import ContextLengthError, PyLLMError, QueueFullError, RequestError
 from pyllm.llm import LLM
+from pyllm.pooling import PoolingParams
 from pyllm.sampling import RequestOutputKind, SamplingParams
 from tests.pyllm.fake_program import FakeModel, hashed_logits, printable_logits
 
 GREEDY = SamplingParams(temperature=0, max_tokens=8, ignore_eos=True)
+ENDLESS_STREAM = SamplingParams(
+    temperature=0, max_tokens=None, ignore_eos=True, output_kind=RequestOutputKind.DELTA
+)
 ENDLESS = SamplingParams(temperature=0, max_tokens=None, ignore_eos=True)
 LONG = {"max_model_len": 8000, "num_kv_blocks": 510}
 HELLO = [{"role": "user", "content": "hello"}]
@@ -323,6 +327,19 @@ def test_a_refused_name_that_is_cancelled_does_not_end_its_owner():
     run(main())
 
 
+def test_stats_tell_how_far_a_request_was_that_nobody_wants():
+    async def main():
+        async with llm_of(logits_of=printable_logits) as llm:
+            async with aclosing(llm.generate("hello", ENDLESS_STREAM)) as outputs:
+                await anext(outputs)
+            await freed(llm)
+            return llm.stats()
+
+    stats = run(main())
+    assert stats.num_cancelled == {"queue": 0, "prefill": 0, "decode": 1}
+    assert stats.num_finished["abort"] == 1
+
+
 def test_closing_an_old_generator_does_not_end_a_new_request_of_its_name():
     async def main():
         async with llm_of(logits_of=slow_logits) as llm:
@@ -407,6 +424,116 @@ def test_the_constructor_passes_its_options_on(monkeypatch):
     assert (llm._llm.thread.limits.max_requests, llm._llm.thread.limits.max_tokens) == (None, 7)
     assert llm.get_tokenizer().name == "fake"
     llm.shutdown()
+
+
+# ---- texts that are read only ------------------------------------------------------------------
+
+
+def test_embeddings_and_scores_are_those_of_the_llm():
+    texts = [f"text {n}" for n in range(40)]
+    params = PoolingParams(dimensions=3)
+    with LLM.from_model(FakeModel()) as llm:
+        vectors = [output.outputs for output in llm.embed(texts, params)]
+        scores = [output.outputs for output in llm.score("text 1", texts)]
+
+    async def main():
+        async with llm_of() as llm:
+            embedded, answer, scored = await asyncio.gather(
+                llm.embed(texts, params),
+                last_of(llm.generate("hello", GREEDY)),
+                llm.score("text 1", texts),
+            )
+            assert [output.outputs for output in embedded] == vectors
+            assert [output.outputs for output in scored] == scores
+            assert len(answer.outputs[0].token_ids) == 8
+            assert await llm.embed([]) == []
+            await freed(llm)
+
+    run(main())
+
+
+def test_a_call_of_many_texts_takes_few_places_in_the_queue():
+    async def main():
+        async with llm_of(max_num_queued_requests=8, logits_of=slow_logits) as llm:
+            longest = 0
+
+            async def watch():
+                nonlocal longest
+                while True:
+                    longest = max(longest, llm.num_queued_requests)
+                    await asyncio.sleep(0)
+
+            watching = asyncio.create_task(watch())
+            outputs = await llm.embed([f"text {n}" for n in range(300)])
+            watching.cancel()
+            assert len(outputs) == 300
+            assert longest <= 8
+
+    run(main())
+
+
+def test_a_full_queue_refuses_a_call_before_any_text_is_read():
+    async def main():
+        async with llm_of(max_num_queued_requests=0, max_num_seqs=1, **LONG) as llm:
+            busy = llm.generate("x", ENDLESS)
+            await anext(busy)
+            waiting = asyncio.create_task(last_of(llm.generate("y", GREEDY)))  # finds nobody there
+            while not llm.num_queued_requests:
+                await asyncio.sleep(0.001)
+            with pytest.raises(QueueFullError):
+                await llm.embed(["a", "b"])
+            await busy.aclose()
+            await waiting
+            assert len(await llm.embed(["a", "b"])) == 2
+
+    run(main())
+
+
+def test_a_cancelled_call_frees_all_its_texts():
+    async def main():
+        async with llm_of(**LONG) as llm:
+            texts = ["x" * 4000 + str(n) for n in range(30)]
+            call = asyncio.create_task(llm.embed(texts, PoolingParams(pooling_type="mean")))
+            while not llm._llm.engine.has_unfinished():
+                await asyncio.sleep(0.001)
+            call.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await call
+            await freed(llm)
+            assert llm.num_queued_requests == 0
+
+    run(main())
+
+
+def test_one_text_that_cannot_be_read_ends_the_call_and_the_other_texts():
+    async def main():
+        async with llm_of() as llm:
+            with pytest.raises(ContextLengthError):
+                await llm.embed([*["fine"] * 20, "x" * 300])
+            with pytest.raises(RequestError, match="is empty"):
+                await llm.embed(["", "fine"])
+            with pytest.raises(RequestError, match="request_id"):
+                await llm.embed("fine", request_id=7)
+            with pytest.raises(RequestError, match="priority"):
+                await llm.embed("fine", priority="high")
+            await freed(llm)
+
+    run(main())
+
+
+def test_a_call_may_be_ended_by_name():
+    async def main():
+        async with llm_of(**LONG) as llm:
+            texts = ["x" * 3000, "y" * 3000]
+            call = asyncio.create_task(llm.embed(texts, PoolingParams(pooling_type="mean"), "call"))
+            while not call.done():
+                await llm.abort("call-1")
+                await asyncio.sleep(0.001)
+            with pytest.raises(PyLLMError, match="request 'call-1' gave no vector: abort"):
+                await call
+            await freed(llm)
+
+    run(main())
 
 
 # ---- many ------------------------------------------------------------------------------------

@@ -266,3 +266,45 @@ def test_aborts_of_nobody_are_not_queued_and_aborts_of_somebody_hold_up_nobody()
         finally:
             stop.set()
             spammer.join()
+
+
+# ---- numbers -----------------------------------------------------------------------------------
+
+
+def test_stats_count_those_that_the_engine_has_not_heard_of():
+    model = StuckModel(max_num_seqs=1, **LONG)
+    with Running(model) as running:
+        running.submit([77] * 5000, name="long")
+        assert model.reading.wait(PATIENCE_S)
+        inbox = running.submit([1], SamplingParams(n=2, max_tokens=3, ignore_eos=True))
+        stats = running.thread.stats()
+        assert (stats.num_running, stats.num_waiting) == (1, 2)
+        running.thread.abort(["long"])
+        last(inbox)
+        running.wait_until_free()
+        stats = running.thread.stats()
+        assert (stats.num_running, stats.num_waiting) == (0, 0)
+        assert stats.num_cancelled == {"queue": 0, "prefill": 1, "decode": 0}
+
+
+def test_stats_are_there_after_the_end():
+    running = Running(FakeModel(logits_of=printable_logits))
+    last(running.submit([1]))
+    running.thread.close()
+    running.thread.close()
+    stats = running.thread.stats()
+    assert stats.num_generated_tokens == 5
+    assert (stats.num_running, stats.num_waiting, stats.kv_cache_usage) == (0, 0, 0.0)
+
+
+def test_stats_may_be_asked_while_it_works():
+    with Running(FakeModel(logits_of=printable_logits)) as running:
+        inboxes = [running.submit([number] * 9) for number in range(20)]
+        seen = [running.thread.stats() for _ in range(300)]
+        for inbox in inboxes:
+            last(inbox)
+        seen.append(running.thread.stats())
+    tokens = [stats.num_generated_tokens for stats in seen]
+    assert tokens == sorted(tokens)
+    assert tokens[-1] == 100
+    assert all(0 <= stats.kv_cache_usage <= 1 for stats in seen)

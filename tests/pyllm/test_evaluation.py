@@ -61,6 +61,20 @@ def test_predictions_do_not_depend_on_the_step(
     np.testing.assert_array_equal(found, expected)
 
 
+def test_a_window_is_read_in_the_blocks_there_are(tmp_path: Path) -> None:
+    windowed = write_random_model(tmp_path / "window.gguf", window=20)
+    found = []
+    for keep_whole_texts in (True, False):
+        model = load_model(
+            windowed, num_threads=1, max_model_len=128, max_num_seqs=1, block_size=16,
+            max_num_batched_tokens=16, keep_whole_texts=keep_whole_texts,
+        )  # fmt: skip
+        assert model.num_kv_blocks == (8 if keep_whole_texts else 4)
+        found.append(np.stack(list(predictions(model, [1, *range(40, 167)], 1))))
+        model.close()
+    np.testing.assert_array_equal(found[0], found[1])
+
+
 def test_likelihoods_are_of_the_second_halves(model: Model) -> None:
     nll = negative_log_likelihoods(model, RUNS)
     assert len(nll) == 20 + 16

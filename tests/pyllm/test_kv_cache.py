@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyllm.kv_cache import KVCache
+from pyllm.errors import RequestError
+from pyllm.kv_cache import RELEASED, KVCache
 from pyllm.sampling import SamplingParams
 from pyllm.sequence import Sequence
 
@@ -74,8 +75,8 @@ def compute(cache, sequence, num_tokens=None):
 
 def advance(cache, sequence, num_tokens):
     sequence.num_computed_tokens = num_tokens
-    if num_tokens >= sequence.register_at:
-        cache.register(sequence)
+    if num_tokens >= sequence.settle_at:
+        cache.settle(sequence)
 
 
 def num_cached(cache, tokens, **params):
@@ -89,7 +90,7 @@ def test_a_running_sequence_shares_its_full_blocks():
     assert two.block_table[:2] == one.block_table[:2]
     assert two.block_table[2] != one.block_table[2]
     assert (one.num_cached_tokens, two.num_cached_tokens) == (0, 8)
-    assert (cache.num_queried_tokens, cache.num_hit_tokens) == (20, 8)
+    assert (cache.counters.num_prompt_tokens, cache.counters.num_cached_tokens) == (20, 8)
     assert cache.num_free_blocks == 8 - 4
     cache.check([one, two])
     cache.release(one)
@@ -275,7 +276,7 @@ def test_a_table_always_leads_to_what_its_tokens_computed(num_blocks, block_size
             cache.release(sequence)
         elif not sequence.block_table:
             found = cache.lookup(sequence)
-            if cache.num_missing_blocks(len(sequence.tokens), found) > cache.num_free_blocks:
+            if cache.num_missing_blocks(len(sequence.tokens), found, 20) > cache.num_free_blocks:
                 continue
             cache.attach(sequence, found)
             assert cache.grow(sequence, len(sequence.tokens))
@@ -288,3 +289,148 @@ def test_a_table_always_leads_to_what_its_tokens_computed(num_blocks, block_size
             for position in range(owner.num_computed_tokens):
                 place = owner.block_table[position // block_size], position % block_size
                 assert computed[place] == owner.tokens[: position + 1]
+
+
+# ---- windows ---------------------------------------------------------------------------------
+
+
+def windowed(num_blocks=8, block_size=4, window=8, **options):
+    return KVCache(num_blocks, block_size, window=window, **options)
+
+
+@pytest.mark.parametrize("prefix_caching", [True, False])
+def test_blocks_behind_the_window_are_given_back(prefix_caching):
+    cache = windowed(prefix_caching=prefix_caching)
+    sequence = compute(cache, prompt(range(20)), num_tokens=15)
+    table = sequence.block_table
+    assert (sequence.num_released_blocks, cache.num_free_blocks) == (2, 8 - 3)
+    assert table[:2] == [RELEASED] * 2
+    assert len(table) == 5
+    advance(cache, sequence, 19)
+    assert (sequence.num_released_blocks, cache.num_free_blocks) == (3, 8 - 2)
+    assert sequence.block_table is not table  # readers compare identities
+    cache.check([sequence])
+    cache.release(sequence)
+    cache.check([sequence])
+    assert cache.num_free_blocks == 8
+
+
+def test_a_long_text_needs_the_blocks_of_its_window_only():
+    cache = windowed(num_blocks=4)
+    sequence = prompt(range(100))
+    cache.attach(sequence, cache.lookup(sequence))
+    for length in range(1, 101):
+        assert cache.grow(sequence, length)
+        advance(cache, sequence, length)
+        cache.check([sequence])
+    with pytest.raises(RequestError, match=r"max_model_len.*holds 16 tokens"):
+        cache.require_room_for(100, chunk=6)
+    cache.require_room_for(100, chunk=5)
+    cache.require_room_for(16, chunk=16)
+
+
+def test_others_use_what_was_given_back():
+    cache = windowed(num_blocks=5)
+    one = compute(cache, prompt(range(20)), num_tokens=19)
+    two = prompt(range(50, 58))
+    assert cache.grow(two, 8)
+    assert not set(two.block_table) & set(one.block_table)
+    cache.check([one, two])
+
+
+def test_what_was_only_guessed_moves_no_window():
+    cache = windowed(num_blocks=8)
+    sequence = compute(cache, prompt(range(11)))
+    sequence.tokens.append(11)
+    cache.grow(sequence, 20)
+    sequence.num_draft_tokens = 8
+    advance(cache, sequence, 20)  # eight of them are guesses; token 12 is computed next
+    assert sequence.num_released_blocks == 1
+    cache.check([sequence])
+
+
+def test_a_prefix_is_used_when_its_last_window_is_there():
+    cache = windowed(num_blocks=8)
+    cache.release(compute(cache, prompt(range(24))))
+    assert num_cached(cache, range(25)) == 24
+    other = prompt(range(100, 116))
+    assert cache.grow(other, 16)  # two free blocks, and two of those behind the window
+    assert num_cached(cache, range(25)) == 24
+    two = prompt(range(25))
+    cache.attach(two, cache.lookup(two))
+    assert two.block_table[:4] == [RELEASED] * 4
+    assert (two.num_computed_tokens, two.num_released_blocks) == (24, 4)
+    assert cache.grow(two, 25)
+    cache.check([other, two])
+
+
+def test_a_prefix_with_a_gap_in_its_last_window_ends_before_the_gap():
+    cache = windowed(num_blocks=8)
+    one = compute(cache, prompt(range(24)))
+    other = prompt(range(100, 116))
+    assert cache.grow(other, 16)  # blocks 3 and 2 of the chain go: the last that were left
+    assert num_cached(cache, range(25)) == 24
+    assert num_cached(cache, range(20)) == 8  # it would need block 2
+    assert num_cached(cache, [*range(8), 99]) == 8
+    cache.check([one, other])
+
+
+def test_gaps_are_filled_by_whoever_computes_them_again():
+    cache = windowed(num_blocks=12)
+    one = compute(cache, prompt(range(24)))
+    other = prompt(range(100, 132))
+    assert cache.grow(other, 32)
+    cache.release(other)
+    two = prompt(range(20))
+    cache.attach(two, cache.lookup(two))
+    assert two.num_computed_tokens < 16
+    num_nodes = len(list(cache._prefixes))
+    for length in range(two.num_computed_tokens + 1, 21):
+        assert cache.grow(two, length)
+        advance(cache, two, length)
+    assert len(list(cache._prefixes)) == num_nodes
+    assert two.block_table[4] == one.block_table[4]  # the same tokens: one copy is enough
+
+
+@given(
+    num_blocks=st.integers(4, 12),
+    block_size=st.sampled_from([1, 3, 16]),
+    window=st.integers(1, 20),
+    prefix_caching=st.booleans(),
+    prompts=st.lists(st.lists(st.integers(0, 1), min_size=1, max_size=60), min_size=4, max_size=4),
+    actions=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 20)), max_size=60),
+)
+def test_what_a_token_sees_is_always_there(
+    num_blocks, block_size, window, prefix_caching, prompts, actions
+):
+    """Action (sequence, n): compute n tokens more, admitted first if need be; 0: release."""
+    cache = KVCache(num_blocks, block_size, window=window, prefix_caching=prefix_caching)
+    sequences = [prompt(tokens) for tokens in prompts]
+    computed = {}  # (block, place in it) -> all tokens up to that place
+    for index, n in actions:
+        sequence = sequences[index]
+        if n == 0:
+            cache.release(sequence)
+            continue
+        if not sequence.block_table:
+            found = cache.lookup(sequence)
+            if cache.num_missing_blocks(len(found) * block_size, found, n) > cache.num_free_blocks:
+                continue
+            cache.attach(sequence, found)
+        end = min(sequence.num_computed_tokens + n, len(sequence.tokens))
+        if not cache.grow(sequence, end):
+            continue
+        for position in range(sequence.num_computed_tokens, end):
+            place = sequence.block_table[position // block_size], position % block_size
+            computed[place] = sequence.tokens[: position + 1]
+        advance(cache, sequence, end)
+        cache.check(sequences)
+        for owner in sequences:
+            known = owner.num_computed_tokens
+            for position in range(max(0, min(known, len(owner.tokens) - 1) + 1 - window), known):
+                place = owner.block_table[position // block_size], position % block_size
+                assert computed[place] == owner.tokens[: position + 1]
+    for sequence in sequences:
+        cache.release(sequence)
+    cache.check(sequences)
+    assert cache.num_free_blocks == num_blocks

@@ -376,6 +376,14 @@ def test_a_stream_made_before_close_and_iterated_after_it_says_so():
         next(stream)
 
 
+def test_stats_count_what_was_generated():
+    with LLM.from_model(FakeModel(logits_of=printable_logits)) as llm:
+        outputs = llm.generate([[1, 2], [3]], SamplingParams(max_tokens=4), use_tqdm=False)
+    stats = llm.stats()
+    assert stats.num_prompt_tokens == 3
+    assert stats.num_generated_tokens == sum(len(o.outputs[0].token_ids) for o in outputs)
+
+
 def test_close_lets_go_of_the_engine():
     """Its views of the columns would keep all of the program's memory."""
     llm = llm_of()
@@ -517,3 +525,58 @@ def test_wide_beams_need_no_leave():
     with llm_of() as llm:
         (output,) = llm.beam_search("x", BeamSearchParams(beam_width=16, max_tokens=2))
         assert len(output.sequences) == 16
+
+
+@pytest.mark.parametrize(("window", "blocks"), [(0, 16), (70, 5 + 4 + 1)])
+def test_what_a_text_of_full_length_takes(window, blocks):
+    """256 tokens in blocks of 16, or a window and a chunk of 64."""
+    llm = llm_of(kv_window=window, kv_cache_bytes=64 * 100)
+    assert (llm.kv_cache_bytes, llm.kv_sequence_bytes) == (6400, blocks * 100)
+
+
+# ---- texts that are read only ------------------------------------------------------------------
+
+
+def test_embeddings_come_in_the_order_of_the_texts():
+    texts = [f"text {n % 7} {'x' * (n % 5)}" for n in range(60)]
+    with llm_of() as llm:
+        outputs = llm.embed(texts)
+        alone = {text: llm.embed(text)[0].outputs for text in set(texts)}
+    assert [output.outputs for output in outputs] == [alone[text] for text in texts]
+    assert [bytes(o.prompt_token_ids[1:]).decode() for o in outputs] == texts
+
+
+def test_threads_that_embed_and_threads_that_generate_share_the_engine():
+    with llm_of() as llm:
+        texts = [f"text {n}" for n in range(20)]
+        vectors = [output.outputs for output in llm.embed(texts)]
+        (answer,) = llm.generate("hello", GREEDY)
+        with ThreadPoolExecutor(4) as pool:
+            embedding = [pool.submit(llm.embed, texts) for _ in range(6)]
+            generating = [pool.submit(llm.generate, "hello", GREEDY) for _ in range(6)]
+            for future in embedding:
+                assert [output.outputs for output in future.result()] == vectors
+            for future in generating:
+                assert future.result()[0].outputs == answer.outputs
+        assert all_blocks_are_free(llm)
+
+
+def test_a_text_that_cannot_be_read_is_refused_before_any_work():
+    with llm_of() as llm:
+        with pytest.raises(ContextLengthError):
+            llm.embed(["fine", "x" * 256])
+        with pytest.raises(RequestError, match="prompt: '': is empty"):
+            llm.embed(["fine", ""])
+        with pytest.raises(RequestError, match="priority"):
+            llm.embed(["fine", "also"], priority=[1])
+        with pytest.raises(RequestError, match="priority"):
+            llm.score("fine", "also", priority=2**40)
+        assert llm.model.program.num_steps == 0
+        assert llm.embed([]) == []
+
+
+def test_a_closed_llm_embeds_nothing():
+    llm = llm_of()
+    llm.close()
+    with pytest.raises(PyLLMError, match="closed"):
+        llm.embed("x")

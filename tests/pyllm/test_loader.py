@@ -22,7 +22,8 @@ from pyllm.errors import (
     UnsupportedModelError,
 )
 from pyllm.gguf import GGUFFile
-from pyllm.loader import SCORED_ROWS, load_model
+from pyllm.graph.graph import Op
+from pyllm.loader import SCORED_ROWS, load_model, widest_window
 from tests.support.child_process import environment
 from tests.support.reference_models import NAMES, model_path, write_copy
 from tests.support.toy_models import toy_arrays, toy_config
@@ -59,6 +60,28 @@ def test_limits_reach_the_columns() -> None:
     assert columns["block_tables"].shape == (3, 7)
     assert model.max_model_len == 100
     assert model.num_kv_blocks == 3 * 7
+
+
+def test_a_windowed_model_keeps_its_window_only() -> None:
+    """2 blocks of a window of 20, 1 of a chunk of 16, and one that it begins in."""
+    sizes = {"block_size": 16, "max_num_seqs": 1, "max_num_batched_tokens": 16}
+    model = load(model_path("mistral-window"), **sizes)
+    assert (model.config.window, model.kv_window) == (20, 20)
+    assert (model.max_model_len, model.num_kv_blocks) == (256, 4)
+    model.close()
+    model = load(model_path("mistral-window"), keep_whole_texts=True, **sizes)
+    assert (model.kv_window, model.num_kv_blocks) == (0, 16)
+    model.close()
+
+
+def test_a_model_is_windowed_when_all_its_layers_are() -> None:
+    def layers(*windows: int) -> list[Op]:
+        return [Op("attention", (), (), attrs={"window": window}) for window in windows]
+
+    assert widest_window(layers(24, 24)) == 24
+    assert widest_window(layers(24, 50)) == 50
+    assert widest_window(layers(24, 0)) == 0
+    assert widest_window([]) == 0
 
 
 def test_shared_weights_are_packed_once(monkeypatch: pytest.MonkeyPatch) -> None:

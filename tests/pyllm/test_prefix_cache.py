@@ -58,3 +58,43 @@ def test_eviction_takes_the_least_recently_used_leaf_first():
     assert [cache.evict() for _ in range(3)] == [old[1].block, new[0].block, old[0].block]
     assert list(cache) == []
     cache.check()
+
+
+# ---- windows ---------------------------------------------------------------------------------
+
+
+def test_what_a_window_passed_is_evicted_first_and_from_its_end():
+    cache = PrefixCache(windowed=True)
+    old, chain = chain_of(cache, b"x"), chain_of(cache, b"a", b"b", b"c", b"d")
+    numbers = [block.block for block in chain]
+    cache.let_go(old)
+    cache.leave(chain[:1])
+    cache.leave(chain[1:3])
+    assert [cache.evict() for _ in range(4)] == [numbers[2], numbers[1], numbers[0], old[0].block]
+    cache.check()
+
+
+def test_a_block_that_is_gone_still_leads_to_those_behind_it():
+    cache = PrefixCache(windowed=True)
+    chain = chain_of(cache, b"a", b"b", b"c")
+    cache.leave(chain[:2])
+    cache.evict(), cache.evict()
+    assert cache.match([b"a", b"b", b"c"], 3) == chain
+    assert [block.is_gone for block in chain] == [True, True, False]
+    cache.check()
+    again = cache.insert(cache.root, b"a", 7)
+    assert again is chain[0]
+    assert (again.block, again.num_users) == (7, 1)
+    cache.check()
+
+
+def test_names_that_lead_nowhere_are_forgotten():
+    cache = PrefixCache(windowed=True)
+    chain = chain_of(cache, b"a", b"b", b"c")
+    cache.leave(chain[:2])
+    cache.evict(), cache.evict()
+    cache.let_go(chain[2:])
+    cache.evict()
+    assert list(cache) == []
+    assert cache.root.children == {}
+    cache.check()

@@ -338,6 +338,37 @@ def test_blocks_from_disk_are_read_over_several_steps_while_others_run(tmp_path,
     assert warm[1].num_cached_tokens == 192
 
 
+def test_of_a_long_prefix_only_the_window_is_read(tmp_path, monkeypatch):
+    """While another writes, over several steps; the pool has no room for all of it."""
+    monkeypatch.setattr("pyllm.scheduler.MOST_LOADED_BYTES", 2 * 256)
+    prompts = [[7] * 10, [BOS, *range(200)]]
+    window = {"kv_window": 70, "num_kv_blocks": 12}
+    cold = answer(engine_of(tmp_path, **window), prompts)
+    engine = engine_of(tmp_path, **window)
+    loaded = []
+    load = engine.prefix_store.load
+    monkeypatch.setattr(
+        engine.prefix_store, "load", lambda block, data: loaded.append(block) or load(block, data)
+    )
+    warm = answer(engine, prompts)
+    assert [output.outputs for output in warm] == [output.outputs for output in cold]
+    assert [output.num_cached_tokens for output in warm] == [0, 192]
+    assert len(loaded) == 5  # 192 - 69 to 191
+
+
+def test_a_window_that_cannot_be_read_whole_is_computed(tmp_path):
+    prompt = [BOS, *range(200)]
+    window = {"kv_window": 70, "num_kv_blocks": 12}
+    (cold,) = answer(engine_of(tmp_path, **window), [prompt])
+    path = only_file(tmp_path)
+    data = bytearray(path.read_bytes())
+    data[len(data) * 3 // 5] ^= 1  # among the blocks of the window
+    path.write_bytes(data)
+    (warm,) = answer(engine_of(tmp_path, **window), [prompt])
+    assert warm.outputs == cold.outputs
+    assert warm.num_cached_tokens < 192
+
+
 def test_a_small_pool_reads_what_fits(tmp_path):
     prompts = [[BOS, *range(200)], [THINK, *range(200)], [BOS, *range(190), 1, 2]]
     cold = answer(engine_of(tmp_path), prompts)

@@ -25,9 +25,10 @@ def scheduler_of(
     chunk_limit=None,
     prefix_caching=False,
     max_num_scored_tokens=0,
+    window=0,
 ):
     return Scheduler(
-        KVCache(num_blocks, block_size, prefix_caching=prefix_caching),
+        KVCache(num_blocks, block_size, window=window, prefix_caching=prefix_caching),
         max_num_seqs=max_num_seqs,
         max_num_batched_tokens=budget,
         chunk_limit=chunk_limit,
@@ -41,8 +42,8 @@ def step(scheduler):
     counts = [(sequence, sequence.num_scheduled_tokens) for sequence in scheduled]
     for sequence, count in counts:
         sequence.num_computed_tokens += count
-        if sequence.num_computed_tokens >= sequence.register_at:
-            scheduler.kv_cache.register(sequence)
+        if sequence.num_computed_tokens >= sequence.settle_at:
+            scheduler.kv_cache.settle(sequence)
         if sequence.num_computed_tokens == len(sequence.tokens):
             sequence.tokens.append(2)
     return counts
@@ -121,6 +122,34 @@ def test_a_prompt_waits_until_its_first_chunk_fits_beside_a_block_for_each_that_
     ]  # 3 blocks; 4 for a chunk of 16 and 1 spare are not left
     scheduler.finish(first)
     assert step(scheduler) == [(second, 16)]
+
+
+def test_only_what_a_window_keeps_counts():
+    """Two texts of 100 tokens, a window of 8: 5 blocks each while a prompt is read, then 3."""
+    scheduler = scheduler_of(num_blocks=8, budget=8, window=8)
+    old, new = sequence_of(100), sequence_of(100)
+    scheduler.add(old)
+    while old.num_pending_tokens > 1:
+        step(scheduler)
+    assert scheduler.kv_cache.num_free_blocks >= 5
+    scheduler.add(new)
+    for _ in range(60):
+        assert len(step(scheduler)) == 2
+        scheduler.check()
+    assert new.num_pending_tokens == 1
+    assert (old.num_preemptions, new.num_preemptions) == (0, 0)
+
+
+def test_one_that_was_preempted_starts_again_when_its_window_fits():
+    """5 free blocks of 4 tokens, for a text of 100: 2 for a window of 8, 3 for chunks of 8."""
+    scheduler = scheduler_of(num_blocks=8, budget=8, window=8)
+    long, holder = sequence_of(100), sequence_of(12)
+    scheduler.add(long)
+    for _ in range(5):
+        step(scheduler)
+    scheduler._preempt_last()
+    assert scheduler.kv_cache.grow(holder, 12)
+    assert step(scheduler) == [(long, 8)]
 
 
 def test_a_prompt_starts_before_there_is_room_for_all_of_it():
@@ -333,12 +362,14 @@ class AnyInterleaving(RuleBasedStateMachine):
     """Add, abort and step in any order: the invariants hold, and the first in rank advances."""
 
     prefix_caching = False
+    window, num_blocks, max_model_len = 0, 12, 48
 
     def __init__(self):
         super().__init__()
         self.limit = 100
         self.scheduler = scheduler_of(
-            num_blocks=12,
+            num_blocks=self.num_blocks,
+            window=self.window,
             max_num_seqs=4,
             budget=6,
             chunk_limit=lambda *_: self.limit,
@@ -353,7 +384,7 @@ class AnyInterleaving(RuleBasedStateMachine):
     @rule(prompt=st.integers(1, 40), output=st.integers(1, 30), priority=st.integers(-1, 1))
     def add(self, prompt, output, priority):
         sequence = sequence_of(prompt, priority)
-        self.targets[sequence] = min(prompt + output, self.scheduler.kv_cache.capacity)
+        self.targets[sequence] = min(prompt + output, self.max_model_len)
         self.scheduler.add(sequence)
 
     @precondition(lambda self: self.targets)
@@ -400,7 +431,7 @@ class AnyInterleaving(RuleBasedStateMachine):
                 break
             self.step(limit=1)
         assert not self.scheduler.has_unfinished(), "every sequence ends"
-        assert self.scheduler.kv_cache.num_free_blocks == 12
+        assert self.scheduler.kv_cache.num_free_blocks == self.num_blocks
 
 
 class AnyInterleavingCached(AnyInterleaving):
@@ -409,7 +440,21 @@ class AnyInterleavingCached(AnyInterleaving):
     prefix_caching = True
 
 
+class AnyInterleavingWindowed(AnyInterleaving):
+    """Texts of up to 70 tokens, of which a window of 9 is kept, in 28 places."""
+
+    window, num_blocks, max_model_len = 9, 7, 70
+
+
+class AnyInterleavingWindowedCached(AnyInterleavingWindowed):
+    prefix_caching = True
+
+
 TestAnyInterleaving = AnyInterleaving.TestCase
 TestAnyInterleaving.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 TestAnyInterleavingCached = AnyInterleavingCached.TestCase
 TestAnyInterleavingCached.settings = TestAnyInterleaving.settings
+TestAnyInterleavingWindowed = AnyInterleavingWindowed.TestCase
+TestAnyInterleavingWindowed.settings = TestAnyInterleaving.settings
+TestAnyInterleavingWindowedCached = AnyInterleavingWindowedCached.TestCase
+TestAnyInterleavingWindowedCached.settings = TestAnyInterleaving.settings

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pyllm.server.edge.asgi import App, Message, Scope
+from tests.support.leak_check import assert_no_leak
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ async def acall(app: App, scope: Scope, body: bytes = b"") -> Answer:
     await app(scope, receive, send)
     headers = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
     content = b"".join(message.get("body", b"") for message in sent[1:])
+    assert_no_leak(sent[0]["status"], content)
     return Answer(sent[0]["status"], headers, content)
 
 

@@ -74,11 +74,21 @@ class AttentionModel:
         n = len(self.lengths)
         return np.arange(self.max_blocks(), dtype=np.int32)[::-1] * n + seq
 
-    def run(self, schedule: Schedule | None = None, threads: int = 1) -> Floats:
-        """Attention rows of all tokens, in the order of the tables."""
+    def first_needed(self, position: int) -> int:
+        """The first block that the token at `position` reads."""
+        return max(0, position + 1 - self.window) // self.block_size if self.window else 0
+
+    def run(
+        self, schedule: Schedule | None = None, threads: int = 1, *, gone: np.ndarray | None = None
+    ) -> Floats:
+        """Attention rows of all tokens, in the order of the tables.
+
+        gone  bytes that are written over a block as soon as it has left the window; tables do not
+              name it from then on
+        """
         if schedule is None:
             schedule = [[(seq, n) for seq, n in enumerate(self.lengths)]]
-        program, _, out = self.program(threads)
+        program, kv, out = self.program(threads)
         columns = program.columns
         first_id = np.concatenate([[0], np.cumsum(self.lengths)])
         done = [0] * len(self.lengths)
@@ -89,7 +99,12 @@ class AttentionModel:
                 columns["seq_starts"][i] = len(ids)
                 rows = slice(len(ids), len(ids) + n)
                 columns["positions"][rows] = np.arange(done[seq], done[seq] + n)
-                columns["block_tables"][i] = self.block_table(seq)
+                table = self.block_table(seq)
+                if gone is not None:
+                    for block in table[: self.first_needed(done[seq])]:
+                        kv.copy_in(block, gone)
+                    table[: self.first_needed(done[seq])] = -1
+                columns["block_tables"][i] = table
                 ids += range(first_id[seq] + done[seq], first_id[seq] + done[seq] + n)
                 done[seq] += n
             columns["seq_starts"][len(step)] = len(ids)

@@ -22,6 +22,7 @@ from pyllm.server.edge.refusal import Refusal
 from pyllm.server.edge.settings import EdgeSettings
 from pyllm.server.edge.wrap import wrap
 from pyllm.server.listening import open_sockets
+from tests.support.leak_check import assert_no_leak
 
 
 @dataclass
@@ -73,6 +74,7 @@ def read_answer(connection: socket.socket) -> bytes:
             if not part:
                 break
             data += part
+    assert_no_leak(status(data), data.partition(b"\r\n\r\n")[2])
     return data
 
 

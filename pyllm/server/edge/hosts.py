@@ -4,7 +4,7 @@ A web page can make a browser connect to 127.0.0.1 under a name of its own (DNS 
 then counts as the same origin. The name it used is still in the Host header. Right are, with any
 port: `localhost` and loopback addresses, the host the server was told to listen on, the address at
 which the connection arrived, names of --allowed-host, and, when the server listens on all
-addresses, the machine's own name.
+addresses, the machine's own name and the names that containers know it by.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from pyllm.server.edge.asgi import App, Receive, Scope, Send, header_values
 from pyllm.server.edge.refusal import Refusal, RenderRefusal, send_refusal
 from pyllm.server.edge.settings import EdgeSettings
 
+# How Docker and Podman call the machine from inside; nobody can register names below .internal.
+_CONTAINER_NAMES = {"host.docker.internal", "host.containers.internal"}
 _AUTHORITY = re.compile(r"(\[[0-9a-fA-F:.]{2,45}\]|[A-Za-z0-9._-]{1,253})(?::([0-9]{1,5}))?")
 
 
@@ -31,7 +33,7 @@ class HostCheck:
         if settings.uds is None:
             self._names.add(_normalized(settings.host))
             if is_wildcard(settings.host):
-                self._names |= _machine_names()
+                self._names |= _machine_names() | _CONTAINER_NAMES
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._is_right(scope):

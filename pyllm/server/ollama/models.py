@@ -145,7 +145,9 @@ def _parameter_size(parameters: int) -> str:
 
 
 def _capabilities(card: ModelCard) -> list[str]:
-    found = ["completion"]
+    # As Ollama tells them apart: who says how to pool is made for it.
+    embeds = f"{card.architecture}.pooling_type" in card.metadata
+    found = ["embedding" if embeds else "completion"]
     if card.chat_template and detect_calls(card.chat_template):
         found.append("tools")
     if card.chat_template and detect_reasoning(card.chat_template):

@@ -9,7 +9,7 @@ from typing import Any
 from pyllm.durations import read_duration
 from pyllm.errors import RequestError
 from pyllm.sampling import SamplingParams
-from pyllm.server.ollama.protocol import Options, Request
+from pyllm.server.ollama.protocol import Embedding, Options, Request
 from pyllm.server.sampling import sampling_params
 
 _DEFAULTS = {"temperature": 0.8, "top_k": 40, "top_p": 0.9, "max_tokens": None}
@@ -48,7 +48,7 @@ def thinking_of(body: Request) -> tuple[bool | None, dict[str, Any]]:
     return body.think, {}
 
 
-def keep_alive_of(body: Request) -> float | None:
+def keep_alive_of(body: Request | Embedding) -> float | None:
     """Seconds; None: as the server was started."""
     given = body.keep_alive
     if given is None:

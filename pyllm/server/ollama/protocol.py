@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, Field, StrictBool, StrictInt, StrictStr
 
+from pyllm.server.openai.pooling_protocol import MAX_INPUTS
 from pyllm.server.openai.protocol import (
     MAX_MESSAGES,
     MAX_STOPS,
@@ -110,6 +111,24 @@ class Message(Body):
 class ChatRequest(Request):
     messages: Annotated[list[Message], Field(max_length=MAX_MESSAGES)] = Field(default_factory=list)
     tools: Annotated[list[Tool], Field(max_length=MAX_TOOLS)] | None = None
+
+
+class Embedding(Body):
+    """Of every request that embeds."""
+
+    model: StrictStr = Field(max_length=256)
+    options: Options | None = Field(None, description="no effect: an embedding has none")
+    keep_alive: KeepAlive | None = None
+
+
+class EmbedRequest(Embedding):
+    input: StrictStr | Annotated[list[StrictStr], Field(max_length=MAX_INPUTS)] = ""
+    truncate: StrictBool | None = Field(None, description="default: true")
+    dimensions: StrictInt | None = Field(None, ge=1)
+
+
+class EmbeddingsRequest(Embedding):
+    prompt: StrictStr = ""
 
 
 class ModelName(Body):

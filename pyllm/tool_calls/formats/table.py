@@ -7,6 +7,7 @@ from functools import partial
 
 from pyllm.tool_calls.formats.base import CallFormat
 from pyllm.tool_calls.formats.channel_calls import ChannelCalls
+from pyllm.tool_calls.formats.gemma_calls import GemmaCalls
 from pyllm.tool_calls.formats.json_calls import JsonCalls
 from pyllm.tool_calls.formats.mistral_calls import MistralCalls
 from pyllm.tool_calls.formats.named_calls import NamedCalls
@@ -135,6 +136,8 @@ _TABLE: tuple[tuple[tuple[str, ...], CallFormat], ...] = (
     (("<tool_call>\\n",), JsonCalls("<tool_call>", "</tool_call>", space="\n")),
     (("<tool_call>\n",), JsonCalls("<tool_call>", "</tool_call>", space="\n")),
     (("<tool_call>{",), JsonCalls("<tool_call>", "</tool_call>")),
+    # Gemma 4
+    (("<|tool_call>", "call:"), GemmaCalls()),
     # Firefunction, and Phi-4-mini as some of its templates have it
     (("functools[",), JsonCalls("functools", also=("<|tool_call|>",), listed=True)),
     # Granite 3

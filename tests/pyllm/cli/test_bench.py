@@ -87,7 +87,7 @@ def stepper(program: FakeProgram) -> Stepper:
 def test_a_prompt_goes_in_chunks_and_samples_once(program: FakeProgram, stepper: Stepper) -> None:
     assert stepper.prompt(2, 5, 2) > 0
     assert program.steps == [([2, 3], 0), ([4, 5], 0), ([6], 1)]
-    assert program.columns["block_tables"][0].tolist() == [0, 1, 2, -7]
+    assert program.columns["block_tables"][0].tolist() == [0, 1, 2, 0]
 
 
 def test_generation_goes_one_by_one(program: FakeProgram, stepper: Stepper) -> None:

@@ -103,7 +103,7 @@ def test_it_says_what_the_cache_does(
     cache.attach(first, cache.lookup(first))
     cache.grow(first, len(a))
     first.num_computed_tokens = len(a)
-    cache.register(first)
+    cache.settle(first)
     found = len(cache.lookup(sequence(b))) * 4
     sharing = compare(a, b, tokenizer, 4)
     assert (sharing.cached_tokens, sharing.shared_tokens) == (found, shared)

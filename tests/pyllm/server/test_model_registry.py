@@ -27,6 +27,10 @@ class FakeLLM:
     def shutdown(self) -> None:
         self.closed = True
 
+    def stats(self) -> str:
+        assert self.closed, "its last numbers are those after its end"
+        return f"numbers of {self.name}"
+
 
 class Loads:
     """Counts what is loaded; `slow` seconds each."""
@@ -155,3 +159,47 @@ def test_closing_unloads_and_refuses() -> None:
             await registry.lease("a")
 
     asyncio.run(run())
+
+
+class Watched:
+    """What a registry said of its models."""
+
+    def __init__(self) -> None:
+        self.said: list[tuple[object, ...]] = []
+
+    def model_load_failed(self, error: BaseException) -> None:
+        self.said.append(("failed", type(error)))
+
+    def model_unloaded(self, model_name: str, last: object) -> None:
+        self.said.append(("unloaded", model_name, last))
+
+    def cancelled(self, model_name: str, phase: str) -> None:
+        self.said.append(("cancelled", model_name, phase))
+
+
+def test_a_watcher_hears_of_failures_of_those_who_gave_up_and_of_last_numbers() -> None:
+    watched = Watched()
+
+    async def run() -> None:
+        failing = ModelRegistry(settings("a"), Loads(error=MemoryBudgetError(2, 1)))
+        failing.watcher = watched
+        with pytest.raises(MemoryBudgetError):
+            await failing.lease("a")
+        registry = ModelRegistry(settings("a"), Loads(slow=0.05))
+        registry.watcher = watched
+        impatient = asyncio.create_task(registry.lease("a"))
+        await asyncio.sleep(0.01)
+        impatient.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await impatient
+        (await registry.lease("a")).release()
+        await registry.close()
+        with pytest.raises(ApiError):  # refused, not failed
+            await registry.lease("a")
+
+    asyncio.run(run())
+    assert watched.said == [
+        ("failed", MemoryBudgetError),
+        ("cancelled", "a", "load"),
+        ("unloaded", "a", "numbers of a"),
+    ]

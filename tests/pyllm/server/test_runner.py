@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -18,6 +19,8 @@ from typing import IO
 
 import pytest
 
+from pyllm.server import runner
+from pyllm.server.edge.settings import EdgeSettings
 from tests.support.child_process import environment
 from tests.support.edge_server import get, read_answer, status
 
@@ -231,3 +234,14 @@ def test_a_unix_socket_is_served_and_removed(tmp_path: Path) -> None:
     finally:
         process.kill()
         process.communicate()
+
+
+def test_connections_leave_file_descriptors_for_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    def largest(soft: int) -> int:
+        monkeypatch.setattr(resource, "getrlimit", lambda _: (soft, soft))
+        return runner._max_connections(EdgeSettings(max_connections=1000))
+
+    assert largest(1024) == 896
+    assert largest(20_000) == 1000
+    assert largest(64) == 16
+    assert largest(resource.RLIM_INFINITY) == 1000

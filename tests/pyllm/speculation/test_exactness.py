@@ -155,7 +155,7 @@ def test_right_guesses_save_steps(params):
     assert steps <= 3 + longest // 3
     metrics = outputs[-1].metrics
     assert 0 < metrics.num_accepted_tokens <= metrics.num_draft_tokens or longest < 3
-    totals = engine.speculator.totals
+    totals = engine.counters
     assert totals.num_draft_tokens == metrics.num_draft_tokens
     assert totals.num_accepted_tokens == metrics.num_accepted_tokens
 

@@ -78,7 +78,7 @@ def test_guesses_change_no_bit(model, expected, guessing):
     }[guessing]
     engine = eager(model, proposer)
     assert run(engine, todo()) == expected
-    assert engine.speculator.totals.num_draft_tokens > 300
+    assert engine.counters.num_draft_tokens > 300
 
 
 def test_the_same_model_guesses_nearly_always_right(path, model, expected):
@@ -87,9 +87,27 @@ def test_the_same_model_guesses_nearly_always_right(path, model, expected):
     assert run(engine, todo()) == expected
     engine = eager(model, proposer)
     run(engine, [request for request in todo() if not request[1].has_penalties])
-    totals = engine.speculator.totals
+    totals = engine.counters
     assert totals.num_accepted_tokens == totals.num_draft_tokens > 100
     proposer.close()
+
+
+def test_a_draft_model_with_a_window_guesses_on_behind_it(tmp_path):
+    """Guesses that were wrong are taken back from texts longer than the window, too."""
+    path = write_random_model(tmp_path / "window.gguf", window=24)
+    model = load_model(path, **SIZES, block_size=16, speculation=SpeculativeConfig())
+    expected = [run(Engine(model), [request])[0] for request in todo()]
+    other = write_random_model(tmp_path / "experts.gguf", experts=True, window=24)
+    for draft, is_right in ((path, True), (other, False)):
+        config = SpeculativeConfig("draft_model", str(draft))
+        proposer = make_proposer(config, model, num_threads=2)
+        engine = eager(model, proposer)
+        assert run(engine, todo()) == expected
+        totals = engine.speculator.totals
+        assert totals.num_draft_tokens > 300
+        assert (totals.num_accepted_tokens > 0.5 * totals.num_draft_tokens) is is_right
+        proposer.close()
+    model.close()
 
 
 def test_a_model_of_another_mind_changes_no_bit(tmp_path, model, expected):
@@ -98,7 +116,7 @@ def test_a_model_of_another_mind_changes_no_bit(tmp_path, model, expected):
     proposer = make_proposer(config, model, num_threads=2, max_num_seqs=3)
     engine = eager(model, proposer)
     assert run(engine, todo()) == expected
-    totals = engine.speculator.totals
+    totals = engine.counters
     assert totals.num_accepted_tokens < 0.5 * totals.num_draft_tokens
     proposer.close()
 
@@ -149,7 +167,7 @@ def test_sampled_text_has_the_same_distribution(model):
 
     engine = eager(model, Guesser(guess))
     guessed = triples(engine, range(1500, 3000))
-    assert engine.speculator.totals.num_accepted_tokens > 100
+    assert engine.counters.num_accepted_tokens > 100
     assert 10 < len(plain | guessed) <= 27
     chi_square = sum(
         (plain[t] - guessed[t]) ** 2 / (plain[t] + guessed[t]) for t in plain | guessed

@@ -26,8 +26,9 @@ from pyllm.tool_calls import (
     ToolRequest,
 )
 from pyllm.tool_calls.events import joined_events
+from pyllm.tool_calls.formats.base import CallFormat
 from pyllm.tool_calls.formats.table import detect_calls
-from pyllm.tool_calls.reasoning import detect_reasoning
+from pyllm.tool_calls.reasoning import ReasoningMarkers, detect_reasoning
 from tests.pyllm.tokenizer.files import CONTROL, bpe_file
 
 TOOLS: list[dict[str, Any]] = [
@@ -79,8 +80,17 @@ def format_of(*texts: str, kind: int = CONTROL) -> ChatFormat:
     """The format of a template that holds these texts; all its markers are tokens."""
     template = "{# " + " ".join(texts) + " #}"
     calls, reasoning = detect_calls(template), detect_reasoning(template)
-    markers = [*(calls.markers if calls else ()), *(reasoning.texts if reasoning else ())]
-    return ChatFormat.detect(template, tokenizer_of((m for m in markers if m.strip()), kind))
+    return ChatFormat.detect(template, tokenizer_of(_markers(calls, reasoning), kind))
+
+
+def tokenizer_for(form: ChatFormat, kind: int = CONTROL) -> Tokenizer:
+    """The one that the format was made with."""
+    return tokenizer_of(_markers(form.calls, form.reasoning), kind)
+
+
+def _markers(calls: CallFormat | None, reasoning: ReasoningMarkers | None) -> list[str]:
+    texts = [*(calls.markers if calls else ()), *(reasoning.texts if reasoning else ())]
+    return list(filter(str.strip, texts))
 
 
 def parser_of(form: ChatFormat, prompt: str = "", **choice: Any) -> AnswerParser:

@@ -21,6 +21,7 @@ from tests.pyllm.tool_calls.support import (
     random_answer,
     read,
     shown,
+    tokenizer_for,
     tokenizer_of,
 )
 
@@ -35,11 +36,16 @@ RESPONSE = StructuredOutputsParams(
 
 
 def answers(
-    form: ChatFormat, request: ToolRequest, prompt: str = "", seeds: int = 4, **response: Any
+    form: ChatFormat,
+    request: ToolRequest,
+    prompt: str = "",
+    *,
+    seeds: int = 4,
+    kind: int = CONTROL,
+    **response: Any,
 ) -> list[list[Any]]:
     """What a model with random weights says, read; only answers that have an end."""
-    markers = list(form.special) or ["<tool_call>", "</tool_call>"]
-    tokenizer = tokenizer_of(markers, CONTROL if form.special else USER_DEFINED)
+    tokenizer = tokenizer_for(form, kind)
     plan = form.plan(request, prompt, **response)
     assert plan.structured_outputs is not None
     found = []
@@ -56,7 +62,7 @@ def answers(
 @pytest.mark.parametrize("texts", [texts for texts, _ in _TABLE], ids="+".join)
 def test_required_calls_are_calls(texts: tuple[str, ...], kind: int, parallel: bool) -> None:
     form = format_of("tools", *texts, kind=kind)
-    for answer in answers(form, ToolRequest.of(TOOLS, "required", parallel)):
+    for answer in answers(form, ToolRequest.of(TOOLS, "required", parallel), kind=kind):
         calls = [each for each in answer if each[0] != "thinks"]
         assert calls
         assert parallel or len(calls) == 1
@@ -120,7 +126,7 @@ def test_strict_tools_bind_only_calls(texts: tuple[str, ...]) -> None:
     assert form.plan(ToolRequest.of(TOOLS), "").structured_outputs is None
     plan = form.plan(ToolRequest.of(tools), "")
     assert plan.structured_outputs is not None
-    tokenizer = tokenizer_of(form.special)
+    tokenizer = tokenizer_for(form)
     assert form.calls is not None
     for prefix in ("", "Hi ", form.calls.opening):
         for seed in range(3):

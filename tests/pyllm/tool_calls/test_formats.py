@@ -161,6 +161,18 @@ ANSWERS: dict[str, tuple[tuple[str, ...], str, list[Any]]] = {
         "</tool_call><tool_call>stop</tool_call>",
         [BRNO, STOP],
     ),
+    "gemma 4": (
+        ("tools", "<|tool_call>", "call:"),
+        '<|tool_call>call:get_weather{city:<|"|>a "b", {c}<|"|>,flags:[true,false],x:{y:-1.5,'
+        "z:[]}}<tool_call|><|tool_call>call:stop{}<tool_call|>",
+        [
+            (
+                "get_weather",
+                {"city": 'a "b", {c}', "flags": [True, False], "x": {"y": -1.5, "z": []}},
+            ),
+            STOP,
+        ],
+    ),
     "gpt-oss": (
         ("tools", "<|channel|>", "<|message|>"),
         "<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>commentary"

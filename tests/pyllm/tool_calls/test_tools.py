@@ -31,6 +31,12 @@ def test_what_the_template_is_told() -> None:
     assert named.definitions == auto.definitions
 
 
+def test_what_is_not_for_the_model_is_not_told() -> None:
+    request = ToolRequest.of([tool(description="d", parameters={"type": "object"}, strict=True)])
+    assert request.functions["f"].is_strict
+    assert request.definitions == [tool(description="d", parameters={"type": "object"})]
+
+
 def test_a_function_without_parameters_takes_none() -> None:
     request = ToolRequest.of([{"function": {"name": "f"}}])
     parameters = {"type": "object", "properties": {}, "additionalProperties": False}

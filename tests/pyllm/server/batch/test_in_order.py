@@ -42,7 +42,7 @@ def test_a_slow_source_holds_nothing_back() -> None:
 
     async def run() -> None:
         async for found in in_order(slow(), work, 3):
-            seen.append(found)
+            seen.append(found)  # noqa: PERF401 - one by one
 
     asyncio.run(asyncio.wait_for(run(), 20))
     assert seen == [1, 2]

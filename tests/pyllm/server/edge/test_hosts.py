@@ -65,7 +65,7 @@ def test_the_machines_own_name_passes_when_it_listens_everywhere(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(socket, "gethostname", lambda: "Box.example.net")
-    for host in ("box", "box.local", "box.example.net:8000"):
+    for host in ("box", "box.local", "box.example.net:8000", "host.docker.internal:8000"):
         assert host_status(EdgeSettings(host="0.0.0.0"), host, "192.0.2.7") == 200
         assert host_status(EdgeSettings(host="127.0.0.1"), host) == 403
 
@@ -114,6 +114,15 @@ def test_parts_of_an_authority() -> None:
 def server():
     with running_server(EdgeSettings(port=0)) as running:
         yield running
+
+
+def test_over_a_socket_of_all_addresses() -> None:
+    settings = EdgeSettings(host="0.0.0.0", port=0, api_keys=("secret",))
+    with running_server(settings) as server:
+        for host in ("localhost", "127.0.0.1", "[::1]"):
+            assert status(server.exchange(get("/health", host=host))) == 200
+        for host in ("evil.com", "127.0.0.1.evil.com", "[::ffff:8.8.8.8]", "192.0.2.7"):
+            assert status(server.exchange(get("/health", host=host))) == 403
 
 
 def test_over_a_socket(server: RunningServer) -> None:

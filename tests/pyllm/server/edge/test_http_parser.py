@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import h11
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pyllm.server.edge.http_parser import StrictConnection
 from pyllm.server.edge.settings import EdgeSettings
@@ -130,3 +132,25 @@ def test_pipelined_bytes_are_held_up_to_the_size_of_a_head() -> None:
     connection.receive_data(b"x")
     with pytest.raises(h11.RemoteProtocolError, match="answered"):
         connection.next_event()
+
+
+PIECES = st.sampled_from(
+    [
+        *(b"GET / HTTP/1.1\r\n", b"POST / HTTP/1.0\r\n", HOST, CHUNKED, b"Connection: close\r\n"),
+        *(b"Content-Length: 3\r\n", b"\r\n", b"abc", b"3\r\nabc\r\n", b"0\r\n\r\n"),
+        *(b" ", b"\n", b"\0", b": "),
+    ]
+)
+
+
+@given(st.lists(PIECES | st.binary(min_size=1, max_size=20), max_size=20))
+def test_no_bytes_make_the_parser_fail_in_another_way(pieces: list[bytes]) -> None:
+    connection = StrictConnection(EdgeSettings())
+    for piece in pieces:
+        connection.receive_data(piece)
+        try:
+            while connection.next_event() is not h11.NEED_DATA:
+                pass
+        except h11.RemoteProtocolError:
+            assert connection.refusal.status in (400, 414, 431)
+            return

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pyllm.server.edge.json_body import (
     MAX_COMMAS,
@@ -86,6 +89,28 @@ def test_strange_json_is_refused(case: str) -> None:
     assert refused.value.status == 400
     assert refused.value.code == code
     assert len(refused.value.message) < 200
+
+
+JSON_VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**99), 10**99)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=20,
+)
+
+
+@given(st.dictionaries(st.text(), JSON_VALUES), st.booleans())
+def test_what_others_write_is_read_back(value: dict[str, object], ascii_only: bool) -> None:
+    assert parse_json_object(json.dumps(value, ensure_ascii=ascii_only).encode()) == value
+
+
+@given(st.text('{}[]",:\\\\ud8fc01NaInfiy-.eE \n').map(str.encode) | st.binary())
+def test_anything_else_is_refused_and_never_raises_otherwise(body: bytes) -> None:
+    with contextlib.suppress(Refusal):
+        assert parse_json_object(body) == json.loads(body)
 
 
 def test_long_numbers_are_found_across_blocks() -> None:
