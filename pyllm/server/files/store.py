@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-import shutil
-import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
 from pyllm.server.errors import ApiError
+from pyllm.server.files.directory import PrivateDirectory
 
 MAX_NAME_CHARS = 255
 
@@ -48,7 +47,7 @@ class FileStore:
         self._parent = parent
         self._max_files = max_files
         self._max_bytes = max_bytes
-        self._directory: Path | None = None
+        self._directory: PrivateDirectory | None = None
         self._files: dict[str, StoredFile] = {}  # oldest first
         self._bytes = 0  # of all files, and of those that are being written
         self._writers = 0
@@ -90,7 +89,7 @@ class FileStore:
     def close(self) -> None:
         """Remove everything."""
         if self._directory is not None:
-            shutil.rmtree(self._directory, ignore_errors=True)
+            self._directory.close()
 
     def reserve(self, num_bytes: int) -> None:
         """ApiError when the files would take too much of the disk."""
@@ -109,10 +108,8 @@ class FileStore:
 
     def _new_path(self) -> Path:
         if self._directory is None:
-            if self._parent is not None:
-                self._parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._directory = Path(tempfile.mkdtemp(prefix="pyllm-files-", dir=self._parent))
-        return self._directory / f"file-{secrets.token_hex(16)}"
+            self._directory = PrivateDirectory(self._parent)
+        return self._directory.path / f"file-{secrets.token_hex(16)}"
 
 
 class FileWriter:

@@ -15,7 +15,7 @@ from pyllm.server.body import StrictRoute
 from pyllm.server.openai.common import PlainJSON, caller_of
 from pyllm.server.openai.pages import page
 from pyllm.server.openai.protocol import Body
-from pyllm.server.openai.schemas import BatchEntry, BatchList, refusals
+from pyllm.server.openai.schemas import BatchEntry, BatchList, Error, refusals
 
 router = APIRouter(route_class=StrictRoute, tags=["OpenAI"])
 
@@ -59,7 +59,11 @@ async def one_batch(batch_id: str, request: Request) -> Response:
     return PlainJSON(batch_entry(jobs_of(request).get(caller_of(request).tenant, batch_id)))
 
 
-@router.post("/v1/batches/{batch_id}/cancel", response_model=BatchEntry, responses=refusals())
+@router.post(
+    "/v1/batches/{batch_id}/cancel",
+    response_model=BatchEntry,
+    responses={**refusals(), 409: {"model": Error, "description": "it has ended already"}},
+)
 async def cancel_batch(batch_id: str, request: Request) -> Response:
     """Give it up; what is answered by then can be read."""
     jobs = jobs_of(request)

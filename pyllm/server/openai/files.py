@@ -14,7 +14,7 @@ from pyllm.server.files.store import FileStore, StoredFile
 from pyllm.server.files.upload import receive_file
 from pyllm.server.openai.common import PlainJSON, caller_of
 from pyllm.server.openai.pages import page
-from pyllm.server.openai.schemas import DeletedFile, FileEntry, FileList, refusals
+from pyllm.server.openai.schemas import DeletedFile, Error, FileEntry, FileList, refusals
 
 router = APIRouter(route_class=StrictRoute, tags=["OpenAI"])
 
@@ -93,7 +93,11 @@ async def file_content(file_id: str, request: Request) -> Response:
     return FileResponse(file.path, headers=attachment, media_type="application/octet-stream")
 
 
-@router.delete("/v1/files/{file_id}", response_model=DeletedFile, responses=refusals())
+@router.delete(
+    "/v1/files/{file_id}",
+    response_model=DeletedFile,
+    responses={**refusals(), 409: {"model": Error, "description": "a batch still reads it"}},
+)
 async def delete_file(file_id: str, request: Request) -> Response:
     """Forget a file. One that a batch still reads cannot be deleted."""
     store_of(request).delete(caller_of(request).tenant, file_id)

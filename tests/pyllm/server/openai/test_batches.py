@@ -62,6 +62,23 @@ def test_answers_are_those_of_the_route(http: httpx.Client) -> None:
     assert found["response"]["request_id"] in body["id"]
 
 
+@pytest.mark.parametrize(
+    ("url", "body"),
+    [
+        ("/v1/embeddings", {"input": ["one", "two"]}),
+        ("/v1/responses", {"input": "What is 3 + 4?", "temperature": 0}),
+        ("/v1/rerank", {"query": "one", "documents": ["two", "three"]}),
+        ("/v1/score", {"text_1": "one", "text_2": "two"}),
+    ],
+)
+def test_every_route_that_answers_one_request(
+    http: httpx.Client, url: str, body: dict[str, Any]
+) -> None:
+    done = end(http, start(http, jsonl(line("one", url, body)), url).json())
+    (found,) = content(http, done["output_file_id"])
+    assert found["response"]["body"].keys() == http.post(url, json=body).json().keys()
+
+
 def test_every_line_has_one_in_the_files(http: httpx.Client) -> None:
     lines = [
         text_line("good"),
