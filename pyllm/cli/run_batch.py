@@ -69,7 +69,8 @@ class _Totals:
         written = f"lines written: {self.done - self.before}"
         errors = f", with an error: {self.failed}" if self.failed else ""
         before = f", there before: {self.before}" if self.before else ""
-        return f"{written}{errors}{before}; {self.rates()}"
+        rates = f"; {self.rates()}" if self._tokens != Counts() else ""
+        return f"{written}{errors}{before}{rates}"
 
 
 def run_batch(

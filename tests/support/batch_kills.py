@@ -22,9 +22,9 @@ def write_job(path: Path, lines: int) -> Path:
         if number % 10 == 7:
             found.append(f"no request {number}")
         elif number % 3:
-            found.append(text_line(f"t{number}", f"Number {number} is", max_tokens=number % 30 + 1))
+            found.append(text_line(f"t{number}", f"Number {number} is", max_tokens=number % 12 + 1))
         else:
-            found.append(chat_line(f"c{number}", f"What is {number} + 4?", max_tokens=20))
+            found.append(chat_line(f"c{number}", f"What is {number} + 4?", max_tokens=8))
     path.write_bytes(jsonl(*found))
     return path
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING, Final
 
 from python_multipart.exceptions import FormParserError
@@ -16,6 +17,9 @@ from pyllm.server.streams import ClientGone
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
+
+# It warns about every byte that a form has in the wrong place; the client is told already.
+logging.getLogger("python_multipart").setLevel(logging.ERROR)
 
 PURPOSES: Final = ("batch",)
 _MAX_FIELD_BYTES = 1024

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import resource
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 
 from pyllm.cli import main
 from pyllm.demo import demo_model
-from tests.support.batch_files import chat_line, jsonl, line, read, text_line
+from tests.support.batch_files import chat_line, jsonl, line, read, text_line, until
 from tests.support.batch_kills import command, finish, kill_repeatedly, write_job
 from tests.support.child_process import environment
 
@@ -276,6 +277,24 @@ def test_a_full_disk(model: Path, source: Path, output: Path, tmp_path: Path) ->
         assert output.read_bytes()[-1:] in (b"", b"\n")
     assert run(model, source, output) == 0
     assert output.read_bytes() == whole.read_bytes()
+
+
+def test_interrupted(model: Path, source: Path, output: Path) -> None:
+    data = [text_line(f"{n}", max_tokens=200, ignore_eos=True) for n in range(100)]
+    source.write_bytes(jsonl(*data))
+    process = subprocess.Popen(
+        command(model, source, output), env=environment(), stderr=subprocess.PIPE, text=True
+    )
+    until(lambda: output.exists() and output.stat().st_size, bool)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert error.strip() == ""
+    done = len(read(output.read_bytes()))
+    assert 0 < done < 100
+    source.write_bytes(jsonl(*data[: done + 1]))
+    assert run(model, source, output) == 0
+    assert len(read(output.read_bytes())) == done + 1
 
 
 @pytest.mark.slow
