@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
 import time
 from dataclasses import dataclass, field
@@ -121,7 +122,8 @@ class FileWriter:
         self._path = path
         self._tenant = tenant
         self._bytes = 0
-        self._stream: BinaryIO | None = path.open("xb")
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        self._stream: BinaryIO | None = os.fdopen(descriptor, "wb")
 
     def reserve(self, num_bytes: int) -> None:
         """Before they are written, on the event loop. ApiError."""

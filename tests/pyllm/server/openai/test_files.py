@@ -188,6 +188,8 @@ def test_the_directory_is_its_owners_alone(client: Any, place: Path) -> None:
     (directory,) = place.iterdir()
     for found in (place, directory):
         assert stat.S_IMODE(found.stat().st_mode) == 0o700
+    (file,) = directory.iterdir()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
 def test_pages(client: Any) -> None:
