@@ -14,6 +14,7 @@ import argparse
 import asyncio
 import json
 import random
+import socket
 import statistics
 import subprocess
 import sys
@@ -27,6 +28,7 @@ ABORTED, MALFORMED, SLOW = 0.10, 0.05, 0.02  # shares of the requests
 QUESTIONS = 32
 TOKENS = 48  # of an answer
 STUCK_S = 300.0
+FLOOD_S = 30.0
 
 BROKEN = (
     b'{"messages": [',
@@ -147,7 +149,6 @@ async def ask(port: int, number: int, tally: Tally, pause_s: float = 0.0) -> str
     async with Connection(port) as connection:
         await connection.send("POST", "/v1/chat/completions", body)
         if connection.status == 429:
-            tally.refused_s.append(time.perf_counter() - began)
             return ""
         first = True
         async for chunk in connection.data(pause_s):
@@ -206,19 +207,47 @@ async def load(port: int, answers: list[str], tally: Tally, streams: int, second
 
 
 async def watch(server: Server, tally: Tally) -> None:
-    """/health ten times a second, memory and descriptors every five seconds."""
-    count = 0
+    """Memory and descriptors every five seconds."""
     while True:
+        tally.rss_kb.append(server.rss_kb())
+        tally.descriptors.append(server.descriptors())
+        await asyncio.sleep(5)
+
+
+def probe(port: int, number: int | None, seconds: float) -> list[float]:
+    """Seconds that /health takes, or a question that is refused, ten times a second.
+
+    In a process of its own: the clients' event loop would be measured otherwise.
+    """
+    head = f"GET /health HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nconnection: close\r\n\r\n"
+    if number is not None:
+        body = json.dumps(question(number))
+        head = (
+            f"POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\n"
+            f"connection: close\r\ncontent-type: application/json\r\n"
+            f"content-length: {len(body)}\r\n\r\n{body}"
+        )
+    found = []
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
         began = time.perf_counter()
-        async with Connection(server.port) as connection:
-            await connection.send("GET", "/health")
-            await connection.rest()
-        tally.health_s.append(time.perf_counter() - began)
-        if count % 50 == 0:
-            tally.rss_kb.append(server.rss_kb())
-            tally.descriptors.append(server.descriptors())
-        count += 1
-        await asyncio.sleep(0.1)
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+            connection.sendall(head.encode())
+            answer = connection.makefile("rb").readline()
+        if number is None or b" 429 " in answer:
+            found.append(time.perf_counter() - began)
+        time.sleep(0.1)
+    return found
+
+
+async def probed(port: int, number: int | None, seconds: float) -> list[float]:
+    """What `probe` found."""
+    command = [sys.executable, __file__, "--probe", str(port), str(seconds)]
+    command += [] if number is None else [str(number)]
+    process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
+    out, _ = await process.communicate()
+    times: list[float] = json.loads(out)
+    return times
 
 
 async def idle_again(port: int) -> bool:
@@ -251,10 +280,14 @@ async def run(server: Server, args: argparse.Namespace) -> bool:
     tally = Tally()
     watching = asyncio.create_task(watch(server, tally))
     began = time.monotonic()
+    health = asyncio.create_task(probed(server.port, None, args.minutes * 60))
     await load(server.port, answers, tally, args.streams, args.minutes * 60)
+    tally.health_s = await health
     seconds = time.monotonic() - began
-    flood, flood_seconds = Tally(), 20.0
-    await load(server.port, answers, flood, args.streams * 10, flood_seconds)
+    flood = Tally()
+    refusals = asyncio.create_task(probed(server.port, 0, FLOOD_S))
+    await load(server.port, answers, flood, args.streams * 10, FLOOD_S)
+    flood.refused_s = await refusals
     watching.cancel()
     idle = await idle_again(server.port)
     half = len(tally.rss_kb) // 2
@@ -270,9 +303,10 @@ async def run(server: Server, args: argparse.Namespace) -> bool:
         f"{1000 * percentile(tally.health_s, 0.99):.1f} / {1000 * max(tally.health_s):.1f} ms",
         "memory, second half to first": f"{100 * (late / early - 1):+.2f} %",
         "descriptors, least and most": f"{min(tally.descriptors)}, {max(tally.descriptors)}",
-        "ten times as many: refused": f"{len(flood.refused_s)}, p99 "
+        "ten times as many: refused": f"{flood.ends['refused']}; told so in p50 / p99 "
+        f"{1000 * percentile(flood.refused_s, 0.5):.1f} / "
         f"{1000 * percentile(flood.refused_s, 0.99):.1f} ms",
-        "ten times as many: tokens per second": f"{flood.tokens / flood_seconds:.0f}",
+        "ten times as many: tokens per second": f"{flood.tokens / FLOOD_S:.0f}",
         "idle at the end": idle,
     }
     print("\n| | |\n|---|---|")
@@ -285,11 +319,18 @@ async def run(server: Server, args: argparse.Namespace) -> bool:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("model")
+    parser.add_argument("model", nargs="?")
     parser.add_argument("--minutes", type=float, default=15)
     parser.add_argument("--streams", type=int, default=64)
+    parser.add_argument("--probe", nargs="+", type=float, help=argparse.SUPPRESS)
     parser.add_argument("more", nargs="*", help="further arguments of pyllm serve, behind --")
     args = parser.parse_args()
+    if args.probe:
+        port, seconds, *number = args.probe
+        print(json.dumps(probe(int(port), int(number[0]) if number else None, seconds)))
+        return 0
+    if args.model is None:
+        parser.error("a MODEL is needed")
     server = Server(args.model, args.more)
     try:
         good = asyncio.run(run(server, args))

@@ -16,11 +16,12 @@ TOOLS = [{"name": "weather", "description": "Weather", "input_schema": {"type": 
 CALL = {"type": "tool_use", "id": "a", "name": "weather", "input": {"city": "Zürich"}}
 
 
-def job(**body: Any) -> ChatJob:
+def job(*, has_budget: bool = True, **body: Any) -> ChatJob:
     path = demo_model()
     assert path is not None
     request = MessagesRequest.model_validate({"max_tokens": 9, "messages": HI, **body})
-    return chat_job(request, ServerSettings((ModelSource("demo", path),)), {}, stream=False)
+    settings = ServerSettings((ModelSource("demo", path),))
+    return chat_job(request, settings, {}, has_budget=has_budget, stream=False)
 
 
 def refused(**body: Any) -> RequestError:
@@ -105,6 +106,8 @@ def test_thinking() -> None:
     enabled = job(thinking={"type": "enabled", "budget_tokens": 5})
     assert enabled.thinking is True
     assert enabled.params.thinking_token_budget == 5
+    unlimited = job(thinking={"type": "enabled", "budget_tokens": 5}, has_budget=False)
+    assert unlimited.params.thinking_token_budget is None
     assert job().thinking is False
     assert job(thinking={"type": "disabled"}).thinking is False
     assert job(thinking={"type": "adaptive"}).thinking is None
