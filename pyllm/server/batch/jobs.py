@@ -39,6 +39,7 @@ class BatchJobs:
         self._store = store
         self._spare_time = SpareTime(registry, concurrency)
         self._active = asyncio.Semaphore(_MAX_ACTIVE)
+        self._counting = asyncio.Lock()
         self._window = concurrency * _LINES_PER_PLACE
         self._jobs: dict[str, BatchJob] = {}  # oldest first
         self._runs: dict[BatchJob, BatchRun] = {}  # of those that have not ended
@@ -65,7 +66,13 @@ class BatchJobs:
         file.users += 1
         self._jobs[job.id] = job
         self._runs[job] = BatchRun(
-            job, endpoints, self._store, self._spare_time, self._active, self._window
+            job,
+            endpoints,
+            self._store,
+            self._spare_time,
+            self._active,
+            self._counting,
+            self._window,
         )
         task = asyncio.create_task(self._run(job))
         self._tasks.add(task)

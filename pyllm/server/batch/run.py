@@ -30,8 +30,9 @@ _GIVEN_UP = {
 class BatchRun:
     """`run` it once, in a task; `cancel` may be called meanwhile.
 
-    active  how many batches may be at work; others wait
-    window  lines that are worked on or wait for one before them
+    active    how many batches may be at work; others wait
+    counting  who may read a whole file to check it: threads are there for others too
+    window    lines that are worked on or wait for one before them
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class BatchRun:
         store: FileStore,
         spare_time: SpareTime,
         active: asyncio.Semaphore,
+        counting: asyncio.Lock,
         window: int,
     ) -> None:
         self._job = job
@@ -48,6 +50,7 @@ class BatchRun:
         self._store = store
         self._spare_time = spare_time
         self._active = active
+        self._counting = counting
         self._window = window
         self._results: BatchResults | None = None
         self._work: asyncio.Task[None] | None = None
@@ -87,7 +90,8 @@ class BatchRun:
     async def _answer_all(self) -> None:
         async with self._active:
             job = self._job
-            job.total = await asyncio.to_thread(count_requests, job.input.path, job.endpoint)
+            async with self._counting:
+                job.total = await asyncio.to_thread(count_requests, job.input.path, job.endpoint)
             self._results = BatchResults(self._store, job)
             job.become("in_progress")
             with job.input.path.open("rb") as stream:
