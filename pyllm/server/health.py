@@ -18,7 +18,7 @@ async def health() -> Response:
     return PlainJSON({"status": "ok"})
 
 
-@router.get("/ready")
+@router.get("/ready", responses={503: {"description": "not yet, or not any more"}})
 async def ready(request: Request) -> Response:
     """200 when requests are taken; 503 while a model loads or the server shuts down."""
     registry = service_of(request).registry

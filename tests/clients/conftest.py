@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.pyllm.server.conftest import server
+from tests.pyllm.server.conftest import http, server
 
-__all__ = ["server"]
+__all__ = ["http", "server"]

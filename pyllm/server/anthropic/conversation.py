@@ -12,6 +12,7 @@ from pyllm.server.anthropic.protocol import Block, CountRequest, MessagesRequest
 from pyllm.server.sampling import sampling_params
 from pyllm.server.service import ChatJob
 from pyllm.server.settings import ServerSettings
+from pyllm.server.structure import Structure
 from pyllm.server.template_fields import template_fields
 from pyllm.server.tool_fields import checked_tool
 from pyllm.server.turns import Turns
@@ -170,9 +171,10 @@ def _tool_choice(choice: ToolChoice, tools: Sequence[Tool]) -> str | dict[str, A
     return {"type": "function", "function": {"name": choice.name}}
 
 
-def _structure(body: CountRequest) -> dict[str, Any] | None:
+def _structure(body: CountRequest) -> Structure | None:
     wanted = body.output_config.format if body.output_config is not None else None
     if wanted is not None and body.output_format is not None:
         raise RequestError("output_format", "json_schema", "does not go with output_config.format")
+    name = "output_config.format" if wanted is not None else "output_format"
     wanted = wanted or body.output_format
-    return None if wanted is None else {"json": wanted.schema_}
+    return None if wanted is None else Structure(name, {"json": wanted.schema_})

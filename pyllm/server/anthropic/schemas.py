@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from pyllm.server.openai.schemas import Part
+from pyllm.server.openai.schemas import EVENTS, Part
 from pyllm.server.openai.schemas import refusals as openai_refusals
 
 
@@ -50,7 +50,7 @@ def refusals(*, streams: bool) -> dict[int | str, dict[str, Any]]:
     if streams:
         events = 'with `"stream": true`, events from `message_start` to `message_stop`'
         found[200] = {
-            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            "content": EVENTS,
             "description": f"the answer; {events}",
         }
     return found

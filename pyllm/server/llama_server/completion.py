@@ -30,23 +30,30 @@ from pyllm.server.openai.common import (
 )
 from pyllm.server.openai.logprobs import chat_logprobs
 from pyllm.server.openai.parameters import common_fields, structure_of
+from pyllm.server.openai.schemas import EVENTS, refusals
 from pyllm.server.sampling import sampling_params
 from pyllm.server.service import TextJob
 from pyllm.server.streams import StreamResponse, event
 
-router = APIRouter(route_class=StrictRoute, tags=["llama-server"])
+router = APIRouter(route_class=StrictRoute, tags=["llama-server"], responses=refusals())
 
 # llama-server's defaults are not OpenAI's.
 _DEFAULTS = {"temperature": 0.8, "top_k": 40, "top_p": 0.95, "min_p": 0.05, "max_tokens": None}
+_STREAMED: dict[int | str, dict[str, Any]] = {
+    200: {
+        "content": EVENTS,
+        "description": 'the answer; with `"stream": true`, events, the last of which has `stop`',
+    }
+}
 
 
-@router.post("/completion")
+@router.post("/completion", responses=_STREAMED)
 async def completion(body: CompletionRequest, request: Request) -> Response:
     """Continue a prompt."""
     return await _answer(body, request)
 
 
-@router.post("/infill")
+@router.post("/infill", responses=_STREAMED)
 async def infill(body: InfillRequest, request: Request) -> Response:
     """Fill in what is missing between two texts."""
     return await _answer(body, request)

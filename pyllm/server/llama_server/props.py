@@ -12,8 +12,9 @@ from pyllm import __version__
 from pyllm.server.body import StrictRoute
 from pyllm.server.model_registry import Lease
 from pyllm.server.openai.common import PlainJSON, service_of
+from pyllm.server.openai.schemas import refusals
 
-router = APIRouter(route_class=StrictRoute, tags=["llama-server"])
+router = APIRouter(route_class=StrictRoute, tags=["llama-server"], responses=refusals())
 
 
 @router.get("/props")

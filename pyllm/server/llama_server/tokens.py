@@ -20,9 +20,10 @@ from pyllm.server.llama_server.protocol import (
 )
 from pyllm.server.model_registry import Lease
 from pyllm.server.openai.common import PlainJSON, service_of
+from pyllm.server.openai.schemas import refusals
 from pyllm.server.template_fields import template_fields
 
-router = APIRouter(route_class=StrictRoute, tags=["llama-server"])
+router = APIRouter(route_class=StrictRoute, tags=["llama-server"], responses=refusals())
 
 
 @router.post("/tokenize")

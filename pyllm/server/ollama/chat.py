@@ -20,6 +20,7 @@ from pyllm.server.lease_guard import released_on_failure
 from pyllm.server.model_registry import Lease
 from pyllm.server.ollama.parameters import keep_alive_of, params_of, structure_of, thinking_of
 from pyllm.server.ollama.protocol import ChatRequest, Message
+from pyllm.server.ollama.schemas import refusals
 from pyllm.server.ollama.writing import counts, done_reason, head
 from pyllm.server.openai.common import PlainJSON, caller_of, service_of
 from pyllm.server.openai.logprobs import chat_logprobs
@@ -29,7 +30,7 @@ from pyllm.server.streams import StreamResponse, json_line
 router = APIRouter(route_class=StrictRoute, tags=["Ollama"])
 
 
-@router.post("/api/chat")
+@router.post("/api/chat", responses=refusals(streams=True))
 async def chat(body: ChatRequest, request: Request) -> Response:
     """Answer a conversation; without messages the model is loaded, or unloaded by keep_alive 0."""
     service, caller = service_of(request), caller_of(request)

@@ -21,12 +21,13 @@ from pyllm.server.errors import as_api_error
 from pyllm.server.model_registry import Lease
 from pyllm.server.ollama.parameters import keep_alive_of
 from pyllm.server.ollama.protocol import Embedding, EmbeddingsRequest, EmbedRequest
+from pyllm.server.ollama.schemas import refusals
 from pyllm.server.openai.common import PlainJSON, service_of
 from pyllm.server.openai.embeddings import one_vector_each
 from pyllm.server.streams import to_json
 from pyllm.server.text_reading import client_errors, read_texts, rows_as_json, tokens_of
 
-router = APIRouter(route_class=StrictRoute, tags=["Ollama"])
+router = APIRouter(route_class=StrictRoute, tags=["Ollama"], responses=refusals())
 
 _NS = 10**9
 

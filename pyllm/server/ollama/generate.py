@@ -22,6 +22,7 @@ from pyllm.server.model_registry import Lease
 from pyllm.server.ollama.chat import loaded
 from pyllm.server.ollama.parameters import keep_alive_of, params_of, structure_of, thinking_of
 from pyllm.server.ollama.protocol import GenerateRequest
+from pyllm.server.ollama.schemas import refusals
 from pyllm.server.ollama.writing import counts, done_reason, head
 from pyllm.server.openai.common import PlainJSON, caller_of, service_of
 from pyllm.server.openai.logprobs import chat_logprobs
@@ -31,7 +32,7 @@ from pyllm.server.streams import StreamResponse, json_line
 router = APIRouter(route_class=StrictRoute, tags=["Ollama"])
 
 
-@router.post("/api/generate")
+@router.post("/api/generate", responses=refusals(streams=True))
 async def generate(body: GenerateRequest, request: Request) -> Response:
     """Answer one prompt through the model's template, or continue it with `raw` or `suffix`.
 

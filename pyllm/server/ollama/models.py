@@ -18,12 +18,13 @@ from pyllm.server.errors import ApiError
 from pyllm.server.model_card import ModelCard
 from pyllm.server.model_registry import FOR_EVER
 from pyllm.server.ollama.protocol import ManageRequest, ShowRequest
+from pyllm.server.ollama.schemas import Error, refusals
 from pyllm.server.ollama.writing import tagged, timestamp
 from pyllm.server.openai.common import PlainJSON, service_of
 from pyllm.tool_calls.formats.table import detect_calls
 from pyllm.tool_calls.reasoning import detect_reasoning
 
-router = APIRouter(route_class=StrictRoute, tags=["Ollama"])
+router = APIRouter(route_class=StrictRoute, tags=["Ollama"], responses=refusals())
 
 _NEVER_EXPIRES = 10 * 365 * 86400.0  # seconds: clients compute with the date
 _BILLION, _MILLION = 10**9, 10**6
@@ -90,12 +91,13 @@ async def show(body: ShowRequest, request: Request) -> Response:
 
 
 _NOT_HERE = "models are files that this server was started with; it does not change them"
+_NOT_DONE: dict[int | str, dict[str, Any]] = {501: {"model": Error, "description": _NOT_HERE}}
 
 
-@router.post("/api/pull")
-@router.post("/api/push")
-@router.post("/api/create")
-@router.post("/api/copy")
+@router.post("/api/pull", responses=_NOT_DONE)
+@router.post("/api/push", responses=_NOT_DONE)
+@router.post("/api/create", responses=_NOT_DONE)
+@router.post("/api/copy", responses=_NOT_DONE)
 async def manage(body: ManageRequest, request: Request) -> Response:
     """Succeeds for a model that is here, when it is pulled; nothing is ever downloaded."""
     registry = service_of(request).registry
@@ -104,7 +106,7 @@ async def manage(body: ManageRequest, request: Request) -> Response:
     raise ApiError(501, _NOT_HERE, "not_supported")
 
 
-@router.delete("/api/delete")
+@router.delete("/api/delete", responses=_NOT_DONE)
 async def delete() -> Response:
     raise ApiError(501, _NOT_HERE, "not_supported")
 

@@ -19,7 +19,7 @@ MAX_TOOLS = 128
 MAX_PROMPTS = 256  # of one completion request
 MAX_BIASES = 1024
 
-Number = Annotated[float, Field(allow_inf_nan=False)]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 StopText = Annotated[StrictStr, Field(max_length=MAX_STOP_CHARS)]
 Stops = StopText | Annotated[list[StopText], Field(max_length=MAX_STOPS)]
 

@@ -120,6 +120,10 @@ class BatchList(Page):
     data: list[BatchEntry]
 
 
+# No schema: before OpenAPI 3.2 some programs apply it to the stream, and some to each event.
+EVENTS: dict[str, Any] = {"text/event-stream": {}}
+
+
 def refusals(stream: str | None = None) -> dict[int | str, dict[str, Any]]:
     """Responses besides the answer; `stream` names the object of a streamed answer's events."""
     refused: dict[int | str, dict[str, Any]] = {
@@ -140,6 +144,6 @@ def refusals(stream: str | None = None) -> dict[int | str, dict[str, Any]]:
     }
     if stream is not None:
         events = f'with `"stream": true`, events whose data are `{stream}` objects'
-        refused[200] = {"content": {"text/event-stream": {"schema": {"type": "string"}}}}
+        refused[200] = {"content": EVENTS}
         refused[200]["description"] = f"the answer; {events}, then `[DONE]`"
     return refused

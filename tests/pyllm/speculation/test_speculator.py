@@ -153,7 +153,7 @@ def test_nobody_loses_a_block_to_a_guess():
         {"bias": TokenBias({}, (), BadWords(["abc"], FakeTokenizer()))},
         {"params": SamplingParams(mirostat=2)},
     ],
-    ids=repr,
+    ids=lambda options: next(iter(options)),
 )
 def test_what_cannot_be_sampled_ahead_is_left_alone(options):
     speculator = eager_speculator_of(Guesser(lambda _, count: [2] * count))

@@ -10,6 +10,7 @@ from pyllm.server.anthropic.conversation import chat_job
 from pyllm.server.anthropic.protocol import MessagesRequest
 from pyllm.server.service import ChatJob
 from pyllm.server.settings import ModelSource, ServerSettings
+from pyllm.server.structure import Structure
 
 HI = [{"role": "user", "content": "Hi"}]
 TOOLS = [{"name": "weather", "description": "Weather", "input_schema": {"type": "object"}}]
@@ -123,8 +124,10 @@ def test_sampling() -> None:
 
 def test_a_schema_for_the_answer() -> None:
     wanted = {"type": "json_schema", "schema": {"type": "object"}}
-    assert job(output_config={"format": wanted}).structure == {"json": {"type": "object"}}
-    assert job(output_format=wanted).structure == {"json": {"type": "object"}}
+    params = {"json": {"type": "object"}}
+    found = job(output_config={"format": wanted}).structure
+    assert found == Structure("output_config.format", params)
+    assert job(output_format=wanted).structure == Structure("output_format", params)
     both = refused(output_format=wanted, output_config={"format": wanted})
     assert both.field == "output_format"
 
