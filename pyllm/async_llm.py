@@ -115,6 +115,12 @@ class AsyncLLM:
         """Continuations that the next step computes, prompts that are read included."""
         return len(self._llm.engine.scheduler.running)
 
+    def has_requests_before(self, priority: int) -> bool:
+        """Whether some run or wait whose priority is a lower number: they go first."""
+        scheduler = self._llm.engine.scheduler  # its lists are by rank, and another thread's
+        ahead = [*scheduler.running[:1], *scheduler.waiting[:1]]
+        return any(sequence.priority < priority for sequence in ahead)
+
     @property
     def max_num_seqs(self) -> int:
         """Continuations computed at a time, at most."""

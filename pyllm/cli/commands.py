@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from pyllm.cli.batch_flags import BATCH
 from pyllm.cli.bench_flags import MANY_REQUESTS
 from pyllm.cli.chat_flags import CHAT_FLAGS
 from pyllm.cli.embedding_flags import EMBEDDING
+from pyllm.cli.eval_flags import EVAL
 from pyllm.cli.flags import (
     DEBUG,
     ENGINE,
     HELP,
     IGNORED_CHAT,
     IGNORED_HARDWARE,
+    JSON,
     KV_CACHE,
     KV_NAMES,
     MODEL,
@@ -63,8 +66,6 @@ class Command:
     def all_flags(self) -> tuple[Flag, ...]:
         return (self.model_flag, *self.flags, HELP, DEBUG)
 
-
-JSON = Flag(("--json",), "print JSON", argument="as_json")
 
 RUN = Command(
     "run",
@@ -173,6 +174,20 @@ SERVE = Command(
     ),
 )
 
+RUN_BATCH = Command(
+    "run-batch",
+    "pyllm.cli.run_batch:run_batch",
+    "answer the requests of a file, one a line",
+    "-i FILE -o FILE MODEL",
+    BATCH,
+    notes=(
+        'A line is {"custom_id": "…", "method": "POST", "url": "/v1/chat/completions", '
+        '"body": {…}}. A line that cannot be answered gets one that says why. The same command '
+        "again goes on where a run was stopped. Equal runs write equal bytes: times are 0, and a "
+        "line without a seed gets one made of its text and place."
+    ),
+)
+
 EMBED = Command(
     "embed",
     "pyllm.cli.embed:embed",
@@ -263,33 +278,12 @@ BENCH = Command(
     ),
 )
 
-_EVAL_FLAGS = (
-    Flag(("-f", "--file"), "the text; without it, pyllm's own sources", text, "FILE", None),
-    Flag(
-        ("-c", "--context", "--ctx-size"),
-        "tokens of a chunk; the second half of each is predicted",
-        integer(2, 2**20),
-        "N",
-        512,
-    ),
-    Flag(("--chunks",), "chunks of the text to read, at most", integer(1, 2**31 - 1), "N", 8),
-    Flag(
-        ("-t", "--num-threads", "--threads"),
-        "threads (default: physical cores within the CPU quota)",
-        integer(1, 1024),
-        "N",
-        None,
-    ),
-    *(replace(flag, group="") for flag in KV_CACHE),
-    JSON,
-)
-
 EVAL_KLD = Command(
     "eval kld",
     "pyllm.cli.eval:kld",
     "what a KV type or a quantization changes",
     "MODEL",
-    (Flag(("--base",), "compare with this model instead", text, "MODEL", None), *_EVAL_FLAGS),
+    (Flag(("--base",), "compare with this model instead", text, "MODEL", None), *EVAL),
     notes=(
         "Prints the Kullback-Leibler divergence of the predictions from those of the same model "
         "with f16 keys and values, or of --base, as llama-perplexity does. Both are in memory at "
@@ -302,7 +296,7 @@ EVAL_PERPLEXITY = Command(
     "pyllm.cli.eval:perplexity",
     "how well a model predicts a text",
     "MODEL",
-    _EVAL_FLAGS,
+    EVAL,
     notes="Perplexities of other texts, vocabularies, -c or --chunks cannot be compared.",
 )
 
@@ -371,6 +365,7 @@ BENCH_SERVE = Command(
 COMMANDS = (
     RUN,
     SERVE,
+    RUN_BATCH,
     CHAT,
     SHOW,
     TOKENIZE,

@@ -17,6 +17,7 @@ __all__ = [
     "HELP",
     "IGNORED_CHAT",
     "IGNORED_HARDWARE",
+    "JSON",
     "KV_CACHE",
     "KV_NAMES",
     "MODEL",
@@ -60,6 +61,7 @@ class Flag:
 
 
 HELP = Flag(("-h", "--help"), "show this help")
+JSON = Flag(("--json",), "print JSON", argument="as_json")
 DEBUG = Flag(("--debug",), "on failure, print the traceback too")
 MODEL = Flag(("-m", "--model"), "the model, instead of the first argument", text, "MODEL", None)
 SERVER_MODEL = Flag(

@@ -102,6 +102,10 @@ def read_settings(
         request_templates=server["request_templates"],
         preload=len(sources) == 1,
         log_format=server["log_format"],
+        files_dir=None if server["files_dir"] is None else Path(server["files_dir"]).expanduser(),
+        max_files=server["max_files"],
+        max_file_bytes=server["max_file_bytes"],
+        batch_concurrency=server["batch_concurrency"],
     )
 
 

@@ -120,4 +120,32 @@ _MODELS = (
     ),
 )
 
-SERVER = (*_EDGE, *_MODELS)
+_BATCHES = (
+    Flag(
+        ("--files-dir",),
+        "directory for uploaded files, which go when the server ends (default: a temporary one)",
+        text,
+        "DIR",
+        None,
+        "server",
+    ),
+    Flag(("--max-files",), "uploaded files to keep", integer(1, 10**6), "N", 1000, "server"),
+    Flag(
+        ("--max-file-bytes",),
+        "size of all uploaded files together",
+        byte_size,
+        "BYTES",
+        8 * 2**30,
+        "server",
+    ),
+    Flag(
+        ("--batch-concurrency",),
+        "lines of batches to answer at a time, when nobody else waits",
+        integer(1, 1024),
+        "N",
+        4,
+        "server",
+    ),
+)
+
+SERVER = (*_EDGE, *_MODELS, *_BATCHES)

@@ -9,11 +9,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from pyllm.durations import read_duration
 
 __all__ = [
     "Parser",
+    "Shard",
     "byte_size",
     "choice",
     "choices",
@@ -23,6 +25,7 @@ __all__ = [
     "number",
     "number_or_inf",
     "sampler_names",
+    "shard",
     "switch",
     "text",
     "token_biases",
@@ -139,6 +142,25 @@ def byte_size(typed: str) -> int:
     if value is None or value < 1:
         raise ValueError(f"{typed!r} is no number of bytes; allowed: 1 or more, as 500M or 12G")
     return value
+
+
+@dataclass(frozen=True)
+class Shard:
+    """The `index`th, from 1, of `count` parts."""
+
+    index: int
+    count: int
+
+
+def shard(typed: str) -> Shard:
+    """A part of N, as "1/4" to "4/4"."""
+    match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", typed.strip(), re.ASCII)
+    if match is None:
+        raise ValueError(f"{typed!r} is no shard; allowed: i/N, as 1/4 to 4/4")
+    found = Shard(int(match[1]), int(match[2]))
+    if not 1 <= found.index <= found.count:
+        raise ValueError(f"{typed} is out of range; allowed: 1/N to N/N")
+    return found
 
 
 def sampler_names(typed: str) -> list[str]:

@@ -14,9 +14,11 @@ from starlette.responses import Response
 
 from pyllm import __version__
 from pyllm.server import webui
+from pyllm.server.batch.jobs import BatchJobs
 from pyllm.server.dialects import refusal
 from pyllm.server.edge import Draining
 from pyllm.server.errors import ApiError, as_api_error
+from pyllm.server.files.store import FileStore
 from pyllm.server.metrics import ServerMetrics
 from pyllm.server.model_registry import Loader, ModelRegistry, load
 from pyllm.server.openai.responses_store import ResponseStore
@@ -46,10 +48,14 @@ def create_app(
         tasks = [asyncio.create_task(_preload(service))] if settings.preload else []
         if draining is not None:
             tasks.append(asyncio.create_task(_cut(service, draining)))
-        yield
-        for task in tasks:
-            task.cancel()
-        await registry.close()
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await batches.close()
+            await registry.close()
+            files.close()
 
     app = FastAPI(
         title="pyllm",
@@ -59,6 +65,9 @@ def create_app(
         docs_url=None,
         redoc_url=None,
     )
+    files = FileStore(settings.files_dir, settings.max_files, settings.max_file_bytes)
+    batches = BatchJobs(app, registry, files, settings.batch_concurrency)
+    app.state.files, app.state.batches = files, batches
     app.state.service = service
     app.state.metrics = metrics
     app.state.responses = ResponseStore()

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
 from pyllm.errors import printable
 from pyllm.server.edge import Refusal, read_json_object
 from pyllm.server.errors import ApiError, from_edge
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def read_body(model: type[Model], fields: dict[str, Any]) -> Model:
+    """`fields` as a route gets them that takes a `model`. ApiError naming the wrong field."""
+    try:
+        return model.model_validate(fields)
+    except ValidationError as error:
+        raise _refusal(RequestValidationError(error.errors())) from None
 
 
 class StrictRequest(Request):

@@ -10,7 +10,16 @@ from pyllm.server.ollama import chat as ollama_chat
 from pyllm.server.ollama import embed as ollama_embed
 from pyllm.server.ollama import generate as ollama_generate
 from pyllm.server.ollama import models as ollama_models
-from pyllm.server.openai import chat, completions, embeddings, models, rerank, responses
+from pyllm.server.openai import (
+    batches,
+    chat,
+    completions,
+    embeddings,
+    files,
+    models,
+    rerank,
+    responses,
+)
 
 ROUTERS = (
     models.router,
@@ -19,6 +28,8 @@ ROUTERS = (
     responses.router,
     embeddings.router,
     rerank.router,
+    files.router,
+    batches.router,
     ollama_chat.router,
     ollama_generate.router,
     ollama_embed.router,

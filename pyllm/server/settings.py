@@ -36,6 +36,10 @@ class ServerSettings:
     request_templates  clients may bring a chat template and its variables
     preload         load the first model at start, before it is asked for
     log_format      of the log of requests: "text" or "json"
+    files_dir       where the directory of uploaded files is made; None: for temporary files
+    max_files       of all keys together, what batches write included
+    max_file_bytes  of all of them together
+    batch_concurrency  lines of batches that are worked on at a time
     """
 
     models: tuple[ModelSource, ...]
@@ -46,3 +50,7 @@ class ServerSettings:
     request_templates: bool = False
     preload: bool = True
     log_format: LogFormat = "text"
+    files_dir: Path | None = None
+    max_files: int = 1000
+    max_file_bytes: int = 8 * 2**30
+    batch_concurrency: int = 4

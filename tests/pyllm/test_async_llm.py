@@ -252,6 +252,20 @@ def test_a_task_cancelled_in_the_queue_leaves_it():
     run(main())
 
 
+def test_who_goes_first_is_told():
+    async def main():
+        async with llm_of(max_num_seqs=1, logits_of=slow_logits, **LONG) as llm:
+            assert not llm.has_requests_before(2**31)
+            first = llm.generate("a", ENDLESS, priority=5)
+            await anext(first)
+            assert llm.has_requests_before(6)
+            assert not llm.has_requests_before(5)
+            await first.aclose()
+            await freed(llm)
+
+    run(main())
+
+
 def test_a_loop_that_is_gone_does_not_hold_blocks():
     llm = llm_of(logits_of=slow_logits, **LONG)
     loop = asyncio.new_event_loop()

@@ -72,6 +72,54 @@ class ModelList(BaseModel):
     data: list[ModelEntry]
 
 
+class FileEntry(Part):
+    id: str
+    object: Literal["file"]
+    bytes: int
+    created_at: int
+    filename: str
+    purpose: str
+    status: str
+
+
+class Page(Part):
+    object: Literal["list"]
+    first_id: str | None
+    last_id: str | None
+    has_more: bool
+
+
+class FileList(Page):
+    data: list[FileEntry]
+
+
+class DeletedFile(Part):
+    id: str
+    object: Literal["file"]
+    deleted: bool
+
+
+class RequestCounts(Part):
+    total: int
+    completed: int
+    failed: int
+
+
+class BatchEntry(Part):
+    id: str
+    object: Literal["batch"]
+    endpoint: str
+    input_file_id: str
+    completion_window: str
+    status: str
+    created_at: int
+    request_counts: RequestCounts
+
+
+class BatchList(Page):
+    data: list[BatchEntry]
+
+
 # No schema: before OpenAPI 3.2 some programs apply it to the stream, and some to each event.
 EVENTS: dict[str, Any] = {"text/event-stream": {}}
 

@@ -7,12 +7,14 @@ import math
 import pytest
 
 from pyllm.cli.values import (
+    Shard,
     choice,
     integer,
     integers,
     number,
     number_or_inf,
     sampler_names,
+    shard,
     switch,
     text,
     token_biases,
@@ -93,3 +95,10 @@ def test_samplers_and_biases() -> None:
             token_biases(typed)
     with pytest.raises(ValueError, match="is no bias"):
         token_biases("hello+1")
+
+
+def test_shards() -> None:
+    assert shard("2/8") == Shard(2, 8)
+    for typed in ("0/2", "3/2", "1", "1/2/3", "x/2", "-1/2", "1/0", "١/٢"):
+        with pytest.raises(ValueError, match="allowed"):
+            shard(typed)
