@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,6 +43,9 @@ def serve(
     if not models and demo is None:
         raise CommandLineError("no MODEL was given, and this pyllm has no model of its own")
     sources = find_models(models) if models else [ModelSource("pyllm-demo", demo or Path())]
+    # The event loop competes with the engine's thread, and those that read prompts, for Python: a
+    # thread that wants it waits this long at least (default: 5 ms).
+    sys.setswitchinterval(0.001)
     settings, at_edge = read_settings(sources, engine, server), read_edge(edge)
     draining = Draining(at_edge.shutdown_timeout_s)
     inner = create_app(settings, draining=draining)
