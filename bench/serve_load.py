@@ -5,7 +5,8 @@
 Starts `pyllm serve` and asks it the same questions over and over, with fixed seeds, so that every
 answer is known: one that differs would be cross-talk. Watches /health, the process's memory and
 descriptors meanwhile, then asks for ten times as much as can be served. Prints markdown; exit code
-1 when a request got a wrong answer, got stuck, or the server is not idle at the end.
+1 when a request got a wrong answer, got stuck, or the server is not idle at the end. With --calm it
+compares 64 well-behaved streams with the same answers through the engine alone.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import argparse
 import asyncio
 import json
 import random
+import socket
 import statistics
 import subprocess
 import sys
@@ -27,6 +29,7 @@ ABORTED, MALFORMED, SLOW = 0.10, 0.05, 0.02  # shares of the requests
 QUESTIONS = 32
 TOKENS = 48  # of an answer
 STUCK_S = 300.0
+FLOOD_S = 30.0
 
 BROKEN = (
     b'{"messages": [',
@@ -147,7 +150,6 @@ async def ask(port: int, number: int, tally: Tally, pause_s: float = 0.0) -> str
     async with Connection(port) as connection:
         await connection.send("POST", "/v1/chat/completions", body)
         if connection.status == 429:
-            tally.refused_s.append(time.perf_counter() - began)
             return ""
         first = True
         async for chunk in connection.data(pause_s):
@@ -190,6 +192,34 @@ async def one_request(port: int, answers: list[str], tally: Tally, dice: random.
     tally.ends[kind] += 1
 
 
+def alone(model: str, streams: int) -> float:
+    """Tokens per second of the same answers through the engine in this process, without HTTP."""
+    from pyllm import AsyncLLM, RequestOutputKind, SamplingParams
+
+    async def answer(llm: AsyncLLM, number: int) -> None:
+        body = question(number % QUESTIONS)
+        messages = body.pop("messages")
+        params = SamplingParams(**body, output_kind=RequestOutputKind.DELTA)
+        async for _ in llm.chat(messages, params):
+            pass
+
+    async def run() -> float:
+        async with AsyncLLM(model, max_num_queued_requests=None) as llm:
+            for number in range(QUESTIONS):  # as the server has had them: prompts are cached
+                await answer(llm, number)
+            began = time.monotonic()
+            await asyncio.gather(*(answer(llm, number) for number in range(streams)))
+            return streams * TOKENS / (time.monotonic() - began)
+
+    return asyncio.run(run())
+
+
+def alone_elsewhere(model: str, streams: int) -> float:
+    """The same in a process of its own, whose memory goes with it."""
+    command = [sys.executable, __file__, model, "--alone", "--streams", str(streams)]
+    return float(subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout)
+
+
 async def load(port: int, answers: list[str], tally: Tally, streams: int, seconds: float) -> None:
     """`streams` clients, each with one request at a time."""
     until = time.monotonic() + seconds
@@ -206,19 +236,47 @@ async def load(port: int, answers: list[str], tally: Tally, streams: int, second
 
 
 async def watch(server: Server, tally: Tally) -> None:
-    """/health ten times a second, memory and descriptors every five seconds."""
-    count = 0
+    """Memory and descriptors every five seconds."""
     while True:
+        tally.rss_kb.append(server.rss_kb())
+        tally.descriptors.append(server.descriptors())
+        await asyncio.sleep(5)
+
+
+def probe(port: int, number: int | None, seconds: float) -> list[float]:
+    """Seconds that /health takes, or a question that is refused, ten times a second.
+
+    In a process of its own: the clients' event loop would be measured otherwise.
+    """
+    head = f"GET /health HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nconnection: close\r\n\r\n"
+    if number is not None:
+        body = json.dumps(question(number))
+        head = (
+            f"POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\n"
+            f"connection: close\r\ncontent-type: application/json\r\n"
+            f"content-length: {len(body)}\r\n\r\n{body}"
+        )
+    found = []
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
         began = time.perf_counter()
-        async with Connection(server.port) as connection:
-            await connection.send("GET", "/health")
-            await connection.rest()
-        tally.health_s.append(time.perf_counter() - began)
-        if count % 50 == 0:
-            tally.rss_kb.append(server.rss_kb())
-            tally.descriptors.append(server.descriptors())
-        count += 1
-        await asyncio.sleep(0.1)
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+            connection.sendall(head.encode())
+            answer = connection.makefile("rb").readline()
+        if number is None or b" 429 " in answer:
+            found.append(time.perf_counter() - began)
+        time.sleep(0.1)
+    return found
+
+
+async def probed(port: int, number: int | None, seconds: float) -> list[float]:
+    """What `probe` found."""
+    command = [sys.executable, __file__, "--probe", str(port), str(seconds)]
+    command += [] if number is None else [str(number)]
+    process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
+    out, _ = await process.communicate()
+    times: list[float] = json.loads(out)
+    return times
 
 
 async def idle_again(port: int) -> bool:
@@ -248,13 +306,20 @@ async def run(server: Server, args: argparse.Namespace) -> bool:
         *(ask(server.port, number % QUESTIONS, calm) for number in range(args.streams))
     )
     calm_rate = calm.tokens / (time.monotonic() - began)
+    if args.calm:
+        print(f"\n{args.streams} streams through the server: {calm_rate:.1f} tokens per second")
+        return True
     tally = Tally()
     watching = asyncio.create_task(watch(server, tally))
     began = time.monotonic()
+    health = asyncio.create_task(probed(server.port, None, args.minutes * 60))
     await load(server.port, answers, tally, args.streams, args.minutes * 60)
+    tally.health_s = await health
     seconds = time.monotonic() - began
-    flood, flood_seconds = Tally(), 20.0
-    await load(server.port, answers, flood, args.streams * 10, flood_seconds)
+    flood = Tally()
+    refusals = asyncio.create_task(probed(server.port, 0, FLOOD_S))
+    await load(server.port, answers, flood, args.streams * 10, FLOOD_S)
+    flood.refused_s = await refusals
     watching.cancel()
     idle = await idle_again(server.port)
     half = len(tally.rss_kb) // 2
@@ -270,9 +335,10 @@ async def run(server: Server, args: argparse.Namespace) -> bool:
         f"{1000 * percentile(tally.health_s, 0.99):.1f} / {1000 * max(tally.health_s):.1f} ms",
         "memory, second half to first": f"{100 * (late / early - 1):+.2f} %",
         "descriptors, least and most": f"{min(tally.descriptors)}, {max(tally.descriptors)}",
-        "ten times as many: refused": f"{len(flood.refused_s)}, p99 "
+        "ten times as many: refused": f"{flood.ends['refused']}; told so in p50 / p99 "
+        f"{1000 * percentile(flood.refused_s, 0.5):.1f} / "
         f"{1000 * percentile(flood.refused_s, 0.99):.1f} ms",
-        "ten times as many: tokens per second": f"{flood.tokens / flood_seconds:.0f}",
+        "ten times as many: tokens per second": f"{flood.tokens / FLOOD_S:.0f}",
         "idle at the end": idle,
     }
     print("\n| | |\n|---|---|")
@@ -285,16 +351,33 @@ async def run(server: Server, args: argparse.Namespace) -> bool:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("model")
+    parser.add_argument("model", nargs="?")
     parser.add_argument("--minutes", type=float, default=15)
     parser.add_argument("--streams", type=int, default=64)
+    parser.add_argument("--calm", action="store_true", help="beside the engine alone, no mischief")
+    parser.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--probe", nargs="+", type=float, help=argparse.SUPPRESS)
     parser.add_argument("more", nargs="*", help="further arguments of pyllm serve, behind --")
     args = parser.parse_args()
+    if args.probe:
+        port, seconds, *number = args.probe
+        print(json.dumps(probe(int(port), int(number[0]) if number else None, seconds)))
+        return 0
+    if args.model is None:
+        parser.error("a MODEL is needed")
+    if args.alone:
+        print(alone(args.model, args.streams))
+        return 0
+    if args.calm:
+        before = alone_elsewhere(args.model, args.streams)
     server = Server(args.model, args.more)
     try:
         good = asyncio.run(run(server, args))
     finally:
         code = server.stop()
+    if args.calm:
+        after = alone_elsewhere(args.model, args.streams)
+        print(f"through the engine alone, before and after: {before:.1f} and {after:.1f}")
     print(f"- exit code after SIGTERM: {code}")
     return 0 if good and code == 0 else 1
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from contextlib import nullcontext
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -311,9 +312,11 @@ class AsyncLLM:
         """
         # Here, in the order of the calls: texts are encoded at the same time.
         number, name = self._llm.engine.draw_number(request_id)
+        # A full queue says no before any work is done: hundreds may come at once.
+        room = self._llm.thread.preparing() if refusable else nullcontext()
         # Not on the event loop: a long text takes tens of milliseconds, a grammar up to two
         # seconds, and others wait for it.
-        with self._llm.thread.expecting(name):
+        with room, self._llm.thread.expecting(name):
             request = await asyncio.to_thread(make, number, name)
             inbox = AsyncInbox(self._mailbox(), request.params.output_kind)
             self._llm.thread.submit([request], inbox, refusable=refusable)

@@ -118,6 +118,13 @@ class EngineThread:
         return engine.counters.snapshot(engine.scheduler, max(0, arriving))
 
     @contextmanager
+    def preparing(self) -> Iterator[None]:
+        """A refusable request is made ready: QueueFullError at once when the queue is full."""
+        engine = self._engine
+        with self.limits.preparing(0 if engine is None else _free_places(engine)):
+            yield
+
+    @contextmanager
     def expecting(self, request_id: str) -> Iterator[None]:
         """Nobody is given this id automatically while its request is prepared and submitted."""
         with self._door.lock:
@@ -162,10 +169,13 @@ class EngineThread:
             self._last_stats = engine.counters.snapshot(engine.scheduler, 0)
 
 
+def _free_places(engine: Engine) -> int:
+    return engine.scheduler.max_num_seqs - len(engine.scheduler.running)
+
+
 def _enter(limits: QueueLimits, requests: list[Request], engine: Engine) -> None:
     """All of them or none."""
-    scheduler = engine.scheduler
-    free_places = scheduler.max_num_seqs - len(scheduler.running)
+    free_places = _free_places(engine)
     for number, request in enumerate(requests):
         tokens = len(request.prompt_token_ids) * len(request.continuations)
         try:

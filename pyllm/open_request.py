@@ -36,6 +36,11 @@ class OpenRequest:
         return self._request.num_read_tokens
 
     @property
+    def num_cached_tokens(self) -> int:
+        """Prompt tokens that were found in the prefix cache."""
+        return self._request.num_cached_tokens
+
+    @property
     def num_written_tokens(self) -> int:
         """Tokens of all continuations so far."""
         return self._request.num_written_tokens

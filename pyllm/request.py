@@ -217,6 +217,11 @@ class Request:
         return min(first.num_computed_tokens, first.num_prompt_tokens)
 
     @property
+    def num_cached_tokens(self) -> int:
+        """Prompt tokens that were found in the prefix cache; safe to ask from any thread."""
+        return self.continuations[0].sequence.num_cached_tokens or 0
+
+    @property
     def num_written_tokens(self) -> int:
         """Tokens of all continuations; safe to ask from any thread."""
         return sum(c.sequence.num_output_tokens for c in self.continuations)

@@ -44,8 +44,19 @@ class ThinkingBudget:
         return self._end_only if is_spent else None
 
 
+def can_limit_thinking(tokenizer: Tokenizer) -> bool:
+    """Whether the model has tokens for the ends of a reasoning block."""
+    return None not in (_token(tokenizer, THINK_START), _token(tokenizer, THINK_END))
+
+
 def _marker(tokenizer: Tokenizer, text: str, budget: int) -> int:
-    ids = tokenizer.encode(text, add_special=False, parse_special=True)
-    if len(ids) != 1:  # text like any other to this model: it was not made to reason so
+    token = _token(tokenizer, text)
+    if token is None:
         raise RequestError("thinking_token_budget", budget, f"the model has no token {text}")
-    return ids[0]
+    return token
+
+
+def _token(tokenizer: Tokenizer, text: str) -> int | None:
+    """None: text like any other to this model, which was not made to reason so."""
+    ids = tokenizer.encode(text, add_special=False, parse_special=True)
+    return ids[0] if len(ids) == 1 else None

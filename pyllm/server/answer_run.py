@@ -78,6 +78,11 @@ class AnswerRun:
         return sum(request.num_read_tokens for request in self._requests)
 
     @property
+    def cached_tokens(self) -> int:
+        """Prompt tokens that were found in the prefix cache."""
+        return sum(request.num_cached_tokens for request in self._requests)
+
+    @property
     def usage(self) -> Usage:
         """Of what is finished."""
         return self._usage

@@ -16,6 +16,7 @@ from pyllm.errors import (
     RequestError,
     TemplateError,
     TokenizerError,
+    printable,
 )
 from pyllm.server.edge import Refusal
 
@@ -74,7 +75,9 @@ def as_api_error(error: Exception) -> ApiError:
         )
         return ApiError(400, message, code, param="prompt", details=counts)
     if isinstance(error, RequestError):
-        return ApiError(400, str(error), "invalid_value", param=error.field)
+        value = "" if error.value is None else f"{printable(error.value)}: "
+        message = f"{error.field}: {value}{error.message}"
+        return ApiError(400, message, "invalid_value", param=error.field)
     if isinstance(error, QueueFullError):
         retry = {"Retry-After": str(error.retry_after)}
         return ApiError(429, str(error), "queue_full", headers=retry)

@@ -21,7 +21,7 @@ from pyllm.server.model_registry import Lease, ModelRegistry
 from pyllm.server.request_facts import note_finished
 from pyllm.server.sampling import joined_salt
 from pyllm.server.settings import ServerSettings
-from pyllm.structured import StructuredOutputsParams
+from pyllm.server.structure import Structure, named
 from pyllm.tool_calls import AnswerPlan, ToolRequest
 
 
@@ -42,7 +42,7 @@ class ChatJob:
     """One conversation to be answered, in no dialect.
 
     params       without structured outputs; `output_kind` as the dialect wants its reports
-    structure    fields of StructuredOutputsParams for the answer, behind any reasoning
+    structure    of the answer, behind any reasoning
     thinking     whether the model should think aloud first; None: as its template has it
     """
 
@@ -51,7 +51,7 @@ class ChatJob:
     tools: Sequence[Mapping[str, Any]] = ()
     tool_choice: str | Mapping[str, Any] | None = None
     parallel_tool_calls: bool = True
-    structure: Mapping[str, Any] | None = None
+    structure: Structure | None = None
     thinking: bool | None = None
     template: str | None = None
     template_variables: Mapping[str, Any] = field(default_factory=dict)
@@ -68,7 +68,7 @@ class TextJob:
 
     prompts: Sequence[Prompt]
     params: SamplingParams
-    structure: Mapping[str, Any] | None = None
+    structure: Structure | None = None
     parse_special: bool = False
     priority: int = 0
     cache_salt: str | None = None
@@ -111,7 +111,8 @@ class Service:
 
     async def chat(self, lease: Lease, job: ChatJob, caller: Caller) -> AnswerRun:
         """Queue the conversation; the run owns the lease from here on. ApiError when refused."""
-        return await self._opened(lease, partial(self._open_chat, lease, job, caller))
+        start = partial(self._open_chat, lease, job, caller)
+        return await self._opened(lease, start, job.structure)
 
     async def count_tokens(self, lease: Lease, job: ChatJob) -> int:
         """Of the conversation's prompt; gives the lease back. ApiError when it is refused."""
@@ -125,7 +126,8 @@ class Service:
 
     async def complete(self, lease: Lease, job: TextJob, caller: Caller) -> AnswerRun:
         """Queue all prompts, or none; the run owns the lease from here on."""
-        return await self._opened(lease, partial(self._open_text, lease, job, caller))
+        start = partial(self._open_text, lease, job, caller)
+        return await self._opened(lease, start, job.structure)
 
     async def read(
         self,
@@ -148,9 +150,12 @@ class Service:
             self._finished(lease.name, output)
         return outputs
 
-    async def _opened(self, lease: Lease, start: Callable[[], Any]) -> AnswerRun:
+    async def _opened(
+        self, lease: Lease, start: Callable[[], Any], structure: Structure | None
+    ) -> AnswerRun:
         try:
-            run: AnswerRun = await start()
+            with named(structure):
+                run: AnswerRun = await start()
         except BaseException as error:
             lease.release()
             if isinstance(error, asyncio.CancelledError) and self._watcher is not None:
@@ -191,7 +196,8 @@ class Service:
 
     async def _open_text(self, lease: Lease, job: TextJob, caller: Caller) -> AnswerRun:
         llm, deadline = lease.llm, self._deadline(job.timeout)
-        params = replace(job.params, structured_outputs=job.structure)
+        structure = None if job.structure is None else job.structure.checked()
+        params = replace(job.params, structured_outputs=structure)
         tokenizer, salt = llm.get_tokenizer(), joined_salt(caller.tenant, job.cache_salt)
 
         def prepare(prompt: Prompt) -> tuple[Encoded, SamplingParams]:
@@ -235,5 +241,5 @@ def _rendered(lease: Lease, job: ChatJob) -> tuple[Encoded, AnswerPlan]:
         add_generation_prompt=not job.continue_final_message,
         continue_final_message=job.continue_final_message,
     )
-    structure = None if job.structure is None else StructuredOutputsParams(**job.structure)
+    structure = None if job.structure is None else job.structure.checked()
     return encoded, form.plan(request, encoded[0] or "", structure)

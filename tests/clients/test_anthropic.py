@@ -93,6 +93,12 @@ def test_no_tool(client: Any) -> None:
     assert [block.type for block in message.content] == ["text"]
 
 
+def test_a_model_that_does_not_think_answers_all_the_same(client: Any) -> None:
+    thinking = {"type": "enabled", "budget_tokens": 1024}
+    message = create(client, messages=SUM, max_tokens=2000, thinking=thinking)
+    assert message.content[0].text == "3 + 4 = 7."
+
+
 def test_where_an_answer_ends(client: Any) -> None:
     message = create(client, messages=SUM, stop_sequences=["= 7"])
     assert message.content[0].text == "3 + 4 "
@@ -157,6 +163,17 @@ def test_an_unknown_model(client: Any) -> None:
     with pytest.raises(anthropic.NotFoundError) as caught:
         create(client, messages=SUM, model="claude-sonnet")
     assert caught.value.body["error"]["type"] == "not_found_error"
+
+
+def test_a_prompt_that_is_too_long(client: Any) -> None:
+    said = [{"role": "user", "content": "river stone cloud " * 2000}]
+    with pytest.raises(anthropic.BadRequestError, match="prompt is too long: "):
+        create(client, messages=said)
+
+
+def test_the_models(client: Any) -> None:
+    assert [model.id for model in client.models.list()] == ["demo"]
+    assert client.models.retrieve("demo").id == "demo"
 
 
 def test_max_tokens_must_be_given(http: httpx.Client) -> None:

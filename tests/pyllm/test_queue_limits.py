@@ -80,3 +80,26 @@ def test_the_time_to_retry_follows_the_rate_of_departures(monkeypatch):
     now += 10_000
     with pytest.raises(QueueFullError, match="try again in 60 s"):
         limits.enter("x", 100, free_places=0)
+
+
+def test_those_in_preparation_count_before_they_wait():
+    limits = QueueLimits(1, None)
+    two = limits.preparing(free_places=1), limits.preparing(free_places=1)
+    with two[0], two[1], pytest.raises(QueueFullError), limits.preparing(free_places=1):
+        pass
+    with limits.preparing(free_places=1):
+        limits.enter("a", 10, free_places=1)
+        limits.enter("b", 10, free_places=1)
+    with pytest.raises(QueueFullError), limits.preparing(free_places=1):
+        pass
+    limits.leave("a")
+    with limits.preparing(free_places=1):
+        pass
+
+
+def test_whoever_finds_nobody_may_be_prepared():
+    limits = QueueLimits(0, None)
+    with limits.preparing(free_places=0):
+        limits.enter("a", 10, free_places=0)
+        with pytest.raises(QueueFullError), limits.preparing(free_places=0):
+            pass

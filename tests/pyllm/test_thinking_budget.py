@@ -5,6 +5,7 @@ import pytest
 from pyllm.engine import Engine
 from pyllm.errors import RequestError
 from pyllm.sampling import SamplingParams
+from pyllm.thinking_budget import can_limit_thinking
 from tests.pyllm.fake_program import BOS, THINK, FakeModel, FakeTokenizer, scripted
 from tests.pyllm.test_engine import run
 
@@ -51,6 +52,11 @@ def test_without_need_nothing_is_closed(budget):
 def test_every_block_has_the_budget_anew():
     script = [THINK, *b"ab", THINK_END, 5, THINK, *b"cd", THINK_END, 6]
     assert answer(script, 2) == script
+
+
+def test_whose_thinking_can_be_limited():
+    assert can_limit_thinking(Reasoner())
+    assert not can_limit_thinking(FakeTokenizer())
 
 
 def test_a_model_without_the_tokens_is_told():

@@ -12,6 +12,7 @@ from pyllm.server.anthropic.protocol import Block, CountRequest, MessagesRequest
 from pyllm.server.sampling import sampling_params
 from pyllm.server.service import ChatJob
 from pyllm.server.settings import ServerSettings
+from pyllm.server.structure import Structure
 from pyllm.server.template_fields import template_fields
 from pyllm.server.tool_fields import checked_tool
 from pyllm.server.turns import Turns
@@ -25,18 +26,25 @@ _ONLY_TEXT = "must be text: nothing else can be read here"
 
 
 def chat_job(
-    body: CountRequest, settings: ServerSettings, defaults: Mapping[str, Any], *, stream: bool
+    body: CountRequest,
+    settings: ServerSettings,
+    defaults: Mapping[str, Any],
+    *,
+    has_budget: bool,
+    stream: bool,
 ) -> ChatJob:
     """Raises RequestError and ApiError.
 
-    defaults  of SamplingParams, where the request is silent
+    defaults    of SamplingParams, where the request is silent
+    has_budget  the model's thinking can be limited; a budget means nothing to another, and clients
+                send one to every model
     """
     choice = body.tool_choice or ToolChoice(type="auto")
     effort = body.output_config.effort if body.output_config is not None else None
     thinking, variables = template_fields(settings, None, None, _thinks(body), effort)
     return ChatJob(
         messages=messages_of(body),
-        params=_params(body, defaults, stream),
+        params=_params(body, defaults, has_budget=has_budget, stream=stream),
         tools=_tools(body.tools or ()),
         tool_choice=_tool_choice(choice, body.tools or ()),
         parallel_tool_calls=not choice.disable_parallel_tool_use,
@@ -113,10 +121,12 @@ def _thinks(body: CountRequest) -> bool | None:
     return True if body.thinking.type == "enabled" else None
 
 
-def _params(body: CountRequest, defaults: Mapping[str, Any], stream: bool) -> SamplingParams:
+def _params(
+    body: CountRequest, defaults: Mapping[str, Any], *, has_budget: bool, stream: bool
+) -> SamplingParams:
     if not isinstance(body, MessagesRequest):
         return SamplingParams()
-    budget = body.thinking.budget_tokens if body.thinking is not None else None
+    budget = body.thinking.budget_tokens if body.thinking is not None and has_budget else None
     given = {
         "max_tokens": body.max_tokens,
         "temperature": body.temperature,
@@ -161,9 +171,10 @@ def _tool_choice(choice: ToolChoice, tools: Sequence[Tool]) -> str | dict[str, A
     return {"type": "function", "function": {"name": choice.name}}
 
 
-def _structure(body: CountRequest) -> dict[str, Any] | None:
+def _structure(body: CountRequest) -> Structure | None:
     wanted = body.output_config.format if body.output_config is not None else None
     if wanted is not None and body.output_format is not None:
         raise RequestError("output_format", "json_schema", "does not go with output_config.format")
+    name = "output_config.format" if wanted is not None else "output_format"
     wanted = wanted or body.output_format
-    return None if wanted is None else {"json": wanted.schema_}
+    return None if wanted is None else Structure(name, {"json": wanted.schema_})

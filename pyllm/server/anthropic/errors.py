@@ -20,7 +20,15 @@ _TYPES = {
 
 def error_body(error: ApiError) -> dict[str, Any]:
     kind = _TYPES.get(error.status_code, error.kind)
-    return {"type": "error", "error": {"type": kind, "message": error.message}}
+    return {"type": "error", "error": {"type": kind, "message": _message(error)}}
+
+
+def _message(error: ApiError) -> str:
+    """Clients (Claude Code) know by Anthropic's very words when to shorten a conversation."""
+    if error.code != "context_length_exceeded":
+        return error.message
+    tokens, most = error.details["prompt_tokens"], error.details["max_model_len"]
+    return f"prompt is too long: {tokens} tokens > {most} maximum; {error.message}"
 
 
 def error_response(error: ApiError) -> Response:

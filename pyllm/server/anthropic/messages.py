@@ -17,6 +17,7 @@ from pyllm.server.model_registry import Lease
 from pyllm.server.openai.common import PlainJSON, caller_of, service_of
 from pyllm.server.service import ChatJob, Service
 from pyllm.server.streams import StreamResponse
+from pyllm.thinking_budget import can_limit_thinking
 
 router = APIRouter(route_class=StrictRoute, tags=["Anthropic"])
 
@@ -61,4 +62,7 @@ async def count_tokens(body: CountRequest, request: Request) -> Response:
 def _job(body: CountRequest, lease: Lease, service: Service, *, stream: bool) -> ChatJob:
     """Releases the lease when it raises ApiError."""
     with released_on_failure(lease):
-        return chat_job(body, service.settings, lease.card.sampling, stream=stream)
+        has_budget = can_limit_thinking(lease.llm.get_tokenizer())
+        return chat_job(
+            body, service.settings, lease.card.sampling, has_budget=has_budget, stream=stream
+        )

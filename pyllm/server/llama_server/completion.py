@@ -14,9 +14,10 @@ from pyllm.sampling import SamplingParams
 from pyllm.server.answer_run import AnswerRun
 from pyllm.server.body import StrictRoute
 from pyllm.server.collect import Choice, collect
-from pyllm.server.errors import ApiError, as_api_error, finished_badly
+from pyllm.server.errors import ApiError, finished_badly
 from pyllm.server.events import ChoiceEnd, Text, TokenLogprobs, Tokens, Usage
 from pyllm.server.infill import infill_prompt
+from pyllm.server.lease_guard import released_on_failure
 from pyllm.server.llama_server.protocol import CompletionRequest, InfillRequest
 from pyllm.server.model_registry import Lease
 from pyllm.server.openai.common import (
@@ -61,13 +62,8 @@ async def infill(body: InfillRequest, request: Request) -> Response:
 async def _answer(body: CompletionRequest, request: Request) -> Response:
     service, caller = service_of(request), caller_of(request)
     lease = await service.lease(body.model)
-    try:
+    with released_on_failure(lease):
         job = _job(body, lease)
-    except BaseException as error:
-        lease.release()
-        if isinstance(error, RequestError):
-            raise as_api_error(error) from error
-        raise
     run = await service.complete(lease, job, caller)
     writer = _Writer(body, lease)
     if body.stream:

@@ -16,6 +16,7 @@ from pyllm.server.body import StrictRoute
 from pyllm.server.collect import Call, Choice, collect
 from pyllm.server.errors import ApiError, as_api_error, finished_badly
 from pyllm.server.events import CallArguments, CallStart, ChoiceEnd, Text, Tokens, Usage
+from pyllm.server.lease_guard import released_on_failure
 from pyllm.server.model_registry import Lease
 from pyllm.server.ollama.parameters import keep_alive_of, params_of, structure_of, thinking_of
 from pyllm.server.ollama.protocol import ChatRequest, Message
@@ -42,13 +43,8 @@ async def chat(body: ChatRequest, request: Request) -> Response:
         lease.release()
         message = {"role": "assistant", "content": ""}
         return PlainJSON(loaded(body.model, keep_alive, {"message": message}))
-    try:
+    with released_on_failure(lease):
         job = _job(body, lease)
-    except BaseException as error:
-        lease.release()
-        if isinstance(error, RequestError):
-            raise as_api_error(error) from error
-        raise
     run = await service.chat(lease, job, caller)
     writer = _Writer(body, lease)
     if body.stream is False:

@@ -17,6 +17,7 @@ from pyllm.server.collect import Choice, collect
 from pyllm.server.errors import ApiError, as_api_error, finished_badly
 from pyllm.server.events import ChoiceEnd, Event, PromptRead, Text, Tokens, Usage
 from pyllm.server.infill import infill_prompt
+from pyllm.server.lease_guard import released_on_failure
 from pyllm.server.model_registry import Lease
 from pyllm.server.ollama.chat import loaded
 from pyllm.server.ollama.parameters import keep_alive_of, params_of, structure_of, thinking_of
@@ -46,13 +47,8 @@ async def generate(body: GenerateRequest, request: Request) -> Response:
     if not body.prompt and body.suffix is None:
         lease.release()
         return PlainJSON(loaded(body.model, keep_alive, {"response": ""}))
-    try:
+    with released_on_failure(lease):
         start = _start(body, lease, service, caller_of(request))
-    except BaseException as error:
-        lease.release()
-        if isinstance(error, RequestError):
-            raise as_api_error(error) from error
-        raise
     run = await start()
     writer = _Writer(body, lease)
     if body.stream is False:

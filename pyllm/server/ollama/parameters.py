@@ -11,6 +11,7 @@ from pyllm.errors import RequestError
 from pyllm.sampling import SamplingParams
 from pyllm.server.ollama.protocol import Embedding, Options, Request
 from pyllm.server.sampling import sampling_params
+from pyllm.server.structure import Structure
 
 _DEFAULTS = {"temperature": 0.8, "top_k": 40, "top_p": 0.9, "max_tokens": None}
 _SAME_NAME = (
@@ -34,11 +35,12 @@ def params_of(body: Request, defaults: Mapping[str, Any], stream: bool) -> Sampl
         raise RequestError(f"options.{error.field}", error.value, error.message) from error
 
 
-def structure_of(body: Request) -> dict[str, Any] | None:
-    """What the answer must look like, as the fields of StructuredOutputsParams."""
+def structure_of(body: Request) -> Structure | None:
+    """What the answer must look like; None: anything."""
     if not body.format:
         return None
-    return {"json_object": True} if body.format == "json" else {"json": body.format}
+    params = {"json_object": True} if body.format == "json" else {"json": body.format}
+    return Structure("format", params)
 
 
 def thinking_of(body: Request) -> tuple[bool | None, dict[str, Any]]:

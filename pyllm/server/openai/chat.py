@@ -14,8 +14,9 @@ from pyllm.errors import RequestError
 from pyllm.server.answer_run import AnswerRun
 from pyllm.server.body import StrictRoute
 from pyllm.server.collect import Choice, collect
-from pyllm.server.errors import ApiError, as_api_error, finished_badly
+from pyllm.server.errors import ApiError, finished_badly
 from pyllm.server.events import CallArguments, CallStart, ChoiceEnd, Event, Text, Tokens, Usage
+from pyllm.server.lease_guard import released_on_failure
 from pyllm.server.model_registry import Lease
 from pyllm.server.openai.common import (
     PlainJSON,
@@ -47,14 +48,8 @@ async def chat_completions(body: ChatRequest, request: Request) -> Response:
     """Answer a conversation, whole or as a stream of server-sent events."""
     service, caller = service_of(request), caller_of(request)
     lease = await service.lease(body.model)
-    try:
+    with released_on_failure(lease):
         job = chat_job(body, lease, service)
-    except RequestError as error:
-        lease.release()
-        raise as_api_error(error) from error
-    except BaseException:
-        lease.release()
-        raise
     run = await service.chat(lease, job, caller)
     writer = _Writer(body, lease, caller.request_id)
     if body.stream:

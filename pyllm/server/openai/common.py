@@ -79,7 +79,11 @@ def error_response(error: ApiError) -> Response:
 
 def prompt_progress(run: AnswerRun) -> dict[str, Any]:
     """How much of the prompt is read, in llama-server's words."""
-    return {"total": run.prompt_tokens, "processed": run.read_tokens}
+    return {
+        "total": run.prompt_tokens,
+        "processed": run.read_tokens,
+        "cache": run.cached_tokens,
+    }
 
 
 def progress_tick(run: AnswerRun) -> bytes:

@@ -16,9 +16,10 @@ from pyllm.sampling import SamplingParams
 from pyllm.server.answer_run import AnswerRun
 from pyllm.server.body import StrictRoute
 from pyllm.server.collect import Answer, Choice, collect
-from pyllm.server.errors import ApiError, as_api_error, finished_badly
+from pyllm.server.errors import ApiError, finished_badly
 from pyllm.server.events import ChoiceEnd, PromptRead, Text, Tokens, Usage
 from pyllm.server.infill import infill_prompt
+from pyllm.server.lease_guard import released_on_failure
 from pyllm.server.model_registry import Lease
 from pyllm.server.openai.common import (
     PlainJSON,
@@ -44,14 +45,8 @@ async def completions(body: CompletionRequest, request: Request) -> Response:
     """Continue one prompt or several, as they are: no template is applied."""
     service, caller = service_of(request), caller_of(request)
     lease = await service.lease(body.model)
-    try:
+    with released_on_failure(lease):
         job = text_job(body, lease)
-    except RequestError as error:
-        lease.release()
-        raise as_api_error(error) from error
-    except BaseException:
-        lease.release()
-        raise
     run = await service.complete(lease, job, caller)
     writer = _Writer(body, lease, job.params, caller.request_id)
     if body.stream:

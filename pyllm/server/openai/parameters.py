@@ -9,6 +9,7 @@ from pyllm.errors import RequestError
 from pyllm.sampling import SamplingParams
 from pyllm.server.openai.protocol import ChatRequest, CompletionRequest, SamplingBody
 from pyllm.server.sampling import sampling_params, token_biases
+from pyllm.server.structure import Structure
 
 # Fields that are fields of SamplingParams by the same name.
 _SAME_NAME = (
@@ -54,18 +55,18 @@ def params_of_completion(
     return sampling_params(fields, {**defaults, **_limit(body.max_tokens)}, stream=stream)
 
 
-def structure_of(body: SamplingBody) -> dict[str, Any] | None:
-    """What the answer must look like, as the fields of StructuredOutputsParams; None: anything."""
+def structure_of(body: SamplingBody) -> Structure | None:
+    """What the answer must look like; None: anything."""
     found = [
-        {kind: value}
+        Structure(name, {kind: value})
         for name, kind in _STRUCTURES.items()
         if (value := getattr(body, name)) is not None
     ]
     if body.structured_outputs is not None:
-        found.append(body.structured_outputs)
+        found.append(Structure("structured_outputs", body.structured_outputs))
     response_format = getattr(body, "response_format", None)
     if response_format is not None and (structure := _of_format(response_format)) is not None:
-        found.append(structure)
+        found.append(Structure("response_format", structure))
     if len(found) > 1:
         names = ", ".join((*_STRUCTURES, "structured_outputs"))
         limit = f"goes with none of {names}: give one"

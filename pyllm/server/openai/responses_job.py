@@ -15,6 +15,7 @@ from pyllm.server.openai.responses_tools import ResponseTools, ToolName
 from pyllm.server.sampling import sampling_params
 from pyllm.server.service import ChatJob
 from pyllm.server.settings import ServerSettings
+from pyllm.server.structure import Structure
 from pyllm.server.template_fields import template_fields
 from pyllm.server.turns import Turns
 
@@ -162,12 +163,12 @@ def _params(body: ResponsesRequest, defaults: Mapping[str, Any]) -> SamplingPara
     return sampling_params(fields, {"max_tokens": None, **defaults}, stream=pieces)
 
 
-def _structure(body: ResponsesRequest) -> dict[str, Any] | None:
+def _structure(body: ResponsesRequest) -> Structure | None:
     wanted = body.text.format if body.text is not None else None
     if wanted is None or wanted.type == "text":
         return None
     if wanted.type == "json_object":
-        return {"json_object": True}
+        return Structure("text.format", {"json_object": True})
     if wanted.schema_ is None:
         raise RequestError("text.format.schema", None, "is missing")
-    return {"json": wanted.schema_}
+    return Structure("text.format", {"json": wanted.schema_})

@@ -43,7 +43,11 @@ def ask(url: str, path: str, key: str, body: object) -> httpx.Response:
 
 @pytest.mark.parametrize(
     ("path", "place"),
-    [("/v1/models", ("error", "message")), ("/api/tags", ("error",)), ("/v1/messages", ("error", "message"))],
+    [
+        ("/v1/models", ("error", "message")),
+        ("/api/tags", ("error",)),
+        ("/v1/messages", ("error", "message")),
+    ],
 )  # fmt: skip
 def test_refusals_of_the_edge_are_in_the_dialect_of_the_path(
     guarded: str, path: str, place: tuple[str, ...]

@@ -10,17 +10,19 @@ from pyllm.server.anthropic.conversation import chat_job
 from pyllm.server.anthropic.protocol import MessagesRequest
 from pyllm.server.service import ChatJob
 from pyllm.server.settings import ModelSource, ServerSettings
+from pyllm.server.structure import Structure
 
 HI = [{"role": "user", "content": "Hi"}]
 TOOLS = [{"name": "weather", "description": "Weather", "input_schema": {"type": "object"}}]
 CALL = {"type": "tool_use", "id": "a", "name": "weather", "input": {"city": "Zürich"}}
 
 
-def job(**body: Any) -> ChatJob:
+def job(*, has_budget: bool = True, **body: Any) -> ChatJob:
     path = demo_model()
     assert path is not None
     request = MessagesRequest.model_validate({"max_tokens": 9, "messages": HI, **body})
-    return chat_job(request, ServerSettings((ModelSource("demo", path),)), {}, stream=False)
+    settings = ServerSettings((ModelSource("demo", path),))
+    return chat_job(request, settings, {}, has_budget=has_budget, stream=False)
 
 
 def refused(**body: Any) -> RequestError:
@@ -105,6 +107,8 @@ def test_thinking() -> None:
     enabled = job(thinking={"type": "enabled", "budget_tokens": 5})
     assert enabled.thinking is True
     assert enabled.params.thinking_token_budget == 5
+    unlimited = job(thinking={"type": "enabled", "budget_tokens": 5}, has_budget=False)
+    assert unlimited.params.thinking_token_budget is None
     assert job().thinking is False
     assert job(thinking={"type": "disabled"}).thinking is False
     assert job(thinking={"type": "adaptive"}).thinking is None
@@ -120,8 +124,10 @@ def test_sampling() -> None:
 
 def test_a_schema_for_the_answer() -> None:
     wanted = {"type": "json_schema", "schema": {"type": "object"}}
-    assert job(output_config={"format": wanted}).structure == {"json": {"type": "object"}}
-    assert job(output_format=wanted).structure == {"json": {"type": "object"}}
+    params = {"json": {"type": "object"}}
+    found = job(output_config={"format": wanted}).structure
+    assert found == Structure("output_config.format", params)
+    assert job(output_format=wanted).structure == Structure("output_format", params)
     both = refused(output_format=wanted, output_config={"format": wanted})
     assert both.field == "output_format"
 

@@ -181,6 +181,27 @@ def test_what_cannot_be_honoured_is_refused_by_name(
         assert param in error["message"] or field == "model"
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("response_format", {"type": "json_schema", "json_schema": {"schema": {"type": "wat"}}}),
+        ("response_format", {"type": "json_schema", "json_schema": {"name": "x"}}),
+        ("guided_regex", "(?<=x)a"),
+        ("structured_outputs", {"nonsense": 1}),
+        ("structured_outputs", {"json": {"type": "object"}, "regex": "a"}),
+        ("grammar", "root ::= ("),
+    ],
+)
+def test_a_structure_that_cannot_be_made_is_refused_under_the_name_it_came_with(
+    http: httpx.Client, field: str, value: Any
+) -> None:
+    response = ask(http, messages=SUM, **{field: value})
+    error = response.json()["error"]
+    assert response.status_code == 400
+    assert error["param"].startswith(field)
+    assert "dict:" not in error["message"]
+
+
 def test_a_prompt_that_is_too_long_is_told_both_counts(http: httpx.Client) -> None:
     response = ask(http, messages=[{"role": "user", "content": "word " * 20_000}])
     error = response.json()["error"]

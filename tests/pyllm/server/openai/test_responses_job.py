@@ -12,6 +12,7 @@ from pyllm.server.openai.responses_protocol import Item, ResponsesRequest
 from pyllm.server.openai.responses_tools import tools_of
 from pyllm.server.service import ChatJob
 from pyllm.server.settings import ModelSource, ServerSettings
+from pyllm.server.structure import Structure
 
 CALL = {"type": "function_call", "call_id": "a", "name": "weather", "arguments": "{}"}
 
@@ -89,8 +90,12 @@ def test_log_probabilities_are_read_piece_by_piece() -> None:
 
 def test_formats_and_effort() -> None:
     schema = {"type": "json_schema", "name": "a", "schema": {"type": "object"}}
-    assert job(text={"format": schema}).structure == {"json": {"type": "object"}}
-    assert job(text={"format": {"type": "json_object"}}).structure == {"json_object": True}
+    assert job(text={"format": schema}).structure == Structure(
+        "text.format", {"json": {"type": "object"}}
+    )
+    assert job(text={"format": {"type": "json_object"}}).structure == Structure(
+        "text.format", {"json_object": True}
+    )
     assert job(text={"format": {"type": "text"}, "verbosity": "low"}).structure is None
     assert job(reasoning={"effort": "none"}).thinking is False
     assert job(reasoning={"effort": "low"}).template_variables["reasoning_effort"] == "low"

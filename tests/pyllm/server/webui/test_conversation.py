@@ -156,6 +156,7 @@ def test_chats_are_listed_renamed_and_deleted(visit: Visit) -> None:
     visit.ask("Second chat")
     titles = visit.page.locator(".sidebar .title")
     assert titles.all_inner_texts() == ["Second chat", "First chat"]
+    assert visit.page.title() == "Second chat · pyllm"
     titles.last.hover()
     visit.click("Rename First chat")
     visit.page.get_by_label("Title", exact=True).fill("Renamed")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.pyllm.server.webui.mock_server import MockServer, saying
+from tests.pyllm.server.webui.mock_server import MockServer, saying, scored
 from tests.pyllm.server.webui.visit import Visit
 
 if TYPE_CHECKING:
@@ -67,9 +67,13 @@ def test_text_stands_out_and_everything_has_a_name(
     visit.again("Twice")
     visit.click("Previous version")
     visit.click("Settings")
+    visit.page.get_by_role("switch", name="Token probabilities").check()
+    visit.ask("Every tint", scored([(f"w{n} ", -n / 5, [("other", -1.0)]) for n in range(20)]))
+    visit.page.locator("[data-token]").first.hover()
+    assert visit.page.evaluate(FAINT) == []
     visit.page.get_by_label("Temperature", exact=True).fill("9")
     visit.page.get_by_role("switch", name="JSON schema").check()
-    visit.page.locator(".message.user").hover()
+    visit.page.locator(".message.user").first.hover()
     assert visit.page.evaluate(FAINT) == []
     assert visit.page.evaluate(NAMELESS) == []
     visit.page.keyboard.press("Escape")
@@ -158,6 +162,26 @@ def test_colours_follow_the_system_or_the_reader(browser: Browser, server: MockS
     visit.click("Colours: light")
     assert lightness() < 150
     visit.close()
+
+
+# What a browser does that was told to keep nothing.
+NOTHING_KEPT = """
+for (const name of ["localStorage", "sessionStorage"])
+  Object.defineProperty(window, name, { get() { throw new DOMException("no", "SecurityError"); } });
+Object.defineProperty(window, "indexedDB", { value: { open() { throw new Error("no"); } } });
+"""
+
+
+def test_a_browser_that_keeps_nothing(visit: Visit) -> None:
+    visit.context.add_init_script(NOTHING_KEPT)
+    visit.open()
+    visit.page.get_by_text("This browser keeps no data for this page").wait_for()
+    visit.ask("Still there?", "Yes")
+    visit.click("Colours: auto")
+    visit.page.keyboard.press("Control+k")
+    visit.ask("And now?", "Now too")
+    visit.page.get_by_role("button", name="Still there?", exact=True).click()
+    visit.see("Yes")
 
 
 def test_a_phone(browser: Browser, server: MockServer) -> None:

@@ -158,6 +158,19 @@ def test_a_chosen_token_outside_the_likeliest_is_listed(panel: Visit) -> None:
     assert texts == ["rare", "common"]
 
 
+def test_the_token_that_ends_an_answer_stands_apart(panel: Visit) -> None:
+    switch(panel, "Token probabilities")
+    reply = scored([("Bye", -0.1, []), ("<|end|>", -0.2, [])])
+    chunks = list(reply.chunks)
+    assert isinstance(chunks[1], dict)
+    chunks[1]["choices"][0]["delta"] = {}  # its text is no part of the answer
+    reply.chunks = chunks
+    answer = panel.ask("Go", reply)
+    assert answer.locator(".ender").all_inner_texts() == ["<|end|>"]
+    panel.click("Show as text")
+    assert panel.answers == ["Bye"]
+
+
 def test_the_count_of_changes_is_shown(panel: Visit) -> None:
     fill(panel, "Temperature", "0.2")
     switch(panel, "Token probabilities")

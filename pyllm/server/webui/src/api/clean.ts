@@ -1,7 +1,8 @@
 /** Text from elsewhere, made safe to look at: nothing in it may hide, reorder or overwrite what the reader sees. */
 
 // Terminal sequences are dropped whole. They never span lines: the number of lines must survive cleaning.
-const TERMINAL = /\u001b\[[0-?]*[ -/]*[@-~]|\u009b[0-?]*[ -/]*[@-~]|\u001b\][^\u0007\u001b\r\n]*(?:\u0007|\u001b\\)?/g;
+const TERMINAL =
+  /\u001b\[[0-?]*[ -/]*[@-~]|\u009b[0-?]*[ -/]*[@-~]|\u001b\][^\u0007\u001b\r\n]*(?:\u0007|\u001b\\)?/g;
 // C0 and C1 but tab and line ends; embeddings, overrides and isolates of the bidirectional algorithm
 const HIDDEN = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/;
 const EACH_HIDDEN = new RegExp(HIDDEN, "g");

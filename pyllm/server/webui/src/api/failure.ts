@@ -57,7 +57,8 @@ export async function responseFailure(response: Response): Promise<Failure> {
     // not JSON: proxies answer in HTML, of which the status says enough
     body = text.trimStart().startsWith("<") ? "" : text;
   }
-  const fallback = BY_STATUS[response.status] ?? `The server answered ${response.status} ${cleanLine(response.statusText)}`;
+  const fallback =
+    BY_STATUS[response.status] ?? `The server answered ${response.status} ${cleanLine(response.statusText)}`;
   return {
     message: errorMessage(body) || fallback.trim(),
     status: response.status,

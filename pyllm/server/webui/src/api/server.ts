@@ -1,26 +1,26 @@
 import { signal } from "@preact/signals";
 import { cleanLine } from "./clean";
+import { browserMemory, tabMemory } from "./memory";
 import { FailureError, UNREACHABLE, responseFailure } from "./failure";
 
 /** What the page knows of the server behind it: its models, whether it answers, whether it wants a key. */
 
 export const models = signal<string[]>([]);
-export const model = signal(localStorage.getItem("pyllm.model") ?? "");
+export const model = signal(browserMemory.get("pyllm.model") ?? "");
 export const reachable = signal(true);
 /** why the reader is asked for a key: none was sent, or the one that was is wrong */
 export const keyWanted = signal<"missing" | "refused" | null>(null);
 
-const KEY = "pyllm.key"; // in sessionStorage: gone with the tab, never sent to another origin
+const KEY = "pyllm.key"; // kept for the tab only, and never sent to another origin
 const RETRY_MS = 3000;
 
 export function chooseModel(id: string): void {
   model.value = id;
-  localStorage.setItem("pyllm.model", id);
+  browserMemory.set("pyllm.model", id);
 }
 
 export function useKey(key: string): void {
-  if (key) sessionStorage.setItem(KEY, key);
-  else sessionStorage.removeItem(KEY);
+  tabMemory.set(KEY, key || null);
   keyWanted.value = null;
   void loadModels();
 }
@@ -28,7 +28,7 @@ export function useKey(key: string): void {
 /** A request to this server; throws FailureError for every answer but a good one. */
 export async function request(path: string, init: RequestInit = {}): Promise<Response> {
   const headers = new Headers(init.headers);
-  const key = sessionStorage.getItem(KEY);
+  const key = tabMemory.get(KEY);
   if (key) headers.set("Authorization", `Bearer ${key}`);
   let response: Response;
   try {
@@ -69,5 +69,11 @@ function askAgain(): void {
 
 /** How a model's name is shown: without folders and the file's ending. */
 export function modelLabel(id: string): string {
-  return cleanLine(id.split(/[/\\]/).pop()?.replace(/\.gguf$/i, "") || id, 80);
+  return cleanLine(
+    id
+      .split(/[/\\]/)
+      .pop()
+      ?.replace(/\.gguf$/i, "") || id,
+    80,
+  );
 }

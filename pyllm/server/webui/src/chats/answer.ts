@@ -49,7 +49,11 @@ export function retry(chat: Chat, message: Message): void {
 export function edit(chat: Chat, message: Message, text: string): void {
   if (chat.run.peek() || !text.trim()) return;
   if (message.role === "user") return addAndAnswer(chat, message.parent, text);
-  const copy = { ...newMessage(chat.id, message.parent, "assistant", text), model: message.model, json: message.json };
+  const copy = {
+    ...newMessage(chat.id, message.parent, "assistant", text),
+    model: message.model,
+    json: message.json,
+  };
   chat.add(copy);
   keep(chat, {}, true);
   keepMessage(copy);
@@ -87,11 +91,17 @@ async function answer(chat: Chat, parent: string, place?: Signal<Message>): Prom
     chat.run.value = null;
   });
   keepMessage(cell.peek());
-  announcement.value = failure ? `Failed: ${failure.message}` : `Answer finished. ${cell.peek().text.slice(0, 2000)}`;
+  announcement.value = failure
+    ? `Failed: ${failure.message}`
+    : `Answer finished. ${cell.peek().text.slice(0, 2000)}`;
 }
 
 /** Streams into `cell`, again after each wait a busy server asks for. Null when all went well or was stopped. */
-async function untilAnswered(cell: Signal<Message>, body: string, signal: AbortSignal): Promise<Failure | null> {
+async function untilAnswered(
+  cell: Signal<Message>,
+  body: string,
+  signal: AbortSignal,
+): Promise<Failure | null> {
   for (let waits = 0; ; waits++) {
     try {
       await stream(cell, body, signal);

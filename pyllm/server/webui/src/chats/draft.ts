@@ -4,7 +4,11 @@ import type { Message, Progress, Stats, TokenScore, ToolCall } from "./types";
 
 /** A chunk of `/v1/chat/completions`; every field may be missing. */
 export interface Chunk {
-  choices?: { delta?: Delta; logprobs?: { content?: Logprob[] | null } | null; finish_reason?: string | null }[];
+  choices?: {
+    delta?: Delta;
+    logprobs?: { content?: Logprob[] | null } | null;
+    finish_reason?: string | null;
+  }[];
   usage?: {
     prompt_tokens?: number;
     completion_tokens?: number;
@@ -121,7 +125,8 @@ export class Draft {
     const ms = this.lastMs - this.firstMs;
     return {
       firstTokenMs: this.firstMs,
-      tokensPerSecond: this.serverRate ?? (tokens > 1 && ms >= MIN_RATE_MS ? (tokens - 1) / (ms / 1000) : null),
+      tokensPerSecond:
+        this.serverRate ?? (tokens > 1 && ms >= MIN_RATE_MS ? (tokens - 1) / (ms / 1000) : null),
       answerTokens: tokens,
       promptTokens: this.usage.prompt_tokens ?? null,
       cachedTokens: this.usage.prompt_tokens_details?.cached_tokens ?? null,
@@ -135,5 +140,9 @@ function tokenScore(score: Logprob): TokenScore {
 }
 
 function streamFailure(error: unknown): Failure {
-  return { message: errorMessage(error) || "The server stopped with an error.", status: 500, retryAfter: null };
+  return {
+    message: errorMessage(error) || "The server stopped with an error.",
+    status: 500,
+    retryAfter: null,
+  };
 }

@@ -1,6 +1,8 @@
 import { batch, effect, signal, untracked } from "@preact/signals";
 import { cleanLine } from "../api/clean";
+import { browserMemory, tabMemory } from "../api/memory";
 import { Chat, emptyChat } from "./chat";
+import { DEFAULTS } from "./settings";
 import * as storage from "./storage";
 import type { ChatInfo, Message, Settings } from "./types";
 
@@ -28,11 +30,15 @@ export async function start(): Promise<void> {
   if (!(await storage.isPersistent())) {
     notice.value = { text: "This browser keeps no data for this page: chats are lost when it is closed." };
   }
-  const last = sessionStorage.getItem(LAST);
+  const last = tabMemory.get(LAST);
   if (last && list.value.some((info) => info.id === last)) await show(last);
   else startNew();
   if (tabs) tabs.onmessage = (event) => void changedElsewhere(String(event.data));
-  effect(() => sessionStorage.setItem(LAST, current.value.id));
+  effect(() => tabMemory.set(LAST, current.value.id));
+  effect(() => {
+    const title = cleanLine(current.value.info.value.title);
+    document.title = title ? `${title} · pyllm` : "pyllm";
+  });
 }
 
 async function refreshList(): Promise<void> {
@@ -70,7 +76,7 @@ export function startNew(): void {
 
 function lastSettings(): Settings | undefined {
   try {
-    return JSON.parse(localStorage.getItem(SETTINGS) ?? "") as Settings;
+    return { ...DEFAULTS, ...(JSON.parse(browserMemory.get(SETTINGS) ?? "") as Partial<Settings>) };
   } catch {
     return undefined; // none yet
   }
@@ -97,7 +103,7 @@ export function keepMessage(message: Message): void {
 export function changeSettings(change: Partial<Settings>): void {
   const chat = untracked(() => current.value);
   const settings = { ...chat.info.peek().settings, ...change };
-  localStorage.setItem(SETTINGS, JSON.stringify(settings));
+  browserMemory.set(SETTINGS, JSON.stringify(settings));
   keep(chat, { settings });
 }
 
@@ -126,7 +132,10 @@ export async function remove(id: string): Promise<void> {
   list.value = list.value.filter((each) => each.id !== id);
   tabs?.postMessage(id);
   if (current.value.id === id) startNew();
-  notice.value = { text: `Deleted “${cleanLine(info.title, 40)}”`, undo: () => addChats([{ info, messages }]) };
+  notice.value = {
+    text: `Deleted “${cleanLine(info.title, 40)}”`,
+    undo: () => addChats([{ info, messages }]),
+  };
 }
 
 export function addChats(chats: { info: ChatInfo; messages: Message[] }[]): void {
@@ -134,5 +143,8 @@ export function addChats(chats: { info: ChatInfo; messages: Message[] }[]): void
   list.value = [...list.value.filter((each) => !ids.has(each.id)), ...chats.map(({ info }) => info)].sort(
     (a, b) => b.updated - a.updated,
   );
-  store(chats.map(({ info }) => info), chats.flatMap(({ messages }) => messages));
+  store(
+    chats.map(({ info }) => info),
+    chats.flatMap(({ messages }) => messages),
+  );
 }

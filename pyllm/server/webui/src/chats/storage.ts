@@ -26,7 +26,10 @@ function open(): Promise<IDBDatabase | null> {
   return opening;
 }
 
-async function run<T>(mode: IDBTransactionMode, work: (stores: IDBTransaction) => IDBRequest<T> | null): Promise<T | null> {
+async function run<T>(
+  mode: IDBTransactionMode,
+  work: (stores: IDBTransaction) => IDBRequest<T> | null,
+): Promise<T | null> {
   const db = await open();
   if (!db) return null;
   return new Promise((resolve, reject) => {
@@ -46,7 +49,9 @@ export async function loadChats(): Promise<ChatInfo[]> {
 }
 
 export async function loadMessages(chat: string): Promise<Message[]> {
-  return (await run<Message[]>("readonly", (t) => t.objectStore("messages").index("chat").getAll(chat))) ?? [];
+  return (
+    (await run<Message[]>("readonly", (t) => t.objectStore("messages").index("chat").getAll(chat))) ?? []
+  );
 }
 
 export async function save(chats: ChatInfo[], messages: Message[]): Promise<void> {

@@ -13,7 +13,9 @@ export async function exportChats(ids: string[]): Promise<Blob> {
   for (const info of list.value.filter((each) => ids.includes(each.id))) {
     chats.push({ ...info, messages: await storage.loadMessages(info.id) });
   }
-  return new Blob([JSON.stringify({ format: FORMAT, version: 1, chats }, null, 1)], { type: "application/json" });
+  return new Blob([JSON.stringify({ format: FORMAT, version: 1, chats }, null, 1)], {
+    type: "application/json",
+  });
 }
 
 export function download(blob: Blob, name: string): void {
@@ -34,15 +36,18 @@ export async function importChats(file: File): Promise<{ info: ChatInfo; message
     throw new Error(`the file is not JSON: ${(error as Error).message}`);
   }
   const top = fields(content);
-  if (top.format !== FORMAT || !Array.isArray(top.chats)) throw new Error(`the file is not an export of this page`);
+  if (top.format !== FORMAT || !Array.isArray(top.chats))
+    throw new Error(`the file is not an export of this page`);
   return top.chats.map(readChat);
 }
 
 type Fields = Record<string, unknown>;
 
-const fields = (value: unknown): Fields => (typeof value === "object" && value !== null ? (value as Fields) : {});
+const fields = (value: unknown): Fields =>
+  typeof value === "object" && value !== null ? (value as Fields) : {};
 const text = (value: unknown): string => (typeof value === "string" ? value : "");
-const count = (value: unknown): number | null => (typeof value === "number" && Number.isFinite(value) ? value : null);
+const count = (value: unknown): number | null =>
+  typeof value === "number" && Number.isFinite(value) ? value : null;
 const rows = (value: unknown): Fields[] => (Array.isArray(value) ? value.map(fields) : []);
 
 function readChat(value: unknown): { info: ChatInfo; messages: Message[] } {
@@ -59,7 +64,10 @@ function readChat(value: unknown): { info: ChatInfo; messages: Message[] } {
   const created = count(chat.created) ?? Date.now();
   const settings = readSettings(fields(chat.settings));
   const title = text(chat.title).slice(0, 200) || "Imported chat";
-  return { info: { id, title, created, updated: count(chat.updated) ?? created, selected, settings }, messages };
+  return {
+    info: { id, title, created, updated: count(chat.updated) ?? created, selected, settings },
+    messages,
+  };
 }
 
 function readMessage(message: Fields, chat: string, ids: Map<string, string>): Message {
@@ -72,7 +80,10 @@ function readMessage(message: Fields, chat: string, ids: Map<string, string>): M
     reasoning: text(message.reasoning),
     reasoningMs: count(message.reasoningMs),
     tools: rows(message.tools).map((call) => ({ name: text(call.name), arguments: text(call.arguments) })),
-    tokens: rows(message.tokens).map((token) => ({ ...readScore(token), others: rows(token.others).map(readScore) })),
+    tokens: rows(message.tokens).map((token) => ({
+      ...readScore(token),
+      others: rows(token.others).map(readScore),
+    })),
     stats: message.stats
       ? {
           firstTokenMs: count(stats.firstTokenMs),

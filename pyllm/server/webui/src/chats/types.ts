@@ -78,13 +78,30 @@ export interface ChatInfo {
 export const ROOT = "root";
 
 export function newId(): string {
-  return Array.from(crypto.getRandomValues(new Uint8Array(12)), (b) => b.toString(16).padStart(2, "0")).join("");
+  return Array.from(crypto.getRandomValues(new Uint8Array(12)), (b) => b.toString(16).padStart(2, "0")).join(
+    "",
+  );
 }
 
 export function newMessage(chat: string, parent: string | null, role: Message["role"], text = ""): Message {
   return {
-    id: newId(), chat, parent, role, text, created: Date.now(), reasoning: "", reasoningMs: null, tools: [],
-    tokens: [], stats: null, model: "", json: false, state: "done", finish: null, failure: null, retryAt: null,
+    id: newId(),
+    chat,
+    parent,
+    role,
+    text,
+    created: Date.now(),
+    reasoning: "",
+    reasoningMs: null,
+    tools: [],
+    tokens: [],
+    stats: null,
+    model: "",
+    json: false,
+    state: "done",
+    finish: null,
+    failure: null,
+    retryAt: null,
     progress: null,
   };
 }

@@ -7,7 +7,10 @@ const MAX_OPEN_CHARS = 6000; // 50 kB of growing code would be coloured anew eve
 /** Code with its language and a copy button. `open`: more may come. */
 export function CodeBlock({ code, language, open }: { code: string; language: string; open: boolean }) {
   const plain = open && code.length > MAX_OPEN_CHARS;
-  const coloured = useMemo(() => (plain ? code : highlight(code, language.toLowerCase())), [code, language, plain]);
+  const coloured = useMemo(
+    () => (plain ? code : highlight(code, language.toLowerCase())),
+    [code, language, plain],
+  );
   return (
     <figure class="code">
       <figcaption>

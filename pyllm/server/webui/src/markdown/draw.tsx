@@ -10,9 +10,26 @@ import type { Token } from "./parser";
 
 // headings start below those of the page
 const ELEMENTS: Record<string, string> = {
-  p: "p", h1: "h3", h2: "h4", h3: "h5", h4: "h6", h5: "h6", h6: "h6", ul: "ul", ol: "ol", li: "li",
-  blockquote: "blockquote", table: "table", thead: "thead", tbody: "tbody", tr: "tr", th: "th", td: "td",
-  em: "em", strong: "strong", s: "s",
+  p: "p",
+  h1: "h3",
+  h2: "h4",
+  h3: "h5",
+  h4: "h6",
+  h5: "h6",
+  h6: "h6",
+  ul: "ul",
+  ol: "ol",
+  li: "li",
+  blockquote: "blockquote",
+  table: "table",
+  thead: "thead",
+  tbody: "tbody",
+  tr: "tr",
+  th: "th",
+  td: "td",
+  em: "em",
+  strong: "strong",
+  s: "s",
 };
 
 /** `open`: the text may still grow, so that an unfinished code block is not coloured over and over. */
@@ -40,7 +57,13 @@ function element(token: Token, children: ComponentChildren[]): ComponentChildren
   const name = ELEMENTS[token.tag];
   if (name === undefined) return children;
   const drawn = h(name, attributes(token), children);
-  return name === "table" ? <div class="table" tabIndex={0} role="region" aria-label="Table">{drawn}</div> : drawn;
+  return name === "table" ? (
+    <div class="table" tabIndex={0} role="region" aria-label="Table">
+      {drawn}
+    </div>
+  ) : (
+    drawn
+  );
 }
 
 function attribute(token: Token, name: string): string {
@@ -86,7 +109,12 @@ function checkbox(text: string): string {
 
 function link(address: string, children: ComponentChildren): VNode {
   const safe = safeLink(address);
-  if (safe === null) return <span class="dead-link" title={`Not a web address: ${address.slice(0, 200)}`}>{children}</span>;
+  if (safe === null)
+    return (
+      <span class="dead-link" title={`Not a web address: ${address.slice(0, 200)}`}>
+        {children}
+      </span>
+    );
   return (
     <a href={safe} title={safe} target="_blank" rel="noopener noreferrer nofollow">
       {children}

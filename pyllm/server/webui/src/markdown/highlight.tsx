@@ -21,11 +21,27 @@ import type { ComponentChildren } from "preact";
 /** Code as coloured spans: highlight.js's tree becomes nodes, never HTML. */
 
 const lowlight = createLowlight({
-  bash, c, cpp, csharp, css, diff, go, ini, java, javascript, json, python, rust, sql, typescript, xml, yaml,
+  bash,
+  c,
+  cpp,
+  csharp,
+  css,
+  diff,
+  go,
+  ini,
+  java,
+  javascript,
+  json,
+  python,
+  rust,
+  sql,
+  typescript,
+  xml,
+  yaml,
 });
 lowlight.registerAlias({ bash: ["console", "shell"], ini: ["toml"], python: ["python3"], xml: ["vue"] });
 
-const MAX_CHARS = 100_000; // beyond it colours cost more than they tell
+const MAX_CHARS = 20_000; // about 100 ms; beyond it colours cost more than they tell
 
 export function highlight(code: string, language: string): ComponentChildren {
   if (!lowlight.registered(language) || code.length > MAX_CHARS) return code;
@@ -37,5 +53,9 @@ type Node = ReturnType<typeof lowlight.highlight>["children"][number];
 function node(from: Node): ComponentChildren {
   if (from.type === "text") return from.value;
   if (from.type !== "element") return null;
-  return <span class={String(from.properties.className ?? "").replaceAll(",", " ")}>{from.children.map(node)}</span>;
+  return (
+    <span class={String(from.properties.className ?? "").replaceAll(",", " ")}>
+      {from.children.map(node)}
+    </span>
+  );
 }

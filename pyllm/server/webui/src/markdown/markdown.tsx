@@ -15,13 +15,32 @@ export function Markdown({ text, open }: { text: string; open: boolean }) {
   return (
     <div class="markdown">
       {blocks.map((source, index) => (
-        <Block key={index} source={source} env={env} definitions={definitions} open={open && index === last} />
+        <Block
+          key={index}
+          source={source}
+          env={env}
+          definitions={definitions}
+          open={open && index === last}
+        />
       ))}
     </div>
   );
 }
 
-function Block({ source, env, definitions, open }: { source: string; env: Env; definitions: number; open: boolean }) {
+function Block({
+  source,
+  env,
+  definitions,
+  open,
+}: {
+  source: string;
+  env: Env;
+  definitions: number;
+  open: boolean;
+}) {
   // the same nodes again let Preact skip the block; definitions of an open one are not kept
-  return useMemo(() => <>{draw(parse(clean(source), open ? { references: { ...env.references } } : env), open)}</>, [source, env, definitions, open]);
+  return useMemo(
+    () => <>{draw(parse(clean(source), open ? { references: { ...env.references } } : env), open)}</>,
+    [source, env, definitions, open],
+  );
 }

@@ -3,7 +3,7 @@ import MarkdownIt, { type Env, type StateInline, type Token } from "markdown-it"
 /** Markdown into tokens, and no further: markdown-it's HTML renderer is never called. */
 export type { Env, Token };
 
-const FORMULAS: Record<string, string> = { "\\(": "\\)", "\\[": "\\]", "$$": "$$" };
+const FORMULAS: Record<string, string> = { "\\(": "\\)", "\\[": "\\]", $$: "$$" };
 const MAX_NESTING = 40; // lists in quotes in lists; deeper ones are shown flat
 
 function parser() {

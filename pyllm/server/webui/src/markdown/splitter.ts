@@ -25,7 +25,9 @@ export class Splitter {
     const rest = source.slice(this.start);
     const offsets = lineOffsets(rest);
     const complete = offsets.length - 1; // lines that end in a line end
-    const cuts = blockStarts(rest, {}).slice(1).filter((line) => line < complete);
+    const cuts = blockStarts(rest, {})
+      .slice(1)
+      .filter((line) => line < complete);
     let from = 0;
     for (const line of cuts) {
       const block = rest.slice(from, offsets[line]);

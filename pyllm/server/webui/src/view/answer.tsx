@@ -15,15 +15,27 @@ export function Answer({ chat, message, scores }: { chat: Chat; message: Message
     <>
       {message.reasoning && <Reasoning message={message} />}
       <Body message={message} scores={scores} />
-      {message.tools.map((call, index) => <ToolBlock key={index} call={call} />)}
+      {message.tools.map((call, index) => (
+        <ToolBlock key={index} call={call} />
+      ))}
       {running && message.progress && <ProgressBar progress={message.progress} />}
-      {running && nothing && !message.progress && <div class="dots" aria-label="Waiting for the first token"><i /><i /><i /></div>}
+      {running && nothing && !message.progress && (
+        <div class="dots" aria-label="Waiting for the first token">
+          <i />
+          <i />
+          <i />
+        </div>
+      )}
       {message.state === "waiting" && <Waiting chat={chat} message={message} />}
       {message.state === "failed" && <Failed chat={chat} message={message} />}
       {message.state === "stopped" && (
         <p class="aside">
           Stopped{nothing ? " before an answer came" : ""}.
-          {nothing && <button type="button" class="text-button" onClick={() => retry(chat, message)}>Try again</button>}
+          {nothing && (
+            <button type="button" class="text-button" onClick={() => retry(chat, message)}>
+              Try again
+            </button>
+          )}
         </p>
       )}
       {message.finish === "length" && <p class="aside">Cut off at the token limit.</p>}
@@ -33,9 +45,12 @@ export function Answer({ chat, message, scores }: { chat: Chat; message: Message
 
 function Body({ message, scores }: { message: Message; scores: boolean }) {
   const open = message.state === "streaming";
-  if (message.tokens.length > 0 && scores) return <Tokens tokens={message.tokens} />;
+  if (message.tokens.length > 0 && scores) return <Tokens tokens={message.tokens} text={message.text} />;
   if (!message.text) return null;
-  if (message.json) return <CodeBlock code={open ? clean(message.text) : prettyJson(message.text)} language="json" open={open} />;
+  if (message.json)
+    return (
+      <CodeBlock code={open ? clean(message.text) : prettyJson(message.text)} language="json" open={open} />
+    );
   return <Markdown text={message.text} open={open} />;
 }
 
@@ -66,7 +81,10 @@ function Reasoning({ message }: { message: Message }) {
 function ToolBlock({ call }: { call: ToolCall }) {
   return (
     <div class="tool">
-      <p><Icon name="tool" />Asks for the tool <strong>{cleanLine(call.name) || "…"}</strong> (not run)</p>
+      <p>
+        <Icon name="tool" />
+        Asks for the tool <strong>{cleanLine(call.name) || "…"}</strong> (not run)
+      </p>
       <CodeBlock code={prettyJson(call.arguments)} language="json" open={false} />
     </div>
   );
@@ -94,7 +112,9 @@ function Waiting({ chat, message }: { chat: Chat; message: Message }) {
     <div class="failure busy">
       <p>{message.failure?.message}</p>
       <p>Trying again in {seconds} s.</p>
-      <button type="button" class="text-button" onClick={() => stop(chat)}>Cancel</button>
+      <button type="button" class="text-button" onClick={() => stop(chat)}>
+        Cancel
+      </button>
     </div>
   );
 }
@@ -105,7 +125,9 @@ function Failed({ chat, message }: { chat: Chat; message: Message }) {
     <div class="failure" role="alert">
       <p>{message.failure?.message ?? "This answer failed."}</p>
       {status && <p class="status">{status}</p>}
-      <button type="button" class="text-button" onClick={() => retry(chat, message)}>Try again</button>
+      <button type="button" class="text-button" onClick={() => retry(chat, message)}>
+        Try again
+      </button>
     </div>
   );
 }

@@ -15,7 +15,9 @@ export function App() {
   const close = (): void => void (sidebarOpen.value = panelOpen.value = false);
   return (
     <div class={`app ${sidebarOpen.value ? "with-sidebar" : ""} ${panelOpen.value ? "with-panel" : ""}`}>
-      <a class="skip" href="#composer">Skip to the message box</a>
+      <a class="skip" href="#composer">
+        Skip to the message box
+      </a>
       <Sidebar />
       <div class="scrim" onClick={close} />
       <main inert={narrow.value && sidebarOpen.value}>
@@ -27,7 +29,9 @@ export function App() {
       <Notice />
       <HelpDialog />
       <KeyDialog />
-      <div class="sr-only" role="status" aria-live="polite">{announcement.value}</div>
+      <div class="sr-only" role="status" aria-live="polite">
+        {announcement.value}
+      </div>
     </div>
   );
 }

@@ -1,4 +1,5 @@
 import { useEffect, useRef, useState } from "preact/hooks";
+import { tabMemory } from "../api/memory";
 import { send, stop } from "../chats/answer";
 import type { Chat } from "../chats/chat";
 import { schemaError } from "../chats/settings";
@@ -6,7 +7,7 @@ import { Icon } from "./icons";
 import { panelOpen } from "./layout";
 import { editing } from "./message";
 
-const DRAFT = "pyllm.draft."; // + id of the chat, in sessionStorage: a reload loses nothing
+const DRAFT = "pyllm.draft."; // + id of the chat: a reload loses nothing
 
 export function Composer({ chat }: { chat: Chat }) {
   const [text, setText] = useState("");
@@ -14,12 +15,11 @@ export function Composer({ chat }: { chat: Chat }) {
   const { settings } = chat.info.value;
   const running = chat.run.value !== null;
   useEffect(() => grow(box.current), [text]);
-  useEffect(() => setText(sessionStorage.getItem(DRAFT + chat.id) ?? ""), [chat.id]);
+  useEffect(() => setText(tabMemory.get(DRAFT + chat.id) ?? ""), [chat.id]);
 
   const change = (value: string): void => {
     setText(value);
-    if (value) sessionStorage.setItem(DRAFT + chat.id, value);
-    else sessionStorage.removeItem(DRAFT + chat.id);
+    tabMemory.set(DRAFT + chat.id, value || null);
   };
   const submit = (): void => {
     if (schemaError(settings)) {
@@ -45,7 +45,9 @@ export function Composer({ chat }: { chat: Chat }) {
       <div class="composer">
         <div class="chips">
           {settings.system && <span class="chip">System prompt</span>}
-          {settings.schemaOn && <span class={`chip ${schemaError(settings) ? "wrong" : ""}`}>JSON schema</span>}
+          {settings.schemaOn && (
+            <span class={`chip ${schemaError(settings) ? "wrong" : ""}`}>JSON schema</span>
+          )}
           {settings.tokenScores && <span class="chip">Token probabilities</span>}
         </div>
         <textarea
@@ -63,7 +65,14 @@ export function Composer({ chat }: { chat: Chat }) {
             <Icon name="stop" />
           </button>
         ) : (
-          <button type="button" class="send" aria-label="Send" title="Send (Enter)" disabled={!text.trim()} onClick={submit}>
+          <button
+            type="button"
+            class="send"
+            aria-label="Send"
+            title="Send (Enter)"
+            disabled={!text.trim()}
+            onClick={submit}
+          >
             <Icon name="send" />
           </button>
         )}

@@ -10,12 +10,22 @@ export function CopyButton({ text, label }: { text: () => string; label: string 
     setCopied(true);
     setTimeout(() => setCopied(false), SHOWN_MS);
   };
-  return <IconButton class="copy" icon={copied ? "check" : "copy"} label={copied ? "Copied" : label} onClick={() => void copy()} />;
+  return (
+    <IconButton
+      class="copy"
+      icon={copied ? "check" : "copy"}
+      label={copied ? "Copied" : label}
+      onClick={() => void copy()}
+    />
+  );
 }
 
 async function toClipboard(text: string): Promise<boolean> {
   if (navigator.clipboard) {
-    const written = await navigator.clipboard.writeText(text).then(() => true, () => false);
+    const written = await navigator.clipboard.writeText(text).then(
+      () => true,
+      () => false,
+    );
     if (written) return true;
   }
   // pages of other machines without TLS have no clipboard API

@@ -2,7 +2,12 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 
 /** A modal dialog; the browser traps focus in it, closes it on Esc and gives focus back. */
-export function Dialog(props: { open: boolean; onClose: () => void; label: string; children: ComponentChildren }) {
+export function Dialog(props: {
+  open: boolean;
+  onClose: () => void;
+  label: string;
+  children: ComponentChildren;
+}) {
   const dialog = useRef<HTMLDialogElement>(null);
   useEffect(() => {
     if (props.open && !dialog.current?.open) dialog.current?.showModal();

@@ -1,6 +1,11 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 
-export function EditBox(props: { text: string; action: string; onDone: (text: string) => void; onCancel: () => void }) {
+export function EditBox(props: {
+  text: string;
+  action: string;
+  onDone: (text: string) => void;
+  onCancel: () => void;
+}) {
   const [text, setText] = useState(props.text);
   const box = useRef<HTMLTextAreaElement>(null);
   useEffect(() => {
@@ -17,10 +22,20 @@ export function EditBox(props: { text: string; action: string; onDone: (text: st
   };
   return (
     <div class="edit">
-      <textarea ref={box} aria-label="Edit message" value={text} onInput={(event) => setText(event.currentTarget.value)} onKeyDown={onKeyDown} />
+      <textarea
+        ref={box}
+        aria-label="Edit message"
+        value={text}
+        onInput={(event) => setText(event.currentTarget.value)}
+        onKeyDown={onKeyDown}
+      />
       <div class="dialog-buttons">
-        <button type="button" class="text-button" onClick={props.onCancel}>Cancel</button>
-        <button type="button" class="primary" disabled={!text.trim()} onClick={() => props.onDone(text)}>{props.action}</button>
+        <button type="button" class="text-button" onClick={props.onCancel}>
+          Cancel
+        </button>
+        <button type="button" class="primary" disabled={!text.trim()} onClick={() => props.onDone(text)}>
+          {props.action}
+        </button>
       </div>
     </div>
   );

@@ -8,9 +8,19 @@ export function Header() {
   const changed = changedCount(current.value.info.value.settings);
   return (
     <header class="header">
-      <IconButton class="narrow-only" icon="menu" label="Chats" expanded={sidebarOpen.value} onClick={() => (sidebarOpen.value = true)} />
+      <IconButton
+        class="narrow-only"
+        icon="menu"
+        label="Chats"
+        expanded={sidebarOpen.value}
+        onClick={() => (sidebarOpen.value = true)}
+      />
       <ModelChoice />
-      {!reachable.value && <span class="offline" role="status">Server not reachable, trying again…</span>}
+      {!reachable.value && (
+        <span class="offline" role="status">
+          Server not reachable, trying again…
+        </span>
+      )}
       <span class="space" />
       <IconButton
         class="narrow-only"
@@ -30,7 +40,11 @@ export function Header() {
         onClick={() => (panelOpen.value = !panelOpen.value)}
       >
         <Icon name="sliders" />
-        {changed > 0 && <span class="badge" aria-label={`${changed} changed`}>{changed}</span>}
+        {changed > 0 && (
+          <span class="badge" aria-label={`${changed} changed`}>
+            {changed}
+          </span>
+        )}
       </button>
     </header>
   );
@@ -38,7 +52,8 @@ export function Header() {
 
 function ModelChoice() {
   const ids = models.value;
-  if (ids.length === 0) return <span class="model-name">{model.value ? modelLabel(model.value) : "No model yet"}</span>;
+  if (ids.length === 0)
+    return <span class="model-name">{model.value ? modelLabel(model.value) : "No model yet"}</span>;
   return (
     <span class="model">
       <select
@@ -47,7 +62,11 @@ function ModelChoice() {
         value={model.value}
         onChange={(event) => chooseModel(event.currentTarget.value)}
       >
-        {ids.map((id) => <option key={id} value={id}>{modelLabel(id)}</option>)}
+        {ids.map((id) => (
+          <option key={id} value={id}>
+            {modelLabel(id)}
+          </option>
+        ))}
       </select>
       <Icon name="chevron" />
     </span>

@@ -25,14 +25,18 @@ export function HelpDialog() {
       <dl class="keys">
         {KEYS.map(([keys, meaning]) => (
           <div key={meaning}>
-            <dt>{keys.map((key) => <kbd key={key}>{key}</kbd>)}</dt>
+            <dt>
+              {keys.map((key) => (
+                <kbd key={key}>{key}</kbd>
+              ))}
+            </dt>
             <dd>{meaning}</dd>
           </div>
         ))}
       </dl>
       <p>
-        Chats and settings stay in this browser; this page talks to nothing but the server it came from. Editing a message
-        or asking again keeps the earlier version: walk between them with the arrows.
+        Chats and settings stay in this browser; this page talks to nothing but the server it came from.
+        Editing a message or asking again keeps the earlier version: walk between them with the arrows.
       </p>
     </Dialog>
   );

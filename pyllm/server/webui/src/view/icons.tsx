@@ -2,7 +2,8 @@
 const PATHS = {
   plus: "M12 5v14M5 12h14",
   menu: "M4 7h16M4 12h16M4 17h10",
-  sliders: "M4 8h8.5M17.5 8H20M4 16h2.5M11.5 16H20M15 5.5a2.5 2.5 0 1 0 0 5 2.5 2.5 0 0 0 0-5zM9 13.5a2.5 2.5 0 1 0 0 5 2.5 2.5 0 0 0 0-5z",
+  sliders:
+    "M4 8h8.5M17.5 8H20M4 16h2.5M11.5 16H20M15 5.5a2.5 2.5 0 1 0 0 5 2.5 2.5 0 0 0 0-5zM9 13.5a2.5 2.5 0 1 0 0 5 2.5 2.5 0 0 0 0-5z",
   close: "M6 6l12 12M18 6L6 18",
   send: "M12 19V5M6 11l6-6 6 6",
   stop: "M8 8h8v8H8z",
@@ -36,7 +37,14 @@ export function Icon({ name }: { name: keyof typeof PATHS }) {
 
 export type IconName = keyof typeof PATHS;
 
-export function IconButton(props: { icon: IconName; label: string; onClick: () => void; class?: string; disabled?: boolean; expanded?: boolean }) {
+export function IconButton(props: {
+  icon: IconName;
+  label: string;
+  onClick: () => void;
+  class?: string;
+  disabled?: boolean;
+  expanded?: boolean;
+}) {
   return (
     <button
       type="button"

@@ -13,7 +13,12 @@ export function listenToKeys(): void {
 
 function handle(event: KeyboardEvent): boolean {
   if (event.key === "Escape") return escape();
-  if ((event.ctrlKey || event.metaKey) && !event.shiftKey && !event.altKey && event.key.toLowerCase() === "k") {
+  if (
+    (event.ctrlKey || event.metaKey) &&
+    !event.shiftKey &&
+    !event.altKey &&
+    event.key.toLowerCase() === "k"
+  ) {
     startNew();
     sidebarOpen.value = false;
     focusComposer();
@@ -41,7 +46,10 @@ function isEditable(target: EventTarget | null): boolean {
 
 /** Shows the next or previous version of the focused message, or of the last one that has several. */
 function walk(chat: Chat, target: EventTarget | null, step: number): boolean {
-  const focused = target instanceof HTMLElement ? target.closest<HTMLElement>("[data-message]")?.dataset.message : undefined;
+  const focused =
+    target instanceof HTMLElement
+      ? target.closest<HTMLElement>("[data-message]")?.dataset.message
+      : undefined;
   const id = focused ?? chat.path.value.findLast((each) => chat.siblings(each).length > 1);
   if (id === undefined || chat.run.value) return false;
   return showSibling(chat, id, step, focused !== undefined);
@@ -52,6 +60,7 @@ export function showSibling(chat: Chat, id: string, step: number, focus: boolean
   const next = siblings[siblings.indexOf(id) + step];
   if (next === undefined) return false;
   select(chat, next);
-  if (focus) requestAnimationFrame(() => document.querySelector<HTMLElement>(`[data-message="${next}"]`)?.focus());
+  if (focus)
+    requestAnimationFrame(() => document.querySelector<HTMLElement>(`[data-message="${next}"]`)?.focus());
   return true;
 }

@@ -1,4 +1,5 @@
 import { effect, signal } from "@preact/signals";
+import { browserMemory } from "../api/memory";
 
 /** What of the page is open, and how it is coloured. */
 
@@ -11,12 +12,12 @@ export const helpOpen = signal(false);
 
 export type Theme = "auto" | "light" | "dark";
 const THEMES: Theme[] = ["auto", "light", "dark"];
-const stored = localStorage.getItem("pyllm.theme") as Theme;
+const stored = browserMemory.get("pyllm.theme") as Theme;
 export const theme = signal<Theme>(THEMES.includes(stored) ? stored : "auto");
 
 export function nextTheme(): void {
   theme.value = THEMES[(THEMES.indexOf(theme.value) + 1) % THEMES.length] ?? "auto";
-  localStorage.setItem("pyllm.theme", theme.value);
+  browserMemory.set("pyllm.theme", theme.value);
 }
 
 effect(() => {

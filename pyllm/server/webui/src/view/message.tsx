@@ -25,10 +25,21 @@ export function MessageView({ chat, id }: { chat: Chat; id: string }) {
     if (text !== message.text) edit(chat, message, text);
   };
   return (
-    <article class={`message ${message.role}`} data-message={id} tabIndex={-1} aria-label={isUser ? "You" : "Answer"} aria-busy={running}>
+    <article
+      class={`message ${message.role}`}
+      data-message={id}
+      tabIndex={-1}
+      aria-label={isUser ? "You" : "Answer"}
+      aria-busy={running}
+    >
       {!isUser && message.model && <div class="by">{modelLabel(message.model)}</div>}
       {editing.value === id ? (
-        <EditBox text={message.text} action={isUser ? "Send" : "Save"} onDone={change} onCancel={() => (editing.value = null)} />
+        <EditBox
+          text={message.text}
+          action={isUser ? "Send" : "Save"}
+          onDone={change}
+          onCancel={() => (editing.value = null)}
+        />
       ) : isUser ? (
         <div class="said">{clean(message.text)}</div>
       ) : (
@@ -41,7 +52,11 @@ export function MessageView({ chat, id }: { chat: Chat; id: string }) {
           {!isUser && <StatsLine message={message} />}
         </div>
       )}
-      {running && <div class="foot"><StatsLine message={message} /></div>}
+      {running && (
+        <div class="foot">
+          <StatsLine message={message} />
+        </div>
+      )}
     </article>
   );
 }
@@ -53,9 +68,21 @@ function Siblings({ chat, id }: { chat: Chat; id: string }) {
   const busy = chat.run.value !== null;
   return (
     <span class="siblings" role="group" aria-label={`Version ${at + 1} of ${siblings.length}`}>
-      <IconButton icon="left" label="Previous version" disabled={busy || at === 0} onClick={() => void showSibling(chat, id, -1, true)} />
-      <span>{at + 1}/{siblings.length}</span>
-      <IconButton icon="right" label="Next version" disabled={busy || at === siblings.length - 1} onClick={() => void showSibling(chat, id, 1, true)} />
+      <IconButton
+        icon="left"
+        label="Previous version"
+        disabled={busy || at === 0}
+        onClick={() => void showSibling(chat, id, -1, true)}
+      />
+      <span>
+        {at + 1}/{siblings.length}
+      </span>
+      <IconButton
+        icon="right"
+        label="Next version"
+        disabled={busy || at === siblings.length - 1}
+        onClick={() => void showSibling(chat, id, 1, true)}
+      />
     </span>
   );
 }
@@ -67,11 +94,20 @@ function Actions(props: { chat: Chat; message: Message; scores: boolean; setScor
     <span class="actions">
       <CopyButton label="Copy message" text={() => message.text} />
       {message.role === "assistant" && (
-        <IconButton icon="redo" label="Answer again" disabled={busy} onClick={() => regenerate(chat, message)} />
+        <IconButton
+          icon="redo"
+          label="Answer again"
+          disabled={busy}
+          onClick={() => regenerate(chat, message)}
+        />
       )}
       <IconButton icon="edit" label="Edit" disabled={busy} onClick={() => (editing.value = message.id)} />
       {message.tokens.length > 0 && (
-        <IconButton icon="tokens" label={props.scores ? "Show as text" : "Show token probabilities"} onClick={() => props.setScores(!props.scores)} />
+        <IconButton
+          icon="tokens"
+          label={props.scores ? "Show as text" : "Show token probabilities"}
+          onClick={() => props.setScores(!props.scores)}
+        />
       )}
     </span>
   );

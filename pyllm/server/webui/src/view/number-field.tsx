@@ -46,7 +46,11 @@ export function NumberField(props: {
         aria-describedby={problem ? `${id}-problem` : undefined}
         onInput={(event) => type(event.currentTarget.value)}
       />
-      {problem && <p class="error" id={`${id}-problem`} role="alert">{problem}</p>}
+      {problem && (
+        <p class="error" id={`${id}-problem`} role="alert">
+          {problem}
+        </p>
+      )}
     </div>
   );
 }

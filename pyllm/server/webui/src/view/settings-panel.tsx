@@ -34,12 +34,24 @@ export function SettingsPanel() {
     <aside class="panel" aria-label="Settings of this chat" ref={panel} tabIndex={-1}>
       <div class="panel-head">
         <h2>Settings</h2>
-        <button type="button" class="text-button" title="Back to the server's defaults; texts stay" onClick={reset}>Reset</button>
+        <button
+          type="button"
+          class="text-button"
+          title="Back to the server's defaults; texts stay"
+          onClick={reset}
+        >
+          Reset
+        </button>
         <IconButton icon="close" label="Close settings" onClick={() => (panelOpen.value = false)} />
       </div>
       <label class="field">
         <span>System prompt</span>
-        <textarea rows={4} value={settings.system} placeholder="How the model should behave" onInput={(event) => changeSettings({ system: event.currentTarget.value })} />
+        <textarea
+          rows={4}
+          value={settings.system}
+          placeholder="How the model should behave"
+          onInput={(event) => changeSettings({ system: event.currentTarget.value })}
+        />
       </label>
       <fieldset>
         <legend>Sampling</legend>
@@ -50,13 +62,28 @@ export function SettingsPanel() {
         {COUNTS.map((sampler) => field(sampler, false))}
         <label class="field">
           <span>Stop at</span>
-          <textarea rows={2} value={settings.stop} placeholder="One text a line" onInput={(event) => changeSettings({ stop: event.currentTarget.value })} />
+          <textarea
+            rows={2}
+            value={settings.stop}
+            placeholder="One text a line"
+            onInput={(event) => changeSettings({ stop: event.currentTarget.value })}
+          />
         </label>
       </fieldset>
       <fieldset>
         <legend>Output</legend>
-        <Switch label="Token probabilities" hint="tints every token; hover shows what else was likely" on={settings.tokenScores} onChange={(tokenScores) => changeSettings({ tokenScores })} />
-        <Switch label="JSON schema" hint="the answer is guaranteed to fit it" on={settings.schemaOn} onChange={(schemaOn) => changeSettings({ schemaOn })} />
+        <Switch
+          label="Token probabilities"
+          hint="tints every token; hover shows what else was likely"
+          on={settings.tokenScores}
+          onChange={(tokenScores) => changeSettings({ tokenScores })}
+        />
+        <Switch
+          label="JSON schema"
+          hint="the answer is guaranteed to fit it"
+          on={settings.schemaOn}
+          onChange={(schemaOn) => changeSettings({ schemaOn })}
+        />
         {settings.schemaOn && (
           <div class="field">
             <textarea
@@ -71,7 +98,11 @@ export function SettingsPanel() {
               value={settings.schema}
               onInput={(event) => changeSettings({ schema: event.currentTarget.value })}
             />
-            {wrong && <p class="error" id="schema-error" role="alert">{wrong}</p>}
+            {wrong && (
+              <p class="error" id="schema-error" role="alert">
+                {wrong}
+              </p>
+            )}
           </div>
         )}
       </fieldset>

@@ -27,14 +27,26 @@ export function Sidebar() {
       <div class="brand" ref={close}>
         <img src={logo} alt="" width="26" height="26" />
         <h1>pyllm</h1>
-        <IconButton class="narrow-only" icon="close" label="Close chats" onClick={() => (sidebarOpen.value = false)} />
+        <IconButton
+          class="narrow-only"
+          icon="close"
+          label="Close chats"
+          onClick={() => (sidebarOpen.value = false)}
+        />
       </div>
       <button type="button" class="new-chat" onClick={begin}>
         <Icon name="plus" />
         New chat
       </button>
       {list.value.length >= FILTER_FROM && (
-        <input class="filter" type="search" placeholder="Find a chat" aria-label="Find a chat" value={filter} onInput={(event) => setFilter(event.currentTarget.value)} />
+        <input
+          class="filter"
+          type="search"
+          placeholder="Find a chat"
+          aria-label="Find a chat"
+          value={filter}
+          onInput={(event) => setFilter(event.currentTarget.value)}
+        />
       )}
       <nav aria-label="Chats">
         <Groups chats={chats} />
@@ -46,18 +58,27 @@ export function Sidebar() {
 }
 
 const DAY_MS = 86_400_000;
-const AGES: [string, number][] = [["Today", 0], ["Last seven days", 7], ["Earlier", Infinity]];
+const AGES: [string, number][] = [
+  ["Today", 0],
+  ["Last seven days", 7],
+  ["Earlier", Infinity],
+];
 
 function Groups({ chats }: { chats: ChatInfo[] }) {
   const midnight = new Date().setHours(0, 0, 0, 0);
-  const age = (info: ChatInfo): number => AGES.findIndex(([, days]) => info.updated >= midnight - days * DAY_MS);
+  const age = (info: ChatInfo): number =>
+    AGES.findIndex(([, days]) => info.updated >= midnight - days * DAY_MS);
   return AGES.map(([name], index) => {
     const group = chats.filter((info) => age(info) === index);
     if (group.length === 0) return null;
     return (
       <section key={name} aria-label={name}>
         <h2>{name}</h2>
-        <ul>{group.map((info) => <Row key={info.id} info={info} />)}</ul>
+        <ul>
+          {group.map((info) => (
+            <Row key={info.id} info={info} />
+          ))}
+        </ul>
       </section>
     );
   });
@@ -67,7 +88,12 @@ function Row({ info }: { info: ChatInfo }) {
   const [renaming, setRenaming] = useState(false);
   const title = cleanLine(info.title) || "Untitled";
   const shown = current.value.id === info.id;
-  if (renaming) return <li><RenameBox info={info} done={() => setRenaming(false)} /></li>;
+  if (renaming)
+    return (
+      <li>
+        <RenameBox info={info} done={() => setRenaming(false)} />
+      </li>
+    );
   const open = async (): Promise<void> => {
     await show(info.id);
     sidebarOpen.value = false;
@@ -75,7 +101,14 @@ function Row({ info }: { info: ChatInfo }) {
   };
   return (
     <li class={shown ? "shown" : ""}>
-      <button type="button" class="title" aria-current={shown ? "page" : undefined} title={title} onClick={() => void open()} onDblClick={() => setRenaming(true)}>
+      <button
+        type="button"
+        class="title"
+        aria-current={shown ? "page" : undefined}
+        title={title}
+        onClick={() => void open()}
+        onDblClick={() => setRenaming(true)}
+      >
         {title}
       </button>
       <span class="row-actions">
@@ -113,7 +146,11 @@ function RenameBox({ info, done }: { info: ChatInfo; done: () => void }) {
 }
 
 async function exportAs(ids: string[], title: string): Promise<void> {
-  const name = title.replace(/[^\p{L}\p{N}]+/gu, "-").replace(/^-|-$/g, "").slice(0, 60) || "chat";
+  const name =
+    title
+      .replace(/[^\p{L}\p{N}]+/gu, "-")
+      .replace(/^-|-$/g, "")
+      .slice(0, 60) || "chat";
   download(await exportChats(ids), `pyllm-${name}.json`);
 }
 
@@ -134,7 +171,17 @@ function Footer() {
     <footer>
       <IconButton icon={themes[theme.value]} label={`Colours: ${theme.value}`} onClick={nextTheme} />
       <IconButton icon="import" label="Import chats" onClick={() => picker.current?.click()} />
-      <IconButton icon="export" label="Export all chats" disabled={list.value.length === 0} onClick={() => void exportAs(list.value.map((info) => info.id), "chats")} />
+      <IconButton
+        icon="export"
+        label="Export all chats"
+        disabled={list.value.length === 0}
+        onClick={() =>
+          void exportAs(
+            list.value.map((info) => info.id),
+            "chats",
+          )
+        }
+      />
       <span class="space" />
       <IconButton icon="help" label="Help and keys" onClick={() => (helpOpen.value = true)} />
       <input

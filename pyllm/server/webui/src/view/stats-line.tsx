@@ -5,16 +5,25 @@ export function StatsLine({ message }: { message: Message }) {
   const { stats } = message;
   if (!stats) return null;
   const parts: [string, string][] = [];
-  if (stats.tokensPerSecond !== null) parts.push([`${round(stats.tokensPerSecond)} tok/s`, "tokens per second, after the first"]);
-  if (stats.firstTokenMs !== null) parts.push([`${seconds(stats.firstTokenMs)} to first token`, "from sending to the first token"]);
+  if (stats.tokensPerSecond !== null)
+    parts.push([`${round(stats.tokensPerSecond)} tok/s`, "tokens per second, after the first"]);
+  if (stats.firstTokenMs !== null)
+    parts.push([`${seconds(stats.firstTokenMs)} to first token`, "from sending to the first token"]);
   parts.push([`${stats.answerTokens} tokens`, "length of the answer"]);
   if (stats.promptTokens !== null) {
     const cached = stats.cachedTokens ?? 0;
-    parts.push([`${cached} of ${stats.promptTokens} cached`, "tokens of the prompt that were in the prefix cache"]);
+    parts.push([
+      `${cached} of ${stats.promptTokens} cached`,
+      "tokens of the prompt that were in the prefix cache",
+    ]);
   }
   return (
     <span class="stats">
-      {parts.map(([text, hint]) => <span key={hint} title={hint}>{text}</span>)}
+      {parts.map(([text, hint]) => (
+        <span key={hint} title={hint}>
+          {text}
+        </span>
+      ))}
     </span>
   );
 }

@@ -49,7 +49,15 @@ function Welcome() {
     <div class="welcome">
       <img src={logo} alt="" width="52" height="52" />
       <h2>What is on your mind?</h2>
-      <p>{model.value ? <>You are talking to <strong>{modelLabel(model.value)}</strong>, on your own machine.</> : "Waiting for a model…"}</p>
+      <p>
+        {model.value ? (
+          <>
+            You are talking to <strong>{modelLabel(model.value)}</strong>, on your own machine.
+          </>
+        ) : (
+          "Waiting for a model…"
+        )}
+      </p>
     </div>
   );
 }

@@ -11,9 +11,12 @@ const WIDTH = 268;
 const HEIGHT = 200;
 
 /** An answer token by token, tinted by how sure the model was; hovering or arrow keys show the alternatives. */
-export function Tokens({ tokens }: { tokens: TokenScore[] }) {
+export function Tokens({ tokens, text }: { tokens: TokenScore[]; text: string }) {
   const [at, setAt] = useState<number | null>(null);
   const box = useRef<HTMLDivElement>(null);
+  // the token that ended the answer is no part of its text
+  const last = tokens.at(-1)?.text ?? "";
+  const ender = last && !text.endsWith(last) ? tokens.length - 1 : null;
   const groups = Array.from({ length: Math.ceil(tokens.length / GROUP) }, (_, index) => index * GROUP);
   const onKeyDown = (event: KeyboardEvent): void => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
@@ -34,10 +37,19 @@ export function Tokens({ tokens }: { tokens: TokenScore[] }) {
         onPointerLeave={() => setAt(null)}
       >
         {groups.map((start) => (
-          <Group key={start} tokens={tokens} start={start} end={Math.min(start + GROUP, tokens.length)} at={at} />
+          <Group
+            key={start}
+            tokens={tokens}
+            start={start}
+            end={Math.min(start + GROUP, tokens.length)}
+            at={at}
+            ender={ender}
+          />
         ))}
       </div>
-      {at !== null && tokens[at] && <Tooltip token={tokens[at]} anchor={box.current?.querySelector(`[data-token="${at}"]`)} />}
+      {at !== null && tokens[at] && (
+        <Tooltip token={tokens[at]} anchor={box.current?.querySelector(`[data-token="${at}"]`)} />
+      )}
     </div>
   );
 }
@@ -47,19 +59,31 @@ function tokenOf(target: EventTarget | null): number | null {
   return token === undefined ? null : Number(token);
 }
 
-function Group({ tokens, start, end, at }: { tokens: TokenScore[]; start: number; end: number; at: number | null }) {
+interface GroupProps {
+  tokens: TokenScore[];
+  start: number;
+  end: number;
+  at: number | null;
+  ender: number | null;
+}
+
+function Group({ tokens, start, end, at, ender }: GroupProps) {
   const marked = at !== null && at >= start && at < end ? at : null;
+  const ends = ender === end - 1;
   return useMemo(
     () => (
       <span>
         {tokens.slice(start, end).map((token, index) => (
-          <span class={`p${tint(token)} ${marked === start + index ? "marked" : ""}`} data-token={start + index}>
+          <span
+            class={`p${tint(token)} ${marked === start + index ? "marked" : ""} ${ender === start + index ? "ender" : ""}`}
+            data-token={start + index}
+          >
             {clean(token.text)}
           </span>
         ))}
       </span>
     ),
-    [start, end, marked],
+    [start, end, marked, ends],
   );
 }
 
@@ -74,8 +98,12 @@ function Tooltip({ token, anchor }: { token: TokenScore; anchor: Element | null 
   if (!rect) return null;
   const below = rect.top < HEIGHT;
   const left = `${Math.max(Math.min(rect.left, innerWidth - WIDTH), 8)}px`;
-  const place = below ? { left, top: `${rect.bottom + 6}px` } : { left, bottom: `${innerHeight - rect.top + 6}px` };
-  const rows = token.others.some((other) => other.text === token.text) ? token.others : [token, ...token.others];
+  const place = below
+    ? { left, top: `${rect.bottom + 6}px` }
+    : { left, bottom: `${innerHeight - rect.top + 6}px` };
+  const rows = token.others.some((other) => other.text === token.text)
+    ? token.others
+    : [token, ...token.others];
   return (
     <div class="tooltip" role="status" style={place}>
       {rows.map((row, index) => (
