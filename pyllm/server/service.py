@@ -21,7 +21,7 @@ from pyllm.server.model_registry import Lease, ModelRegistry
 from pyllm.server.request_facts import note_finished
 from pyllm.server.sampling import joined_salt
 from pyllm.server.settings import ServerSettings
-from pyllm.structured import StructuredOutputsParams
+from pyllm.structured.params import as_structured_outputs
 from pyllm.tool_calls import AnswerPlan, ToolRequest
 
 
@@ -235,5 +235,5 @@ def _rendered(lease: Lease, job: ChatJob) -> tuple[Encoded, AnswerPlan]:
         add_generation_prompt=not job.continue_final_message,
         continue_final_message=job.continue_final_message,
     )
-    structure = None if job.structure is None else StructuredOutputsParams(**job.structure)
+    structure = as_structured_outputs(job.structure)
     return encoded, form.plan(request, encoded[0] or "", structure)
