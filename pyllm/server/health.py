@@ -12,12 +12,14 @@ from pyllm.server.openai.common import PlainJSON, service_of
 router = APIRouter(tags=["server"])
 
 
+@router.head("/health", include_in_schema=False)
 @router.get("/health")
 async def health() -> Response:
     """200 while the process answers: it waits for nothing."""
     return PlainJSON({"status": "ok"})
 
 
+@router.head("/ready", include_in_schema=False)
 @router.get("/ready", responses={503: {"description": "not yet, or not any more"}})
 async def ready(request: Request) -> Response:
     """200 when requests are taken; 503 while a model loads or the server shuts down."""

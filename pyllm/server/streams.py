@@ -2,7 +2,7 @@
 
 A client that leaves is noticed at once, whether it is being written to or not. One that reads
 slowly holds at most what the transport buffers (64 KiB): meanwhile the engine's news are merged in
-the request's inbox, and after `STALL_SECONDS` without progress the client is dropped.
+the request's inbox, and one that hardly reads is dropped: see edge/connection.py.
 """
 
 from __future__ import annotations
@@ -16,14 +16,13 @@ from typing import Any
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-STALL_SECONDS = 30.0  # a write that takes longer: nobody reads
 TICK_SECONDS = 10.0  # proxies close streams that are silent for a minute
 
 DONE = b"data: [DONE]\n\n"
 
 
 class ClientGone(Exception):
-    """The client closed the connection, or stopped reading."""
+    """The client closed the connection before it was answered."""
 
 
 def to_json(value: Any) -> bytes:
@@ -99,11 +98,9 @@ class StreamResponse(Response):
 
     async def _pump(self, send: Send) -> None:
         async for chunk in self._chunks:
-            await self._write(
-                send, {"type": "http.response.body", "body": chunk, "more_body": True}
-            )
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
             self._sent = True
-        await self._write(send, {"type": "http.response.body", "body": b"", "more_body": False})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _keep_alive(self, send: Send, tick: Callable[[], bytes | None]) -> None:
         while True:
@@ -112,14 +109,7 @@ class StreamResponse(Response):
             self._sent = False
             if chunk:
                 body: Message = {"type": "http.response.body", "body": chunk, "more_body": True}
-                await self._write(send, body)
-
-    async def _write(self, send: Send, message: Message) -> None:
-        try:
-            async with asyncio.timeout(STALL_SECONDS):
-                await send(message)
-        except (TimeoutError, OSError) as error:
-            raise ClientGone from error
+                await send(body)
 
 
 async def disconnected(receive: Receive) -> None:

@@ -1,7 +1,8 @@
-"""Functions that a dialect writes in another shape, checked under the names it has for them."""
+"""Functions, and calls of them, for dialects that write them in another shape than OpenAI's."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,3 +32,12 @@ def checked_tool(
         raise RequestError(f"{where}.{fields.get('name', 'name')}", function["name"], "is taken")
     taken.add(function["name"])
     return tool
+
+
+def parsed_arguments(text: str) -> dict[str, Any]:
+    """Of a call; none when it was cut off by max_tokens, as the answer's stop reason says."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}

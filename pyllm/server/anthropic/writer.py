@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import AsyncIterable, AsyncIterator
 from typing import Any
 
@@ -12,6 +11,7 @@ from pyllm.server.anthropic.errors import error_body
 from pyllm.server.errors import ApiError
 from pyllm.server.events import Event, Usage
 from pyllm.server.streams import event
+from pyllm.server.tool_fields import parsed_arguments
 
 PING = event({"type": "ping"}, "ping")
 
@@ -98,7 +98,7 @@ class MessageWriter:
         if part.kind == "text":
             return {"type": "text", "text": part.text}
         if part.kind == "call":
-            arguments = _arguments(part.text)
+            arguments = parsed_arguments(part.text)
             return {"type": "tool_use", "id": part.call_id, "name": part.name, "input": arguments}
         thinking = part.text if self._shows_thinking else ""
         return {"type": "thinking", "thinking": thinking, "signature": _signature(part)}
@@ -141,15 +141,6 @@ def _signature_delta(part: Part) -> dict[str, Any]:
 def _signature(part: Part) -> str:
     """Clients insist on one and send it back; here nothing hangs on it."""
     return hashlib.sha256(part.text.encode("utf-8", "replace")).hexdigest()
-
-
-def _arguments(text: str) -> dict[str, Any]:
-    """Of a call; none when it was cut off by max_tokens, as the message's stop_reason says."""
-    try:
-        found = json.loads(text)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _usage(usage: Usage) -> dict[str, Any]:

@@ -16,6 +16,9 @@ from pyllm.server.edge.http_parser import StrictConnection
 from pyllm.server.edge.refusal import Refusal, refusal_headers, render_refusal
 from pyllm.server.edge.settings import EdgeSettings
 
+# Of an answer that does not fit the buffers, in `unsent_s`: the way from uvicorn's high water mark
+# to its low one, so that whoever reads a stream must let it go on once in that time.
+_LEAST_TAKEN = 48 * 1024
 _LINGER_S = 2.0  # closing with unread bytes resets the connection, and the answer may be lost
 
 
@@ -63,6 +66,7 @@ class EdgeConnection(H11Protocol):
         self.conn = self._strict
         self._head_timer: asyncio.TimerHandle | None = None
         self._unsent_timer: asyncio.TimerHandle | None = None
+        self._stall_timer: asyncio.TimerHandle | None = None
         self._discarding = False
 
     # What asyncio calls
@@ -94,8 +98,17 @@ class EdgeConnection(H11Protocol):
         self._unset_keepalive_if_required()
         if self._unsent_timer is not None:
             self._unsent_timer.cancel()
+        self._stop_stall_timer()
         self._idle.pop(self, None)
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch_stall()
+
+    def resume_writing(self) -> None:
+        self._stop_stall_timer()
+        super().resume_writing()
 
     # What uvicorn calls
 
@@ -175,6 +188,24 @@ class EdgeConnection(H11Protocol):
             self.transport.abort()
         else:
             self._watch_unsent(self._settings.unsent_s)
+
+    def _watch_stall(self) -> None:
+        """While the buffers are full: a client that takes next to nothing is dropped. Closing
+        would wait for it, and with it all that the answer holds."""
+        waiting = self.transport.get_write_buffer_size()
+        patience_s = self._settings.unsent_s
+        self._stall_timer = self.loop.call_later(patience_s, self._check_stall, waiting)
+
+    def _check_stall(self, waiting_before: int) -> None:
+        if waiting_before - self.transport.get_write_buffer_size() < _LEAST_TAKEN:
+            self.transport.abort()
+        else:
+            self._watch_stall()
+
+    def _stop_stall_timer(self) -> None:
+        if self._stall_timer is not None:
+            self._stall_timer.cancel()
+            self._stall_timer = None
 
     # Refusing
 

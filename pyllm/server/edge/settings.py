@@ -46,6 +46,6 @@ class EdgeSettings:
     body_idle_s: float = 30.0
     body_total_s: float = 300.0  # a byte now and then would hold a connection for ever
     keep_alive_s: int = 30
-    unsent_s: float = 30.0  # an answer that nobody reads
+    unsent_s: float = 30.0  # an answer that nobody reads, or hardly
 
     shutdown_timeout_s: float = 30.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -63,7 +64,10 @@ async def _answer(body: CompletionRequest, request: Request) -> Response:
     service, caller = service_of(request), caller_of(request)
     lease = await service.lease(body.model)
     with released_on_failure(lease):
-        job = _job(body, lease)
+        if isinstance(body, InfillRequest):  # it is encoded, which would hold up the event loop
+            job = await asyncio.to_thread(_job, body, lease)
+        else:
+            job = _job(body, lease)
     run = await service.complete(lease, job, caller)
     writer = _Writer(body, lease)
     if body.stream:

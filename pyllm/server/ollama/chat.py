@@ -26,6 +26,7 @@ from pyllm.server.openai.common import PlainJSON, caller_of, service_of
 from pyllm.server.openai.logprobs import chat_logprobs
 from pyllm.server.service import ChatJob
 from pyllm.server.streams import StreamResponse, json_line
+from pyllm.server.tool_fields import parsed_arguments
 
 router = APIRouter(route_class=StrictRoute, tags=["Ollama"])
 
@@ -164,5 +165,6 @@ class _Writer:
 
 
 def _written(call: Call, index: int) -> dict[str, Any]:
-    function = {"index": index, "name": call.name, "arguments": json.loads(call.arguments or "{}")}
+    arguments = parsed_arguments(call.arguments)
+    function = {"index": index, "name": call.name, "arguments": arguments}
     return {"id": call.id, "function": function}

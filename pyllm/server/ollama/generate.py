@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
@@ -48,7 +49,11 @@ async def generate(body: GenerateRequest, request: Request) -> Response:
         lease.release()
         return PlainJSON(loaded(body.model, keep_alive, {"response": ""}))
     with released_on_failure(lease):
-        start = _start(body, lease, service, caller_of(request))
+        more = (body, lease, service, caller_of(request))
+        if body.suffix is None and not body.context:
+            start = _start(*more)
+        else:  # the prompt is encoded, and a long one would hold up the event loop
+            start = await asyncio.to_thread(_start, *more)
     run = await start()
     writer = _Writer(body, lease)
     if body.stream is False:

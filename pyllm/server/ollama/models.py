@@ -30,11 +30,13 @@ _NEVER_EXPIRES = 10 * 365 * 86400.0  # seconds: clients compute with the date
 _BILLION, _MILLION = 10**9, 10**6
 
 
+@router.head("/api/version", include_in_schema=False)  # Ollama's clients knock so
 @router.get("/api/version")
 async def version() -> Response:
     return PlainJSON({"version": __version__})
 
 
+@router.head("/api/tags", include_in_schema=False)
 @router.get("/api/tags")
 async def tags(request: Request) -> Response:
     """The models of this server; a file that cannot be read is left out."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
@@ -46,7 +47,10 @@ async def completions(body: CompletionRequest, request: Request) -> Response:
     service, caller = service_of(request), caller_of(request)
     lease = await service.lease(body.model)
     with released_on_failure(lease):
-        job = text_job(body, lease)
+        if body.suffix is None:
+            job = text_job(body, lease)
+        else:  # its prompts are encoded, and long ones would hold up the event loop
+            job = await asyncio.to_thread(text_job, body, lease)
     run = await service.complete(lease, job, caller)
     writer = _Writer(body, lease, job.params, caller.request_id)
     if body.stream:

@@ -30,3 +30,16 @@ def test_wrong_ids_are_refused(http: httpx.Client) -> None:
         assert response.status_code == 400
         assert response.json()["error"]["param"].startswith("tokens")
     assert http.post("/detokenize", json={"tokens": []}).json()["content"] == ""
+
+
+def test_the_pieces_of_a_very_long_text_are_not_given(http: httpx.Client) -> None:
+    text = "a b " * 70_000
+    tokens = http.post("/tokenize", json={"content": text}).json()["tokens"]
+    assert len(tokens) > 2**17
+    for body in (
+        {"content": text, "with_pieces": True},
+        {"prompt": text, "return_token_strs": True},
+    ):
+        answer = http.post("/tokenize", json=body)
+        assert answer.status_code == 400
+        assert answer.json()["error"]["param"] in body

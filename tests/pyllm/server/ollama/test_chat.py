@@ -49,6 +49,32 @@ def test_no_message_loads_and_keep_alive_of_zero_unloads(http: httpx.Client) -> 
     assert http.post("/api/generate", json={"model": "demo"}).json()["done_reason"] == "load"
 
 
+TOOL = {
+    "type": "function",
+    "function": {
+        "name": "get_weather",
+        "description": "The weather of a city",
+        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
+    },
+}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_call_that_is_cut_off_is_a_call_without_arguments(
+    http: httpx.Client, stream: bool
+) -> None:
+    question = [{"role": "user", "content": "What is the weather in Paris?"}]
+    body = {"model": "demo", "messages": question, "tools": [TOOL], "stream": stream}
+    calls = []
+    for limit in range(4, 40, 4):
+        options = {"temperature": 0, "num_predict": limit}
+        found = lines(http.post("/api/chat", json={**body, "options": options}))
+        assert found[-1]["done"] is True
+        calls += [call for line in found for call in line["message"].get("tool_calls", ())]
+    assert {} in [call["function"]["arguments"] for call in calls], "one of them was cut off"
+    assert any("city" in call["function"]["arguments"] for call in calls), "one of them was not"
+
+
 @pytest.mark.parametrize(
     ("change", "field"),
     [
