@@ -22,11 +22,11 @@ async def health() -> Response:
 @router.head("/ready", include_in_schema=False)
 @router.get("/ready", responses={503: {"description": "not yet, or not any more"}})
 async def ready(request: Request) -> Response:
-    """200 when requests are taken; 503 while a model loads or the server shuts down."""
+    """200 when requests are taken; 503 while the first model loads or the server shuts down."""
     registry = service_of(request).registry
     if registry.closed:
         return PlainJSON({"status": "shutting down"}, 503)
-    if service_of(request).settings.preload and not any(registry.loaded()):
+    if service_of(request).settings.preload and not registry.has_loaded:
         return PlainJSON({"status": "loading"}, 503)
     return PlainJSON({"status": "ok", "models": [name for name, _, _ in registry.loaded()]})
 

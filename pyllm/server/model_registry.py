@@ -99,6 +99,7 @@ class ModelRegistry:
         self._names: dict[str, _Entry] = {}
         self._room = asyncio.Lock()  # one load at a time: each looks at the memory that is free
         self.closed = False
+        self.has_loaded = False  # any of them, at any time
         for source in settings.models:
             entry = _Entry(source, asyncio.Lock(), keep_alive=self._keep_alive(None))
             self._entries[source.name] = entry
@@ -197,6 +198,7 @@ class ModelRegistry:
             engine = self._settings.engine
             llm = await asyncio.to_thread(self._load, entry.source, engine)
             entry.loaded = loaded = LoadedModel(llm, card)
+            self.has_loaded = True
         _log.info("loaded %s in %.2f s", entry.source.name, time.monotonic() - began)
         return loaded
 

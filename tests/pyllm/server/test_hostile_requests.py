@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 from pyllm.demo import demo_model
+from pyllm.server.model_card import read_card
 from pyllm.server.settings import ModelSource
 from tests.pyllm.server.sse import events
 from tests.support.whole_server import WholeServer, demo_settings, whole_server
 
 SUM = [{"role": "user", "content": "What is 3 + 4?"}]
-FIRST_LINE = b"{{- bos_token -}}"  # of the embedded model's template
 BOMB = "{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}"
 ESCAPES = (
     "{{ ''.__class__.__mro__[1].__subclasses__() }}",
@@ -43,11 +43,13 @@ def with_template(folder: Path, name: str, template: str) -> ModelSource:
     """The embedded model with another template, of the same length so that nothing moves."""
     path = demo_model()
     assert path is not None
+    given = read_card(ModelSource("demo", path)).chat_template
+    assert given is not None
+    assert len(template) < len(given)
     content = path.read_bytes()
-    start = content.index(FIRST_LINE)
-    changed = template.encode().ljust(1200)
+    assert content.count(given.encode()) == 1
     copy = folder / f"{name}.gguf"
-    copy.write_bytes(content[:start] + changed + content[start + len(changed) :])
+    copy.write_bytes(content.replace(given.encode(), template.ljust(len(given)).encode()))
     return ModelSource(name, copy)
 
 
@@ -127,7 +129,7 @@ def test_others_are_answered_while_a_bomb_goes_off(server: WholeServer) -> None:
             found = events(stream)[:-1]
             assert going_off.result().status_code == 422
     assert "".join(chunk["choices"][0]["text"] for chunk in found) == alone
-    assert len(found) > 100, "it came in pieces"
+    assert len(found) > 10, "it came in pieces"
 
 
 @pytest.mark.parametrize("name", ["tokenize", "messages", "add_generation_prompt", "__class__"])

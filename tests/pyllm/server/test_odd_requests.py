@@ -38,13 +38,11 @@ def test_a_model_is_found_by_its_name_and_never_by_a_path(server: WholeServer, n
                 continue
             refusals.append(client.post(path, json={**body, "model": name}))
         refusals += [
-            client.get(f"/v1/models/{quote(name, safe='')}"),
+            client.get(f"/v1/models/x{quote(name, safe='')}"),
             client.get("/props", params={"model": name}),
         ]
-    for refusal in refusals[:-2]:
-        assert refusal.status_code == 404, refusal.text
     for refusal in refusals:
-        assert refusal.status_code in (307, 404)
+        assert refusal.status_code == 404, refusal.text
         assert "x-evil" not in refusal.headers
         assert "\x1b" not in refusal.text
     server.wait_idle()
@@ -64,7 +62,7 @@ def test_whether_a_file_exists_makes_no_difference(server: WholeServer, tmp_path
 
 
 PATHS = (
-    "/%00", "/%0d%0ax-evil:%201", "/v1/%2e%2e/health", "/v1/..%2fhealth", "//health", "/health/",
+    "/%00", "/%0d%0ax-evil:%201", "/v1/%2e%2e/health", "/v1/..%2fhealth", "/health/",
     "/v1/models/%ff%fe", "/assets/..%2f..%2fapp.py", "/assets/%00", "/v1/responses/%00",
     "/v1//models", "/%", "/%zz", "/v1/models/" + "a" * 4096, "/?" + "a" * 4096,
 )  # fmt: skip
@@ -169,3 +167,4 @@ def test_refusals_of_all_kinds_give_the_model_back() -> None:
         connection = server.send("/v1/completions", {"prompt": "a", "max_tokens": 2000})
         connection.close()
         server.wait_for(unloaded, "a client that left keeps the model")
+        assert client.get("/ready").status_code == 200, "it is loaded when it is asked for"

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from tests.support.edge_server import read_answer, status
+from tests.support.request_bodies import asking
 from tests.support.whole_server import WholeServer, demo_settings, whole_server
 
 ENGINE = {"num_threads": 1, "max_num_seqs": 2, "max_num_queued_requests": 4}
@@ -49,12 +50,8 @@ def test_whoever_is_refused_is_told_when_and_whoever_is_not_is_served() -> None:
 
 
 def refusal_of(server: WholeServer, path: str) -> int:
-    messages = [{"role": "user", "content": "hi"}]
-    body = {"model": "demo"} | ({"messages": messages} if "m" in path[-8:] else {"prompt": "hi"})
-    if path == "/v1/messages":
-        body["max_tokens"] = 5
     with server.client() as client:
-        answer = client.post(path, json={**body, "stream": True})
+        answer = client.post(path, json={**asking(path, "hi"), "stream": True})
         assert int(answer.headers["retry-after"]) >= 1
         return answer.status_code
 
