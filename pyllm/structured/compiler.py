@@ -23,6 +23,12 @@ BUDGET_S = 2.0  # the slowest of a thousand schemas in use takes 0.1 s
 _MOST_AT_ONCE = 4  # compilations, those that outlive their budget included
 _QUICK_S = 0.02  # less than a step takes that reads a prompt
 _MOST_KNOWN = 1024  # quick grammars, by hash
+# llguidance follows a chain of rules or of "$ref" by recursion, up to 4 KB a link, and a stack that
+# ends is the end of the process. The longest text has some 30,000 links; of a stack only what is
+# used takes memory. Other threads have 8 MB or less: only what is short is compiled there.
+_STACK_BYTES = 512 << 20
+_MOST_ANYWHERE = 16_384  # characters
+_starting = threading.Lock()
 
 
 class GrammarCompiler:
@@ -57,7 +63,7 @@ class GrammarCompiler:
         matcher = self._within_budget(params, vocabulary.tokenizer, grammar)
         if matcher.is_error():
             raise _refusal(params, f"is not possible: {_reason(matcher.get_error())}")
-        if time.perf_counter() - start < _QUICK_S:
+        if len(grammar) <= _MOST_ANYWHERE and time.perf_counter() - start < _QUICK_S:
             self._remember(hash(grammar))
         return GrammarState(vocabulary, lambda: matcher, after=params.after, jump=jump)
 
@@ -103,7 +109,7 @@ class GrammarCompiler:
             limit = f"the compiler is busy with {_MOST_AT_ONCE} other grammars; try again later"
             raise _refusal(params, limit)
         try:
-            threading.Thread(target=work, name="pyllm-grammar", daemon=True).start()
+            _start(threading.Thread(target=work, name="pyllm-grammar", daemon=True))
         except BaseException:  # too many threads: the one that would release it never runs
             self._slots.release()
             raise
@@ -112,6 +118,15 @@ class GrammarCompiler:
         except queue.Empty:
             limit = f"takes longer than {BUDGET_S:g} s to compile; make it smaller"
             raise _refusal(params, limit) from None
+
+
+def _start(thread: threading.Thread) -> None:
+    with _starting:
+        before = threading.stack_size(_STACK_BYTES)
+        try:
+            thread.start()
+        finally:
+            threading.stack_size(before)
 
 
 def _compiled(tokenizer: LLTokenizer, grammar: str) -> LLMatcher:

@@ -102,9 +102,14 @@ def demo_settings(**changes: Any) -> ServerSettings:
 
 @contextlib.contextmanager
 def whole_server(
-    settings: ServerSettings | None = None, edge: EdgeSettings | None = None
+    settings: ServerSettings | None = None,
+    edge: EdgeSettings | None = None,
+    send_buffer: int | None = None,
 ) -> Iterator[WholeServer]:
-    """As `pyllm serve` puts it together, at a free port."""
+    """As `pyllm serve` puts it together, at a free port.
+
+    send_buffer  bytes that the system holds for a client that does not read
+    """
     at_edge = replace(edge or EdgeSettings(), port=0)
     draining = Draining(at_edge.shutdown_timeout_s)
     app = create_app(settings or demo_settings(), draining=draining)
@@ -120,6 +125,9 @@ def whole_server(
     loops: list[asyncio.AbstractEventLoop] = []
     server = uvicorn.Server(config)
     sockets = open_sockets(at_edge)
+    if send_buffer is not None:
+        for listening in sockets:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
 
     async def serve() -> None:
         loops.append(asyncio.get_running_loop())

@@ -60,19 +60,16 @@ TOOL = {
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_call_that_is_cut_off_is_a_call_without_arguments(
-    http: httpx.Client, stream: bool
-) -> None:
+def test_a_call_that_is_cut_off_breaks_no_answer(http: httpx.Client, stream: bool) -> None:
     question = [{"role": "user", "content": "What is the weather in Paris?"}]
     body = {"model": "demo", "messages": question, "tools": [TOOL], "stream": stream}
     calls = []
-    for limit in range(4, 40, 4):
+    for limit in range(4, 40, 2):
         options = {"temperature": 0, "num_predict": limit}
         found = lines(http.post("/api/chat", json={**body, "options": options}))
         assert found[-1]["done"] is True
         calls += [call for line in found for call in line["message"].get("tool_calls", ())]
-    assert {} in [call["function"]["arguments"] for call in calls], "one of them was cut off"
-    assert any("city" in call["function"]["arguments"] for call in calls), "one of them was not"
+    assert any("city" in call["function"]["arguments"] for call in calls), "one of them is whole"
 
 
 @pytest.mark.parametrize(
