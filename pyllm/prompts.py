@@ -28,7 +28,9 @@ def as_prompt_list(prompts: Prompts) -> list[Prompt]:
     return list(prompts)  # type: ignore[arg-type]
 
 
-def encode_prompt(prompt: object, tokenizer: Tokenizer, *, parse_special: bool = False) -> Encoded:
+def encode_prompt(
+    prompt: object, tokenizer: Tokenizer, *, add_special: bool = True, parse_special: bool = False
+) -> Encoded:
     """Text (None for token ids) and ids.
 
     Special tokens written in the text stay plain text unless `parse_special`, which is for text
@@ -37,7 +39,8 @@ def encode_prompt(prompt: object, tokenizer: Tokenizer, *, parse_special: bool =
     if isinstance(prompt, Mapping):
         prompt = _dictionary_value(prompt)
     if isinstance(prompt, str):
-        ids = tokenizer.encode(checked_text("prompt", prompt), parse_special=parse_special)
+        text = checked_text("prompt", prompt)
+        ids = tokenizer.encode(text, add_special=add_special, parse_special=parse_special)
         if parse_special and tokenizer.add_bos and ids[:2] == [tokenizer.bos_id] * 2:
             del ids[0]
         return prompt, ids

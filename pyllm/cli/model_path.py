@@ -31,8 +31,8 @@ def resolve_model(name: str) -> Path:
     if shard and int(shard.group(1)) != 1:
         first = f"{path.name[: shard.start()]}-00001-of-{shard.group(2)}.gguf"
         raise CommandLineError(
-            f"{printable(name)} is part {int(shard.group(1))} of {int(shard.group(2))}; "
-            f"give the first part, {printable(str(path.with_name(first)))}"
+            f"{printable(name, 4096)} is part {int(shard.group(1))} of {int(shard.group(2))}; "
+            f"give the first part, {printable(str(path.with_name(first)), 4096)}"
         )
     return path
 

@@ -109,6 +109,8 @@ class AnswerRun:
                     async with asyncio.timeout(self._seconds_left()):
                         number, output = await anext(reports)
                 except StopAsyncIteration:
+                    if self._cut is not None:
+                        raise self._cut from None
                     break
                 if self._cut is not None:
                     raise self._cut

@@ -120,6 +120,10 @@ class ModelRegistry:
             if entry.loaded is not None:
                 yield name, entry.loaded.llm, entry.expires_in
 
+    def is_loaded(self, name: str) -> bool:
+        """ApiError for unknown names."""
+        return self._entry(name).loaded is not None
+
     def knows(self, name: str) -> bool:
         return self._lookup(name) is not None
 
@@ -236,7 +240,8 @@ class ModelRegistry:
             asyncio.get_running_loop().create_task(self._unload_idle(entry))
 
     async def _unload_idle(self, entry: _Entry) -> None:
-        async with entry.lock:
+        # Whoever makes room meanwhile waits until the memory is really free.
+        async with entry.lock, self._room:
             if entry.users == 0:
                 await self._unload(entry)
 

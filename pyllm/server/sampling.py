@@ -8,6 +8,8 @@ from typing import Any
 from pyllm.errors import RequestError
 from pyllm.sampling import RequestOutputKind, SamplingParams
 
+_MAX_ID_DIGITS = 10
+
 
 def sampling_params(
     given: Mapping[str, Any], defaults: Mapping[str, Any], *, stream: bool
@@ -27,11 +29,12 @@ def token_biases(field: str, biases: Mapping[str, float] | None) -> dict[int, fl
     """OpenAI writes token ids as the keys of an object: as texts."""
     if biases is None:
         return None
-    try:
-        return {int(token): bias for token, bias in biases.items()}
-    except ValueError:
-        wrong = next(token for token in biases if not token.strip("-").isdigit())
-        raise RequestError(field, wrong, "must be a token id") from None
+    found = {}
+    for token, bias in biases.items():
+        if not (token.isascii() and token.isdigit()) or len(token) > _MAX_ID_DIGITS:
+            raise RequestError(field, token, "must be a token id")
+        found[int(token)] = bias
+    return found
 
 
 def joined_salt(tenant: str | None, salt: str | None) -> str | None:

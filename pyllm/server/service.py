@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol
 
 from pyllm.embedding import PoolingJob
 from pyllm.errors import PyLLMError
+from pyllm.open_request import OpenRequest
 from pyllm.outputs import RequestOutput
 from pyllm.prompts import Encoded, Prompt, encode_prompt
 from pyllm.sampling import SamplingParams
@@ -56,6 +57,7 @@ class ChatJob:
     template: str | None = None
     template_variables: Mapping[str, Any] = field(default_factory=dict)
     continue_final_message: bool = False
+    add_generation_prompt: bool = True
     priority: int = 0
     cache_salt: str | None = None
     timeout: float | None = None
@@ -69,6 +71,7 @@ class TextJob:
     prompts: Sequence[Prompt]
     params: SamplingParams
     structure: Structure | None = None
+    add_special: bool = True
     parse_special: bool = False
     priority: int = 0
     cache_salt: str | None = None
@@ -201,13 +204,23 @@ class Service:
         tokenizer, salt = llm.get_tokenizer(), joined_salt(caller.tenant, job.cache_salt)
 
         def prepare(prompt: Prompt) -> tuple[Encoded, SamplingParams]:
-            return encode_prompt(prompt, tokenizer, parse_special=job.parse_special), params
+            special, parse = job.add_special, job.parse_special
+            return encode_prompt(
+                prompt, tokenizer, add_special=special, parse_special=parse
+            ), params
 
         opening = [
             llm.open(partial(prepare, prompt), priority=job.priority, cache_salt=salt)
             for prompt in job.prompts
         ]
-        results = await asyncio.gather(*opening, return_exceptions=True)
+        tasks = [asyncio.ensure_future(request) for request in opening]
+        try:
+            results = await asyncio.gather(*tasks, return_exceptions=True)
+        except BaseException:  # cancelled: some may be open already
+            for result in await asyncio.gather(*tasks, return_exceptions=True):
+                if isinstance(result, OpenRequest):
+                    result.close()
+            raise
         failures = [result for result in results if isinstance(result, BaseException)]
         opened = [result for result in results if not isinstance(result, BaseException)]
         if failures:
@@ -238,7 +251,7 @@ def _rendered(lease: Lease, job: ChatJob) -> tuple[Encoded, AnswerPlan]:
         template=job.template,
         tools=request.definitions or None,
         variables=variables,
-        add_generation_prompt=not job.continue_final_message,
+        add_generation_prompt=job.add_generation_prompt and not job.continue_final_message,
         continue_final_message=job.continue_final_message,
     )
     structure = None if job.structure is None else job.structure.checked()

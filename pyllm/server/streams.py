@@ -26,7 +26,12 @@ class ClientGone(Exception):
 
 
 def to_json(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    # Clients that read by lines split there; in JSON they may as well be escaped.
+    for separator in ("\u2028", "\u2029", "\x85"):
+        if separator in text:
+            text = text.replace(separator, f"\\u{ord(separator):04x}")
+    return text.encode("utf-8", "replace")
 
 
 def event(value: Any, name: str | None = None) -> bytes:

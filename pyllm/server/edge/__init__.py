@@ -1,7 +1,7 @@
 """The safe edge of the server: what is checked before a request reaches a route.
 
-Plain ASGI, no framework: `wrap` puts the checks around any application. `EdgeConfig` makes uvicorn
-read HTTP strictly and with deadlines.
+Plain ASGI, no framework: `wrap` puts the checks around any application; `connection.EdgeConfig`
+makes uvicorn read HTTP strictly and with deadlines.
 """
 
 from pyllm.server.edge.api_keys import load_api_keys

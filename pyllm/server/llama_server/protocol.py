@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import Field, StrictBool, StrictInt, StrictStr
+from pydantic import ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
 from pyllm.server.openai.protocol import (
     MAX_MESSAGES,
@@ -15,7 +15,7 @@ from pyllm.server.openai.protocol import (
     Tool,
 )
 
-Tokens = Annotated[list[StrictInt], Field(max_length=2**20)]
+Tokens = Annotated[list[StrictInt], Field(fail_fast=True, max_length=2**20)]
 Messages = Annotated[list[ChatMessage], Field(min_length=1, max_length=MAX_MESSAGES)]
 Tools = Annotated[list[Tool], Field(max_length=MAX_TOOLS)]
 
@@ -56,13 +56,18 @@ class CompletionRequest(SamplingBody):
     prompt: StrictStr | Tokens
     n_predict: StrictInt | None = Field(None, ge=-1, description="-1: no limit")
     n_probs: StrictInt | None = Field(None, ge=0, le=20)
-    return_tokens: StrictBool | None = None
+    return_tokens: StrictBool | None = Field(None, description="no effect: they are always there")
     id_slot: StrictInt | None = Field(None, description="no effect: there are no slots")
+    response_fields: list[StrictStr] | None = Field(None, description="no effect: all are sent")
     n_keep: StrictInt | None = Field(None, description="no effect: nothing is cut off")
     post_sampling_probs: None = None
 
 
 class ExtraFile(Body):
+    """A piece of another file; editors add what only they need to know."""
+
+    model_config = ConfigDict(extra="ignore")
+
     filename: StrictStr
     text: StrictStr
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Literal, get_args
+from typing import Literal
 
 from pyllm.errors import (
     DeviceError,
@@ -20,6 +20,7 @@ EarlyPhase = Literal["load", "encode"]
 # Codes of errors that say: not now. What is wrong with a request itself is no rejection.
 REJECTIONS = (
     "queue_full",
+    "too_many_batches",
     "insufficient_memory",
     "shutting_down",
     "engine_stopped",
@@ -70,6 +71,3 @@ class HttpTotals:
     def load_failed(self, error: BaseException) -> None:
         reasons = (reason for kind, reason in _LOAD_FAILURES if isinstance(error, kind))
         self.load_failures[next(reasons, "other")] += 1
-
-
-EARLY_PHASES: tuple[EarlyPhase, ...] = get_args(EarlyPhase)

@@ -24,7 +24,7 @@ from pyllm.server.ollama.schemas import refusals
 from pyllm.server.ollama.writing import counts, done_reason, head
 from pyllm.server.openai.common import PlainJSON, caller_of, service_of
 from pyllm.server.openai.logprobs import chat_logprobs
-from pyllm.server.service import ChatJob
+from pyllm.server.service import ChatJob, Service
 from pyllm.server.streams import StreamResponse, json_line
 from pyllm.server.tool_fields import parsed_arguments
 
@@ -39,10 +39,12 @@ async def chat(body: ChatRequest, request: Request) -> Response:
         keep_alive = keep_alive_of(body)
     except RequestError as error:
         raise as_api_error(error) from error
+    message = {"role": "assistant", "content": ""}
+    if not body.messages and is_unloaded(service, body.model, keep_alive):
+        return PlainJSON(loaded(body.model, keep_alive, {"message": message}))
     lease = await service.lease(body.model, keep_alive)
     if not body.messages:
         lease.release()
-        message = {"role": "assistant", "content": ""}
         return PlainJSON(loaded(body.model, keep_alive, {"message": message}))
     with released_on_failure(lease):
         job = _job(body, lease)
@@ -52,6 +54,11 @@ async def chat(body: ChatRequest, request: Request) -> Response:
         answer = await collect(run, request)
         return PlainJSON(writer.whole(answer.choices[0], answer.usage))
     return StreamResponse(writer.stream(run), "application/x-ndjson", close=run.close)
+
+
+def is_unloaded(service: Service, model: str, keep_alive: float | None) -> bool:
+    """A model that is to be unloaded is not there: nothing needs to be done."""
+    return keep_alive == 0 and not service.registry.is_loaded(model)
 
 
 def loaded(model: str, keep_alive: float | None, empty: dict[str, Any]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from pyllm.server.events import ChoiceEnd, Event, PromptRead, Text, Tokens, Usag
 from pyllm.server.infill import infill_prompt
 from pyllm.server.lease_guard import released_on_failure
 from pyllm.server.model_registry import Lease
-from pyllm.server.ollama.chat import loaded
+from pyllm.server.ollama.chat import is_unloaded, loaded
 from pyllm.server.ollama.parameters import keep_alive_of, params_of, structure_of, thinking_of
 from pyllm.server.ollama.protocol import GenerateRequest
 from pyllm.server.ollama.schemas import refusals
@@ -44,6 +44,8 @@ async def generate(body: GenerateRequest, request: Request) -> Response:
         keep_alive = keep_alive_of(body)
     except RequestError as error:
         raise as_api_error(error) from error
+    if not body.prompt and body.suffix is None and is_unloaded(service, body.model, keep_alive):
+        return PlainJSON(loaded(body.model, keep_alive, {"response": ""}))
     lease = await service.lease(body.model, keep_alive)
     if not body.prompt and body.suffix is None:
         lease.release()
@@ -89,9 +91,16 @@ def _prompt(body: GenerateRequest, lease: Lease) -> str | list[int]:
     tokenizer = lease.llm.get_tokenizer()
     if body.suffix is not None:
         return infill_prompt(tokenizer, body.prompt or "", body.suffix)
-    if body.context:
+    if not body.context:
+        return body.prompt or ""
+    if body.raw or lease.card.chat_template is None:
         return [*body.context, *tokenizer.encode(body.prompt or "", add_special=False)]
-    return body.prompt or ""
+    thinking, variables = thinking_of(body)
+    if thinking is not None:
+        variables["enable_thinking"] = thinking
+    messages = [{"role": "user", "content": body.prompt or ""}]
+    _, ids = lease.model.render(messages, variables=variables)
+    return [*body.context, *(ids[1:] if ids[:1] == [tokenizer.bos_id] else ids)]
 
 
 class _Writer:

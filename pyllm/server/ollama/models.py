@@ -16,7 +16,6 @@ from pyllm.errors import ModelFileError
 from pyllm.server.body import StrictRoute
 from pyllm.server.errors import ApiError
 from pyllm.server.model_card import ModelCard
-from pyllm.server.model_registry import FOR_EVER
 from pyllm.server.ollama.protocol import ManageRequest, ShowRequest
 from pyllm.server.ollama.schemas import Error, refusals
 from pyllm.server.ollama.writing import tagged, timestamp
@@ -26,6 +25,7 @@ from pyllm.tool_calls.reasoning import detect_reasoning
 
 router = APIRouter(route_class=StrictRoute, tags=["Ollama"], responses=refusals())
 
+_INTERFACE = "0.12.0"  # of the Ollama whose routes these are
 _NEVER_EXPIRES = 10 * 365 * 86400.0  # seconds: clients compute with the date
 _BILLION, _MILLION = 10**9, 10**6
 
@@ -33,7 +33,8 @@ _BILLION, _MILLION = 10**9, 10**6
 @router.head("/api/version", include_in_schema=False)  # Ollama's clients knock so
 @router.get("/api/version")
 async def version() -> Response:
-    return PlainJSON({"version": __version__})
+    """Of Ollama's interface, which clients compare with what they need; /version is pyllm's."""
+    return PlainJSON({"version": _INTERFACE, "pyllm": __version__})
 
 
 @router.head("/api/tags", include_in_schema=False)
@@ -59,7 +60,7 @@ async def running(request: Request) -> Response:
         card = await registry.card(name)
         listed = _listed(card)
         del listed["modified_at"]
-        seconds = _NEVER_EXPIRES if expires_in == FOR_EVER else expires_in
+        seconds = min(expires_in, _NEVER_EXPIRES)
         listed["size"] = card.file_bytes + llm.kv_cache_bytes
         listed["expires_at"] = timestamp(time.time() + seconds)
         listed["size_vram"] = 0

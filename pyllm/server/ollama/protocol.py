@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, Field, StrictBool, StrictInt, StrictStr
+from pydantic import (
+    AliasChoices,
+    Field,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    field_validator,
+)
 
 from pyllm.server.openai.pooling_protocol import MAX_INPUTS
 from pyllm.server.openai.protocol import (
@@ -81,8 +88,17 @@ class GenerateRequest(Request):
     system: StrictStr | None = None
     template: StrictStr | None = Field(None, max_length=0, description="is the model's own")
     raw: StrictBool | None = None
-    context: list[StrictInt] | None = Field(None, description="of an earlier answer")
+
+    context: Annotated[list[StrictInt], Field(fail_fast=True)] | None = Field(
+        None, description="of an earlier answer"
+    )
     images: Images | None = None
+
+    @field_validator("suffix")
+    @classmethod
+    def _none_if_empty(cls, value: str | None) -> str | None:
+        """Clients written in Go send "" for what they do not mean."""
+        return value or None
 
 
 class CalledFunction(Body):

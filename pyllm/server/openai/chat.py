@@ -69,6 +69,10 @@ def chat_job(body: ChatRequest, lease: Lease, service: Service) -> ChatJob:
         service.settings, body.chat_template, body.chat_template_kwargs, body.enable_thinking,
         body.reasoning_effort,
     )  # fmt: skip
+    for name in ("echo", "prompt_logprobs"):
+        if getattr(body, name):
+            limit = "is not supported here; /v1/completions has it"
+            raise RequestError(name, getattr(body, name), limit)
     choice = body.tool_choice
     continues = bool(body.continue_final_message)
     if continues and body.add_generation_prompt:
@@ -85,6 +89,7 @@ def chat_job(body: ChatRequest, lease: Lease, service: Service) -> ChatJob:
         template=body.chat_template,
         template_variables=variables,
         continue_final_message=continues,
+        add_generation_prompt=body.add_generation_prompt is not False,
         priority=body.priority or 0,
         cache_salt=body.cache_salt,
         timeout=body.timeout,

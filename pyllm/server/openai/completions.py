@@ -82,6 +82,7 @@ def text_job(body: CompletionRequest, lease: Lease) -> TextJob:
         prompts,
         params,
         structure_of(body),
+        add_special=body.add_special_tokens is not False,
         priority=body.priority or 0,
         cache_salt=body.cache_salt,
         timeout=body.timeout,

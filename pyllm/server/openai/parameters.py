@@ -95,6 +95,8 @@ def common_fields(body: SamplingBody) -> dict[str, Any]:
     fields = {name: getattr(body, name) for name in _SAME_NAME}
     if fields["repetition_penalty"] is None:
         fields["repetition_penalty"] = body.repeat_penalty
+    # Editors name llama-server's sampler of infill tokens, and send an empty list to mean nothing.
+    fields["samplers"] = [name for name in body.samplers or () if name != "infill"] or None
     fields["logit_bias"] = token_biases("logit_bias", body.logit_bias)
     return fields
 

@@ -6,9 +6,20 @@ mean something to OpenAI's own service only are accepted, and listed as having n
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from pyllm.sampling import MAX_LOGPROBS, MAX_N
 
@@ -18,6 +29,7 @@ MAX_STOP_CHARS = 256
 MAX_TOOLS = 128
 MAX_PROMPTS = 256  # of one completion request
 MAX_BIASES = 1024
+_MAX_ERRORS = 100
 
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 StopText = Annotated[StrictStr, Field(max_length=MAX_STOP_CHARS)]
@@ -29,11 +41,25 @@ class Body(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
+    @model_validator(mode="wrap")
+    @classmethod
+    def _few_errors(cls, value: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """A body may be wrong a million times; each costs memory, and only one is told."""
+        try:
+            return handler(value)
+        except ValidationError as error:
+            if error.error_count() > _MAX_ERRORS:
+                limit = f"more than {_MAX_ERRORS} values are wrong"
+                raise PydanticCustomError("too_many_errors", limit) from None
+            raise
+
 
 class StreamOptions(Body):
     include_usage: StrictBool = False
-    continuous_usage_stats: StrictBool = False
-    include_obfuscation: StrictBool = False  # no effect
+    continuous_usage_stats: StrictBool = Field(
+        False, description="no effect: usage comes at the end"
+    )
+    include_obfuscation: StrictBool = Field(False, description="no effect: there is none")
 
 
 class SamplingBody(Body):
@@ -97,7 +123,9 @@ class SamplingBody(Body):
     grammar: StrictStr | None = None
     json_schema: dict[str, Any] | None = None
     return_progress: StrictBool | None = None
-    timings_per_token: StrictBool | None = None
+    timings_per_token: StrictBool | None = Field(
+        None, description="no effect: timings come at the end"
+    )
     cache_prompt: StrictBool | None = Field(None, description="no effect: the cache is always on")
     timeout: Number | None = Field(None, gt=0, description="seconds this request may take")
 
@@ -204,9 +232,12 @@ class ChatRequest(SamplingBody):
 class CompletionRequest(SamplingBody):
     prompt: (
         StrictStr
-        | Annotated[list[StrictInt], Field(min_length=1)]
-        | Annotated[list[StrictStr], Field(min_length=1, max_length=MAX_PROMPTS)]
-        | Annotated[list[list[StrictInt]], Field(min_length=1, max_length=MAX_PROMPTS)]
+        | Annotated[list[StrictInt], Field(fail_fast=True, min_length=1)]
+        | Annotated[list[StrictStr], Field(fail_fast=True, min_length=1, max_length=MAX_PROMPTS)]
+        | Annotated[
+            list[Annotated[list[StrictInt], Field(fail_fast=True)]],
+            Field(fail_fast=True, min_length=1, max_length=MAX_PROMPTS),
+        ]
     )
     suffix: StrictStr | None = None
     echo: StrictBool | None = None

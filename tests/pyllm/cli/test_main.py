@@ -152,7 +152,7 @@ def test_warnings_are_lines_too(monkeypatch: pytest.MonkeyPatch, capsys: Any) ->
     ("typed", "message"),
     [
         (["rnu"], "unknown command 'rnu'; did you mean run?"),
-        (["frobnicate"], "unknown command 'frobnicate'; allowed: run, serve, chat, show, "),
+        (["frobnicate"], "unknown command 'frobnicate'; allowed: run, serve, run-batch, "),
         (["m.gguf"], "unknown command 'm.gguf'; to run a model: pyllm run m.gguf"),
         (["--temp", "1"], "unknown option --temp; a command comes first: run, "),
         (["eval", "klt", "m.gguf"], "unknown command 'eval klt'; did you mean eval kld?"),

@@ -31,6 +31,12 @@ def server() -> Iterator[WholeServer]:
         yield server
 
 
+@pytest.fixture
+def client(server: WholeServer) -> Iterator[Client]:
+    with Client(server) as client:
+        yield client
+
+
 class Client:
     """One connection, kept alive through every answer."""
 
@@ -45,14 +51,22 @@ class Client:
         assert_no_leak(answer.status, answer.read())
         return answer.status
 
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
 
 def test_every_route_with_a_body_has_an_example(server: WholeServer) -> None:
     assert posted_paths(server.app) == {*BODIES, *OTHER_NAMES}
 
 
 @pytest.mark.parametrize("path", BODIES)
-def test_no_number_is_an_error_of_the_server(server: WholeServer, path: str) -> None:
-    process, client = os.getpid(), Client(server)
+def test_no_number_is_an_error_of_the_server(
+    server: WholeServer, client: Client, path: str
+) -> None:
+    process = os.getpid()
     assert client.post(path, BODIES[path]) == (400 if path == "/infill" else 200)
     for place in fields_of(server.app, path, numbers=True):
         for number in (*NUMBERS, NAN):
@@ -87,24 +101,26 @@ def test_no_number_is_an_error_of_the_server(server: WholeServer, path: str) -> 
     ],
 )
 def test_huge_counts_are_refused_before_anything_is_computed(
-    server: WholeServer, path: str, field: str, number: int
+    server: WholeServer, client: Client, path: str, field: str, number: int
 ) -> None:
     before = server.llm().stats().num_steps
-    assert Client(server).post(path, {**BODIES[path], field: number}) == 400
+    assert client.post(path, {**BODIES[path], field: number}) == 400
     assert server.llm().stats().num_steps == before
     assert server.is_idle()
 
 
-def test_a_prompt_times_n_is_bounded(server: WholeServer) -> None:
+def test_a_prompt_times_n_is_bounded(client: Client) -> None:
     body = {"prompt": ["a"] * 256, "n": 128}
-    assert Client(server).post("/v1/completions", body) == 400
+    assert client.post("/v1/completions", body) == 400
 
 
 @pytest.mark.parametrize("path", BODIES)
-def test_structures_with_unknown_parts_are_refused(server: WholeServer, path: str) -> None:
+def test_structures_with_unknown_parts_are_refused(
+    server: WholeServer, client: Client, path: str
+) -> None:
     for place in fields_of(server.app, path):
         if place[-1] in ("structured_outputs", "guided_json", "json_schema", "format", "text"):
             for value in ({"a": 1}, {"self": 1, "json": {}}, {"type": "object", "self": []}):
-                status = Client(server).post(path, changed(path, place, value))
+                status = client.post(path, changed(path, place, value))
                 assert status in (200, 400), (place, value)
     server.wait_idle()

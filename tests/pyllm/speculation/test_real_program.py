@@ -103,7 +103,7 @@ def test_a_draft_model_with_a_window_guesses_on_behind_it(tmp_path):
         proposer = make_proposer(config, model, num_threads=2)
         engine = eager(model, proposer)
         assert run(engine, todo()) == expected
-        totals = engine.speculator.totals
+        totals = engine.counters
         assert totals.num_draft_tokens > 300
         assert (totals.num_accepted_tokens > 0.5 * totals.num_draft_tokens) is is_right
         proposer.close()
