@@ -11,6 +11,8 @@ from pyllm.server.settings import ServerSettings
 # Variables of many templates that say no more than "think, or not" and "how much".
 _THINKING = ("enable_thinking", "thinking")
 _HARMLESS = (*_THINKING, "reasoning_effort", "thinking_budget")
+# What the server itself gives to templates, and what their renderers elsewhere are called with.
+_RESERVED = ("messages", "tools", "add_generation_prompt", "tokenize", "bos_token", "eos_token")
 _NO_EFFORT = "none"
 
 
@@ -30,6 +32,9 @@ def template_fields(
         raise _refusal("chat_template")
     found = dict(variables or {})
     for name in found:
+        if name in _RESERVED or not name.isidentifier() or name.startswith("__"):
+            field = f"chat_template_kwargs.{name[:64]}"
+            raise ApiError(400, f"{field}: cannot be set here", "invalid_value", param=field)
         if name not in _HARMLESS and not settings.request_templates:
             raise _refusal(f"chat_template_kwargs.{name[:64]}")
     for name in _THINKING:

@@ -157,7 +157,7 @@ def test_reserved_names_are_refused_where_variables_are_allowed(
 ) -> None:
     body = {"messages": SUM, "max_tokens": 1, "chat_template_kwargs": {name: True}}
     with server.client() as client:
-        assert client.post("/v1/chat/completions", json=body).status_code in (400, 422)
+        assert client.post("/v1/chat/completions", json=body).status_code == 400
 
 
 DEEP: dict[str, Any] = {"type": "string"}

@@ -21,6 +21,10 @@ from tests.support.request_bodies import (
 from tests.support.whole_server import WholeServer, demo_settings, whole_server
 
 NUMBERS = [-1, 0, 2**31, 2**63, 10**99, 1e308, "1", True, None, [], {}]
+# Where fields are shared with a route that gets all of them.
+FEWER = [-1, 2**63, 1e308, "1"]
+ALL_OF_THEM = ("/v1/chat/completions", "/v1/rerank", "/api/embed")
+FILES = {"/v1/files", "/v1/batches"}  # their bodies are files, and have tests of their own
 NAN = "the number NaN"  # is written without its quotes
 
 
@@ -59,7 +63,7 @@ class Client:
 
 
 def test_every_route_with_a_body_has_an_example(server: WholeServer) -> None:
-    assert posted_paths(server.app) == {*BODIES, *OTHER_NAMES}
+    assert posted_paths(server.app) - FILES == {*BODIES, *OTHER_NAMES}
 
 
 @pytest.mark.parametrize("path", BODIES)
@@ -69,7 +73,7 @@ def test_no_number_is_an_error_of_the_server(
     process = os.getpid()
     assert client.post(path, BODIES[path]) == (400 if path == "/infill" else 200)
     for place in fields_of(server.app, path, numbers=True):
-        for number in (*NUMBERS, NAN):
+        for number in (*(NUMBERS if path in ALL_OF_THEM else FEWER), NAN):
             status = client.post(path, changed(path, place, number))
             assert status in (200, 400), (place, number)
             assert status == 400 or number is not NAN, place
