@@ -58,7 +58,7 @@ def serve(
     app = RequestLog(wrap(inner, at_edge, draining, refused), metrics)
     names = tuple(source.name for source in sources)
     threads = engine["num_threads"] or default_num_threads()
-    facts = ServerFacts(names, None, threads)
+    facts = ServerFacts(names, threads)
     with logging_to(settings.log_format):
         return run_server(
             app, at_edge, draining, lambda: facts, lambda text: print(text, flush=True)

@@ -14,24 +14,22 @@ from pyllm.server.edge.settings import EdgeSettings
 class ServerFacts:
     """What is known about the models when the server starts.
 
-    models          names that requests may use
-    kv_cache_bytes  size of the KV pools, None when no model is loaded yet
+    models  names that requests may use
     """
 
     models: tuple[str, ...]
-    kv_cache_bytes: int | None
     num_threads: int
 
 
 def startup_block(
     settings: EdgeSettings, sockets: Sequence[socket.socket], facts: ServerFacts
 ) -> str:
+    """What a person needs to begin; the log says more, of each model when it is loaded."""
     urls = server_urls(settings, sockets)
     lines = [
         f"pyllm serves {', '.join(facts.models) or 'no model yet'}",
         f"  page and APIs  {'  '.join(urls)}",
         f"  documentation  {urls[0]}/docs",
-        f"  KV cache       {_size(facts.kv_cache_bytes)}",
         f"  threads        {facts.num_threads}",
         f"  API key        {_key_line(settings)}",
     ]
@@ -49,10 +47,6 @@ def _url(host: str, port: int) -> str:
     if is_wildcard(host):
         host = socket.gethostname()
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def _size(num_bytes: int | None) -> str:
-    return "when a model is loaded" if num_bytes is None else f"{num_bytes / 2**30:.2f} GiB"
 
 
 def _key_line(settings: EdgeSettings) -> str:

@@ -32,11 +32,11 @@ def template_fields(
         raise _refusal("chat_template")
     found = dict(variables or {})
     for name in found:
+        if name not in _HARMLESS and not settings.request_templates:
+            raise _refusal(f"chat_template_kwargs.{name[:64]}")
         if name in _RESERVED or not name.isidentifier() or name.startswith("__"):
             field = f"chat_template_kwargs.{name[:64]}"
             raise ApiError(400, f"{field}: cannot be set here", "invalid_value", param=field)
-        if name not in _HARMLESS and not settings.request_templates:
-            raise _refusal(f"chat_template_kwargs.{name[:64]}")
     for name in _THINKING:
         wish = found.pop(name, None)
         if wish is not None and not isinstance(wish, bool):

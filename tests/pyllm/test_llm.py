@@ -134,7 +134,7 @@ def test_parse_special_reaches_the_tokenizer(door, monkeypatch):
         monkeypatch.setattr(
             llm.get_tokenizer(),
             "encode",
-            lambda text, *, parse_special: asked.append(parse_special) or encode(text),
+            lambda text, *, parse_special, **_: asked.append(parse_special) or encode(text),
             raising=True,
         )
         for options in ({}, {"parse_special": True}):

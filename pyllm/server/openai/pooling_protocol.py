@@ -12,7 +12,7 @@ from pyllm.server.openai.schemas import Part
 MAX_INPUTS = 2048  # as OpenAI's; of texts, and of documents
 MAX_TOKENS = 2**20
 
-Ids = Annotated[list[StrictInt], Field(min_length=1, max_length=MAX_TOKENS)]
+Ids = Annotated[list[StrictInt], Field(fail_fast=True, min_length=1, max_length=MAX_TOKENS)]
 
 
 class ReadingBody(Body):
@@ -29,7 +29,7 @@ class EmbeddingRequest(ReadingBody):
         StrictStr
         | Ids
         | Annotated[list[StrictStr], Field(min_length=1, max_length=MAX_INPUTS)]
-        | Annotated[list[Ids], Field(min_length=1, max_length=MAX_INPUTS)]
+        | Annotated[list[Ids], Field(fail_fast=True, min_length=1, max_length=MAX_INPUTS)]
     )
     encoding_format: Literal["float", "base64"] | None = None
     dimensions: StrictInt | None = Field(None, ge=1)

@@ -82,7 +82,7 @@ class SamplingBody(Body):
     top_k: StrictInt | None = None
     min_p: Number | None = None
     repetition_penalty: Number | None = None
-    stop_token_ids: Annotated[list[StrictInt], Field(max_length=1024)] | None = None
+    stop_token_ids: Annotated[list[StrictInt], Field(fail_fast=True, max_length=1024)] | None = None
     include_stop_str_in_output: StrictBool | None = None
     ignore_eos: StrictBool | None = None
     min_tokens: StrictInt | None = None
@@ -90,7 +90,9 @@ class SamplingBody(Body):
     spaces_between_special_tokens: StrictBool | None = None
     truncate_prompt_tokens: StrictInt | None = None
     prompt_logprobs: StrictInt | None = Field(None, ge=0, le=MAX_LOGPROBS)
-    allowed_token_ids: Annotated[list[StrictInt], Field(max_length=262_144)] | None = None
+    allowed_token_ids: (
+        Annotated[list[StrictInt], Field(fail_fast=True, max_length=262_144)] | None
+    ) = None
     bad_words: Annotated[list[StrictStr], Field(max_length=1024)] | None = None
     structured_outputs: dict[str, Any] | None = None
     guided_json: dict[str, Any] | StrictStr | None = None

@@ -35,7 +35,7 @@ from tests.support.edge_server import SmallApp
 settings = EdgeSettings(**eval_settings)
 app = SmallApp()
 app.draining = Draining(settings.shutdown_timeout_s)
-facts = lambda: ServerFacts(("tiny",), 2**30, 2)
+facts = lambda: ServerFacts(("tiny",), 2)
 try:
     sys.exit(serve(wrap(app, settings, app.draining), settings, app.draining, facts,
                    lambda text: print(text, flush=True)))

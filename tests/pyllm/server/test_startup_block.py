@@ -18,7 +18,7 @@ class FakeSocket(socket.socket):
         return self._name
 
 
-FACTS = ServerFacts(models=("qwen", "tiny"), kv_cache_bytes=3 * 2**29, num_threads=2)
+FACTS = ServerFacts(models=("qwen", "tiny"), num_threads=2)
 
 
 def test_the_block_says_everything_once() -> None:
@@ -27,7 +27,6 @@ def test_the_block_says_everything_once() -> None:
         "pyllm serves qwen, tiny",
         "  page and APIs  http://127.0.0.1:8000",
         "  documentation  http://127.0.0.1:8000/docs",
-        "  KV cache       1.50 GiB",
         "  threads        2",
         "  API key        not needed on this machine",
     ]
@@ -45,8 +44,7 @@ def test_it_says_whether_a_key_is_needed_and_never_which() -> None:
 
 
 def test_a_unix_socket_and_no_model_yet() -> None:
-    facts = ServerFacts(models=(), kv_cache_bytes=None, num_threads=1)
+    facts = ServerFacts(models=(), num_threads=1)
     block = startup_block(EdgeSettings(uds="/run/pyllm.sock"), [], facts)
     assert "http+unix:///run/pyllm.sock" in block
-    assert "when a model is loaded" in block
     assert "no model yet" in block
