@@ -99,7 +99,7 @@ def serving(**settings: object) -> Iterator[Child]:
     assert process.stderr is not None
     errors = ErrorLines(process.stderr)
     try:
-        block = "".join(process.stdout.readline() for _ in range(6))
+        block = "".join(process.stdout.readline() for _ in range(5))
         port = re.search(r"http://[^ ]+:(\d+)\n", block)
         assert port is not None, errors.text()
         yield Child(process, int(port[1]), errors)
