@@ -221,7 +221,7 @@ def test_a_unix_socket_is_served_and_removed(tmp_path: Path) -> None:
     process = start(uds=str(path))
     try:
         assert process.stdout is not None
-        for _ in range(6):
+        for _ in range(5):
             process.stdout.readline()
         with socket.socket(socket.AF_UNIX) as connection:
             connection.connect(os.fspath(path))
