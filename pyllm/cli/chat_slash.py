@@ -11,12 +11,13 @@ from pyllm.cli.chat_conversation import Conversation
 from pyllm.cli.chat_flags import REMOTE_SAMPLING
 from pyllm.cli.slash import (
     HELP_SET,
-    HELP_SHORTCUTS,
     Switches,
     dispatch,
     new_system,
+    read_parameter,
+    set_sampling,
     set_switch,
-    unquoted,
+    show_help,
 )
 from pyllm.cli.terminal import escape_controls, one_line
 
@@ -60,8 +61,7 @@ class ServerChat(Switches):
 
 
 def _help(_: ServerChat, topic: str) -> None:
-    texts = {"": HELP, "set": HELP_SET, "show": HELP_SHOW, "shortcuts": HELP_SHORTCUTS}
-    print(texts.get(topic.lstrip("/"), HELP))
+    show_help(topic, HELP, HELP_SHOW)
 
 
 def _clear(state: ServerChat, _: str) -> None:
@@ -110,21 +110,10 @@ def _set(state: ServerChat, rest: str) -> None:
 
 
 def _set_parameter(session: Conversation, rest: str) -> None:
-    flags = {flag.keyword: flag for flag in REMOTE_SAMPLING}
-    typed, _, value = rest.partition(" ")
-    value = unquoted(value)
-    if not typed or not value:
-        print("\n".join(f"  /set parameter {name} VALUE" for name in flags))
-        return
-    name = _PARAMETER_FLAGS.get(typed, typed)
-    if name not in flags:
-        raise CommandLineError(f"unknown parameter {typed!r}; /set parameter lists them")
-    try:
-        parsed = flags[name].parse(value)
-    except ValueError as error:
-        raise CommandLineError(f"{typed}: {error}") from None
-    session.sampling[name] = [parsed] if flags[name].repeat else parsed
-    print(f"Set {typed} to {escape_controls(value)}.")
+    names = [flag.keyword for flag in REMOTE_SAMPLING]
+    wish = read_parameter(rest, REMOTE_SAMPLING, _PARAMETER_FLAGS, names)
+    if wish is not None:
+        set_sampling(session.sampling, wish)
 
 
 def _show(state: ServerChat, what: str) -> None:

@@ -7,9 +7,9 @@ raises as CommandLineError, which the chat shows in one line.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pyllm.cli.answer import print_answer
 from pyllm.cli.arguments import CommandLineError
@@ -27,8 +27,10 @@ __all__ = [
     "dispatch",
     "execute",
     "new_system",
+    "read_parameter",
+    "set_sampling",
     "set_switch",
-    "unquoted",
+    "show_help",
 ]
 
 State = TypeVar("State")
@@ -115,9 +117,14 @@ def dispatch(commands: Mapping[str, Callable[[State, str], None]], state: State,
     return True
 
 
+def show_help(topic: str, overview: str, subjects: str) -> None:
+    """Prints a chat's `overview`, or what it says of one topic; `subjects` are those of /show."""
+    texts = {"": overview, "set": HELP_SET, "show": subjects, "shortcuts": HELP_SHORTCUTS}
+    print(texts.get(topic.lstrip("/"), overview))
+
+
 def _help(_: ChatState, topic: str) -> None:
-    texts = {"": HELP, "set": HELP_SET, "show": HELP_SHOW, "shortcuts": HELP_SHORTCUTS}
-    print(texts.get(topic.lstrip("/"), HELP))
+    show_help(topic, HELP, HELP_SHOW)
 
 
 def _clear(state: ChatState, _: str) -> None:
@@ -165,29 +172,55 @@ def set_switch(state: Switches, what: str) -> bool:
     return True
 
 
-def _set_parameter(session: Session, rest: str) -> None:
-    flags = {flag.keyword: flag for flag in (*SAMPLING, *ENGINE, *SPECULATION)}
-    typed, _, value = rest.partition(" ")
-    value = unquoted(value)
-    if not typed or not value:
-        print(
-            "\n".join(f"  /set parameter {_parameter_name(flag)} VALUE" for flag in flags.values())
-        )
-        return
-    name = _PARAMETER_FLAGS.get(typed, typed)
-    if name not in flags:
+@dataclass(frozen=True)
+class Parameter:
+    """What `/set parameter NAME VALUE` asks for; `typed` and `text` are the words for it."""
+
+    flag: Flag
+    typed: str
+    text: str
+    value: object
+
+
+def read_parameter(
+    rest: str, flags: Sequence[Flag], aliases: Mapping[str, str], shown: Sequence[str]
+) -> Parameter | None:
+    """`rest` without its value prints the parameters there are, and is None.
+
+    aliases  name → keyword of a flag
+    shown    the names that are printed
+    """
+    typed, _, text = rest.partition(" ")
+    text = unquoted(text)
+    if not typed or not text:
+        print("\n".join(f"  /set parameter {name} VALUE" for name in shown))
+        return None
+    name = aliases.get(typed, typed)
+    flag = next((flag for flag in flags if flag.keyword == name), None)
+    if flag is None:
         raise CommandLineError(f"unknown parameter {typed!r}; /set parameter lists them")
-    flag = flags[name]
     try:
-        parsed = flag.parse(value)
+        return Parameter(flag, typed, text, flag.parse(text))
     except ValueError as error:
         raise CommandLineError(f"{typed}: {error}") from None
-    if flag.group == "engine":
-        session.load(session.path, {name: parsed})
-        print(f"Set {typed} to {value}; the model was loaded again and the conversation cleared.")
+
+
+def set_sampling(sampling: dict[str, Any], wish: Parameter) -> None:
+    sampling[wish.flag.keyword] = [wish.value] if wish.flag.repeat else wish.value
+    print(f"Set {wish.typed} to {escape_controls(wish.text)}.")
+
+
+def _set_parameter(session: Session, rest: str) -> None:
+    flags = (*SAMPLING, *ENGINE, *SPECULATION)
+    wish = read_parameter(rest, flags, _PARAMETER_FLAGS, list(map(_parameter_name, flags)))
+    if wish is None:
         return
-    session.sampling[name] = [parsed] if flag.repeat else parsed
-    print(f"Set {typed} to {escape_controls(value)}.")
+    if wish.flag.group != "engine":
+        set_sampling(session.sampling, wish)
+        return
+    session.load(session.path, {wish.flag.keyword: wish.value})
+    what = f"Set {wish.typed} to {wish.text}"
+    print(f"{what}; the model was loaded again and the conversation cleared.")
 
 
 def _show(state: ChatState, what: str) -> None:

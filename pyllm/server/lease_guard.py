@@ -1,4 +1,4 @@
-"""Gives a model back when the request that asked for it cannot be served."""
+"""Gives a model back: when its request cannot be served, or as soon as it is answered."""
 
 from __future__ import annotations
 
@@ -20,3 +20,14 @@ def released_on_failure(lease: Lease) -> Iterator[None]:
         if isinstance(error, PyLLMError):
             raise as_api_error(error) from error
         raise
+
+
+@contextlib.contextmanager
+def released_after(lease: Lease) -> Iterator[None]:
+    """For answers that are made at once. PyLLMErrors leave it as ApiErrors."""
+    try:
+        yield
+    except PyLLMError as error:
+        raise as_api_error(error) from error
+    finally:
+        lease.release()

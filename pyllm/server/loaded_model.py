@@ -36,16 +36,21 @@ class LoadedModel:
         template: str | None = None,
         tools: Sequence[Mapping[str, Any]] | None = None,
         variables: Mapping[str, Any] | None = None,
+        thinking: bool | None = None,
         add_generation_prompt: bool = True,
         continue_final_message: bool = False,
     ) -> Encoded:
-        """Text and ids of a conversation as OpenAI's clients send it; errors of ChatRenderer."""
-        more = {"continue_final_message": True} if continue_final_message else {}
+        """Text and ids of a conversation as OpenAI's clients send it; errors of ChatRenderer.
+
+        thinking  whether the model should think aloud first; None: as the template has it
+        """
+        if thinking is not None:
+            variables = {**(variables or {}), "enable_thinking": thinking}
         return self._renderer.encode(
             self.chat_format.prepare_messages(messages),
             chat_template=template,
             tools=tools,
             chat_template_kwargs=variables,
             add_generation_prompt=add_generation_prompt,
-            **more,
+            continue_final_message=continue_final_message,
         )

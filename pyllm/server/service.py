@@ -243,14 +243,12 @@ def _rendered(lease: Lease, job: ChatJob) -> tuple[Encoded, AnswerPlan]:
     """The conversation as the model reads it, and how its answer is to be read."""
     form = lease.model.chat_format
     request = ToolRequest.of(job.tools or None, job.tool_choice, job.parallel_tool_calls)
-    variables = dict(job.template_variables)
-    if job.thinking is not None:
-        variables["enable_thinking"] = job.thinking
     encoded = lease.model.render(
         job.messages,
         template=job.template,
         tools=request.definitions or None,
-        variables=variables,
+        variables=job.template_variables,
+        thinking=job.thinking,
         add_generation_prompt=job.add_generation_prompt and not job.continue_final_message,
         continue_final_message=job.continue_final_message,
     )

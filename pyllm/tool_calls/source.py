@@ -69,9 +69,6 @@ class Source:
                 raise NotACall
         return text
 
-    def take_all(self) -> str:
-        return self.take(len(self._text) - self._at)
-
     def window(self) -> tuple[str, int]:
         """A text and where in it begins what is there and not read. `take` says what was."""
         return self._text, self._at

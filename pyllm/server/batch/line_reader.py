@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-MAX_LINE_BYTES = 8 * 2**20  # as the body of a request that comes alone
+from pyllm.server.edge.settings import EdgeSettings
+
+MAX_LINE_BYTES = EdgeSettings.max_body_bytes  # as of a request that comes alone
 _PIECE_BYTES = 64 * 1024
 
 

@@ -17,6 +17,7 @@ from pyllm.server.batch.result_line import answered, not_asked
 from pyllm.server.batch.results import BatchResults
 from pyllm.server.batch.spare_time import BATCH_PRIORITY, SpareTime
 from pyllm.server.batch.validation import count_requests
+from pyllm.server.edge.guard import new_request_id
 from pyllm.server.files.store import FileStore
 from pyllm.server.service import Caller
 
@@ -106,7 +107,7 @@ class BatchRun:
             request = await asyncio.to_thread(read_request_line, raw, endpoint)
         except LineError as error:
             return not_asked(line_id, raw.number, error), True
-        request_id = f"req-{secrets.token_hex(12)}"
+        request_id = new_request_id()
         answer = await self._ask(request, Caller(self._job.tenant, request_id))
         line = answered(line_id, request.custom_id, request_id, answer)
         return line, answer.status != _OK

@@ -7,7 +7,7 @@ makes uvicorn read HTTP strictly and with deadlines.
 from pyllm.server.edge.api_keys import load_api_keys
 from pyllm.server.edge.draining import Draining
 from pyllm.server.edge.json_body import parse_json_object, read_json_object
-from pyllm.server.edge.refusal import Refusal, RenderRefusal, render_refusal
+from pyllm.server.edge.refusal import Refusal, RenderRefusal
 from pyllm.server.edge.settings import EdgeSettings
 from pyllm.server.edge.wrap import wrap
 
@@ -19,6 +19,5 @@ __all__ = [
     "load_api_keys",
     "parse_json_object",
     "read_json_object",
-    "render_refusal",
     "wrap",
 ]

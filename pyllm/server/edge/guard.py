@@ -100,4 +100,9 @@ class _Answer:
 
 def _request_id(scope: Scope) -> str:
     given = header(scope, b"x-request-id") or b""
-    return given.decode() if _REQUEST_ID.fullmatch(given) else f"req-{secrets.token_hex(12)}"
+    return given.decode() if _REQUEST_ID.fullmatch(given) else new_request_id()
+
+
+def new_request_id() -> str:
+    """Of a request that brings none."""
+    return f"req-{secrets.token_hex(12)}"

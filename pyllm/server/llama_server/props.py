@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from pyllm import __version__
 from pyllm.server.body import StrictRoute
+from pyllm.server.lease_guard import released_after
 from pyllm.server.model_registry import Lease
 from pyllm.server.openai.common import PlainJSON, service_of
 from pyllm.server.openai.schemas import refusals
@@ -21,10 +22,8 @@ router = APIRouter(route_class=StrictRoute, tags=["llama-server"], responses=ref
 async def props(request: Request, model: str | None = None) -> Response:
     """What clients ask before they begin: context, template, marks."""
     lease = await service_of(request).lease(model)
-    try:
+    with released_after(lease):
         return PlainJSON(_props(lease))
-    finally:
-        lease.release()
 
 
 def _props(lease: Lease) -> dict[str, Any]:
@@ -52,7 +51,7 @@ def _text(tokenizer: Any, token: int | None) -> str:
 async def slots(request: Request, model: str | None = None) -> Response:
     """One entry for each answer that can be computed at a time; all share one pool of memory."""
     lease = await service_of(request).lease(model)
-    try:
+    with released_after(lease):
         running, most = lease.llm.num_running_requests, lease.llm.max_num_seqs
         n_ctx = lease.llm.model.max_model_len
         return PlainJSON(
@@ -61,5 +60,3 @@ async def slots(request: Request, model: str | None = None) -> Response:
                 for number in range(most)
             ]
         )
-    finally:
-        lease.release()

@@ -9,10 +9,10 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pyllm.errors import PyLLMError, RequestError
+from pyllm.errors import RequestError
 from pyllm.prompts import checked_ids, checked_text
 from pyllm.server.body import StrictRoute
-from pyllm.server.errors import as_api_error
+from pyllm.server.lease_guard import released_after
 from pyllm.server.llama_server.protocol import (
     ApplyTemplateRequest,
     DetokenizeRequest,
@@ -35,13 +35,9 @@ async def tokenize(body: TokenizeRequest, request: Request) -> Response:
     """The tokens of a text or a conversation."""
     service = service_of(request)
     lease = await service.lease(body.model)
-    try:
+    with released_after(lease):
         found = await asyncio.to_thread(_tokenized, body, lease, service.settings)
         return Response(found, media_type="application/json")
-    except PyLLMError as error:
-        raise as_api_error(error) from error
-    finally:
-        lease.release()
 
 
 def _tokenized(body: TokenizeRequest, lease: Lease, settings: Any) -> bytes:
@@ -59,12 +55,14 @@ def _tokenized(body: TokenizeRequest, lease: Lease, settings: Any) -> bytes:
         text = checked_text("prompt", body.prompt)
         ids = tokenizer.encode(text, add_special=body.add_special_tokens is not False)
     else:
-        _, variables = template_fields(settings, None, body.chat_template_kwargs, None, None)
+        kwargs = body.chat_template_kwargs
+        thinking, variables = template_fields(settings, None, kwargs, None, None)
         messages = [message.model_dump(exclude_none=True) for message in body.messages or ()]
         _, ids = lease.model.render(
             messages,
             tools=[tool.model_dump(exclude_none=True) for tool in body.tools or ()],
             variables=variables,
+            thinking=thinking,
             add_generation_prompt=body.add_generation_prompt,
         )
     for name in ("with_pieces", "return_token_strs"):
@@ -104,15 +102,11 @@ def _piece(tokenizer: Any, token: int) -> str | list[int]:
 async def detokenize(body: DetokenizeRequest, request: Request) -> Response:
     """The text of tokens: llama-server calls it content, vLLM prompt."""
     lease = await service_of(request).lease(body.model)
-    try:
+    with released_after(lease):
         tokenizer = lease.llm.get_tokenizer()
         ids = checked_ids("tokens", body.tokens, tokenizer.n_vocab) if body.tokens else []
         text = await asyncio.to_thread(tokenizer.decode, ids, skip_special=False)
         return PlainJSON({"content": text, "prompt": text})
-    except PyLLMError as error:
-        raise as_api_error(error) from error
-    finally:
-        lease.release()
 
 
 @router.post("/apply-template")
@@ -123,18 +117,13 @@ async def apply_template(body: ApplyTemplateRequest, request: Request) -> Respon
         service.settings, None, body.chat_template_kwargs, body.enable_thinking, None
     )
     lease = await service.lease(body.model)
-    try:
-        if thinking is not None:
-            variables["enable_thinking"] = thinking
+    with released_after(lease):
         text, _ = await asyncio.to_thread(
             lease.model.render,
             [message.model_dump(exclude_none=True) for message in body.messages],
             tools=[tool.model_dump(exclude_none=True) for tool in body.tools or ()],
             variables=variables,
+            thinking=thinking,
             add_generation_prompt=body.add_generation_prompt,
         )
         return PlainJSON({"prompt": text})
-    except PyLLMError as error:
-        raise as_api_error(error) from error
-    finally:
-        lease.release()

@@ -10,11 +10,10 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pyllm.errors import RequestError
 from pyllm.server.answer_run import AnswerRun
 from pyllm.server.body import StrictRoute
 from pyllm.server.collect import Call, Choice, collect
-from pyllm.server.errors import ApiError, as_api_error, finished_badly
+from pyllm.server.errors import ApiError, finished_badly
 from pyllm.server.events import CallArguments, CallStart, ChoiceEnd, Text, Tokens, Usage
 from pyllm.server.lease_guard import released_on_failure
 from pyllm.server.model_registry import Lease
@@ -35,10 +34,7 @@ router = APIRouter(route_class=StrictRoute, tags=["Ollama"])
 async def chat(body: ChatRequest, request: Request) -> Response:
     """Answer a conversation; without messages the model is loaded, or unloaded by keep_alive 0."""
     service, caller = service_of(request), caller_of(request)
-    try:
-        keep_alive = keep_alive_of(body)
-    except RequestError as error:
-        raise as_api_error(error) from error
+    keep_alive = keep_alive_of(body)
     message = {"role": "assistant", "content": ""}
     if not body.messages and is_unloaded(service, body.model, keep_alive):
         return PlainJSON(loaded(body.model, keep_alive, {"message": message}))

@@ -12,12 +12,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pyllm.embedding import PoolingJob, as_embedding, embedding_jobs
-from pyllm.errors import RequestError
 from pyllm.outputs import RequestOutput
 from pyllm.pooling import PoolingParams
 from pyllm.prompts import Encoded
 from pyllm.server.body import StrictRoute
-from pyllm.server.errors import as_api_error
 from pyllm.server.model_registry import Lease
 from pyllm.server.ollama.parameters import keep_alive_of
 from pyllm.server.ollama.protocol import Embedding, EmbeddingsRequest, EmbedRequest
@@ -76,11 +74,7 @@ async def embeddings(body: EmbeddingsRequest, request: Request) -> Response:
 
 
 async def _lease(body: Embedding, request: Request) -> Lease:
-    try:
-        keep_alive = keep_alive_of(body)
-    except RequestError as error:
-        raise as_api_error(error) from error
-    return await service_of(request).lease(body.model, keep_alive)
+    return await service_of(request).lease(body.model, keep_alive_of(body))
 
 
 def _jobs(texts: Sequence[str], params: PoolingParams, lease: Lease) -> list[PoolingJob]:

@@ -11,11 +11,10 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pyllm.errors import RequestError
 from pyllm.server.answer_run import AnswerRun
 from pyllm.server.body import StrictRoute
 from pyllm.server.collect import Choice, collect
-from pyllm.server.errors import ApiError, as_api_error, finished_badly
+from pyllm.server.errors import ApiError, finished_badly
 from pyllm.server.events import ChoiceEnd, Event, PromptRead, Text, Tokens, Usage
 from pyllm.server.infill import infill_prompt
 from pyllm.server.lease_guard import released_on_failure
@@ -40,10 +39,7 @@ async def generate(body: GenerateRequest, request: Request) -> Response:
     Without a prompt the model is loaded, or unloaded by keep_alive 0.
     """
     service = service_of(request)
-    try:
-        keep_alive = keep_alive_of(body)
-    except RequestError as error:
-        raise as_api_error(error) from error
+    keep_alive = keep_alive_of(body)
     if not body.prompt and body.suffix is None and is_unloaded(service, body.model, keep_alive):
         return PlainJSON(loaded(body.model, keep_alive, {"response": ""}))
     lease = await service.lease(body.model, keep_alive)
@@ -96,10 +92,8 @@ def _prompt(body: GenerateRequest, lease: Lease) -> str | list[int]:
     if body.raw or lease.card.chat_template is None:
         return [*body.context, *tokenizer.encode(body.prompt or "", add_special=False)]
     thinking, variables = thinking_of(body)
-    if thinking is not None:
-        variables["enable_thinking"] = thinking
     messages = [{"role": "user", "content": body.prompt or ""}]
-    _, ids = lease.model.render(messages, variables=variables)
+    _, ids = lease.model.render(messages, variables=variables, thinking=thinking)
     return [*body.context, *(ids[1:] if ids[:1] == [tokenizer.bos_id] else ids)]
 
 

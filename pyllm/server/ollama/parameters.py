@@ -9,6 +9,7 @@ from typing import Any
 from pyllm.durations import read_duration
 from pyllm.errors import RequestError
 from pyllm.sampling import SamplingParams
+from pyllm.server.errors import as_api_error
 from pyllm.server.ollama.protocol import Embedding, Options, Request
 from pyllm.server.sampling import sampling_params
 from pyllm.server.structure import Structure
@@ -51,11 +52,11 @@ def thinking_of(body: Request) -> tuple[bool | None, dict[str, Any]]:
 
 
 def keep_alive_of(body: Request | Embedding) -> float | None:
-    """Seconds; None: as the server was started."""
+    """Seconds; None: as the server was started. Raises ApiError."""
     given = body.keep_alive
     if given is None:
         return None
     try:
         return read_duration(given if isinstance(given, str) else json.dumps(given))
     except ValueError as error:
-        raise RequestError("keep_alive", given, str(error)) from None
+        raise as_api_error(RequestError("keep_alive", given, str(error))) from None

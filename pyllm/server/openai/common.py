@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from pyllm.server.answer_run import AnswerRun
+from pyllm.server.edge.guard import new_request_id
 from pyllm.server.errors import ApiError
 from pyllm.server.events import Usage
 from pyllm.server.service import Caller, Service
@@ -30,7 +30,7 @@ def service_of(request: Request) -> Service:
 def caller_of(request: Request) -> Caller:
     """What edge/ and the log's middleware know of the request."""
     state = request.scope.get("state", {})
-    return Caller(state.get("tenant"), state.get("request_id") or secrets.token_hex(8))
+    return Caller(state.get("tenant"), state.get("request_id") or new_request_id())
 
 
 def usage_body(usage: Usage) -> dict[str, Any]:
