@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -21,7 +20,7 @@ from pyllm.server.events import (
     Tokens,
     Usage,
 )
-from pyllm.server.streams import ClientGone, disconnected
+from pyllm.server.streams import while_connected
 
 
 @dataclass
@@ -96,18 +95,10 @@ async def collect(run: AnswerRun, request: Request) -> Answer:
 
 async def read_all(run: AnswerRun, request: Request, add: Callable[[Event], object]) -> None:
     """Hands every event to `add`; closes the run. ClientGone and ApiError as in `collect`."""
-    reading = asyncio.create_task(_read(run, add))
-    leaving = asyncio.create_task(disconnected(request.receive))
     try:
-        await asyncio.wait([reading, leaving], return_when=asyncio.FIRST_COMPLETED)
-        if not reading.done():
-            raise ClientGone
-        reading.result()
+        await while_connected(request.receive, _read(run, add))
     finally:
         run.close()
-        reading.cancel()
-        leaving.cancel()
-        await asyncio.gather(reading, leaving, return_exceptions=True)
 
 
 async def _read(run: AnswerRun, add: Callable[[Event], object]) -> None:

@@ -10,11 +10,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Callable
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any, TypeVar
 
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
+
+T = TypeVar("T")
 
 TICK_SECONDS = 10.0  # proxies close streams that are silent for a minute
 
@@ -87,19 +89,16 @@ class StreamResponse(Response):
             self._close()
 
     async def _pump_until_gone(self, receive: Receive, send: Send) -> None:
-        pump = asyncio.create_task(self._pump(send))
-        others = [asyncio.create_task(disconnected(receive))]
+        keep_alive = None
         if self._tick is not None:
-            others.append(asyncio.create_task(self._keep_alive(send, self._tick)))
+            keep_alive = asyncio.create_task(self._keep_alive(send, self._tick))
         try:
-            await asyncio.wait([pump, others[0]], return_when=asyncio.FIRST_COMPLETED)
+            with contextlib.suppress(ClientGone):  # nobody is there to be told
+                await while_connected(receive, self._pump(send))
         finally:
-            for task in (pump, *others):
-                if not task.done():
-                    task.cancel()
-            await asyncio.gather(*others, return_exceptions=True)
-        with contextlib.suppress(asyncio.CancelledError):
-            await pump
+            if keep_alive is not None:
+                keep_alive.cancel()
+                await asyncio.gather(keep_alive, return_exceptions=True)
 
     async def _pump(self, send: Send) -> None:
         async for chunk in self._chunks:
@@ -117,7 +116,22 @@ class StreamResponse(Response):
                 await send(body)
 
 
-async def disconnected(receive: Receive) -> None:
+async def while_connected(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
+    """What `work` returns; ClientGone, and `work` is cancelled, when the client leaves before."""
+    working = asyncio.create_task(work)
+    leaving = asyncio.create_task(_disconnected(receive))
+    try:
+        await asyncio.wait([working, leaving], return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientGone
+        return working.result()
+    finally:
+        working.cancel()
+        leaving.cancel()
+        await asyncio.gather(working, leaving, return_exceptions=True)
+
+
+async def _disconnected(receive: Receive) -> None:
     """Returns when the client has closed the connection."""
     while (await receive())["type"] != "http.disconnect":
         pass

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -14,7 +13,7 @@ from pyllm.outputs import RequestOutput
 from pyllm.server.errors import ApiError, as_api_error
 from pyllm.server.model_registry import Lease
 from pyllm.server.openai.common import caller_of, service_of
-from pyllm.server.streams import ClientGone, disconnected, to_json
+from pyllm.server.streams import to_json, while_connected
 
 
 async def read_texts(
@@ -27,19 +26,8 @@ async def read_texts(
 ) -> list[RequestOutput]:
     """Their last reports, in order. ClientGone when the client left; PyLLMError, ApiError."""
     read = service_of(request).read
-    reading = asyncio.create_task(
-        read(lease, jobs, caller_of(request), priority=priority or 0, timeout=timeout)
-    )
-    leaving = asyncio.create_task(disconnected(request.receive))
-    try:
-        await asyncio.wait([reading, leaving], return_when=asyncio.FIRST_COMPLETED)
-        if not reading.done():
-            raise ClientGone
-        return reading.result()
-    finally:
-        reading.cancel()
-        leaving.cancel()
-        await asyncio.gather(reading, leaving, return_exceptions=True)
+    reading = read(lease, jobs, caller_of(request), priority=priority or 0, timeout=timeout)
+    return await while_connected(request.receive, reading)
 
 
 @contextmanager
