@@ -61,7 +61,7 @@ def our_logits(path: Path, tokens: list[int]) -> Logits:
     columns["tokens"][:n] = tokens
     columns["positions"][:n] = columns["logit_rows"][:n] = np.arange(n)
     columns["seq_starts"][:2] = 0, n
-    columns["block_tables"][0] = np.arange(columns["block_tables"].shape[1])
+    columns["block_tables"][0] = np.arange(columns["block_tables"].shape[1]) % model.num_kv_blocks
     columns["temperature"][:n] = 0.0
     columns["repetition_penalty"][:n] = columns["top_p"][:n] = 1.0
     columns["n_logprobs"][:n] = -1

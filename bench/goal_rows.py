@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 class Goal:
     """One number to reach."""
 
-    test: str  # as in the JSON lines: pp512, tg32@d4096, batch8
+    test: str  # as in the JSON lines: pp512, tg32@d4096, batch8, engine8
     ratio: float  # of ours to the best peer
     share: float | None = None  # of the int8 peak (pp) or of the read bandwidth (tg)
 
@@ -45,6 +45,13 @@ def _batch(sequences: int, ratio: float) -> Row:
     return Row(f"batch{sequences} {model}", "batched.py", model, goals, flags)
 
 
+def _engine(requests: int, ratio: float) -> Row:
+    model = "llama1b-Q4_K_M"
+    flags = ("--sequences", str(requests))
+    goals = (Goal(f"engine{requests}", ratio),)
+    return Row(f"engine{requests} {model}", "engine.py", model, goals, flags, ("llama.cpp",))
+
+
 _TYPES = {"Q4_0": 1.35, "Q8_0": 1.35, "Q6_K": 1.35, "Q5_K_M": 1.35}
 _LOW_TYPES = {"IQ4_XS": 1.1, "Q3_K_M": 1.1, "Q2_K": 1.1}
 
@@ -55,6 +62,7 @@ ROWS = (
     *(_speed(f"llama1b-{t}", "tg128", 1.15, 0.9) for t in ("Q4_K_M", *_TYPES, *_LOW_TYPES)),
     _speed("llama8b-Q4_K_M", "tg32", 1.15, 0.9, *_LARGE),
     *(_batch(n, r) for n, r in {4: 3.0, 8: 4.0, 16: 4.0, 32: 3.0}.items()),
+    *(_engine(n, r) for n, r in {2: 1.0, 4: 1.0, 8: 3.0, 16: 3.0, 32: 3.0}.items()),
     _speed("llama1b-Q4_K_M", "pp4096", 1.7, None, *_LARGE),
     _speed("llama1b-Q4_K_M", "tg32@d4096", 2.0, 0.8, *_LARGE),
     Row(

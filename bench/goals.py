@@ -39,7 +39,7 @@ def command(args: argparse.Namespace, row: Row) -> list[str]:
     line = [sys.executable, str(BENCH / row.script), str(model_path(args, row))]
     if not row.goals:
         return [*line, *row.flags]  # the scripts for start and memory have their own reports
-    binary = "llama-batched-bench" if row.script == "batched.py" else "llama-bench"
+    binary = "llama-bench" if row.script == "compare.py" else "llama-batched-bench"
     folders = {"llama.cpp": args.llama, "ik": args.ik}
     if row.avx2:
         folders = {"llama.cpp": args.llama_avx2, "ik": args.ik_avx2}

@@ -2,9 +2,9 @@
 
     python bench/report.py goals.jsonl matmul.jsonl --pictures docs/pictures
 
-Prints markdown: ratios by test and model, batched decoding, decoding by depth. With --pictures (and
-matplotlib: the "plot" extra) it also writes batched.svg, depth.svg and roofline.svg. The same lines
-always give the same bytes.
+Prints markdown: ratios by test and model, batched decoding, requests through the whole engine,
+decoding by depth. With --pictures (and matplotlib: the "plot" extra) it also writes batched.svg,
+engine.svg, depth.svg and roofline.svg. The same lines always give the same bytes.
 """
 
 from __future__ import annotations
@@ -66,6 +66,11 @@ def batched(verdicts: list[Line], model: str) -> dict[str, Curve]:
     return curves([v for v in verdicts if v["model"] == model], r"batch(\d+)")
 
 
+def requests(verdicts: list[Line], model: str) -> dict[str, Curve]:
+    """Through the whole engine (bench/engine.py)."""
+    return curves([v for v in verdicts if v["model"] == model], r"engine(\d+)")
+
+
 def by_depth(verdicts: list[Line], model: str) -> dict[str, Curve]:
     return curves([v for v in verdicts if v["model"] == model], r"tg\d+(?:@d(\d+))?")
 
@@ -93,8 +98,9 @@ def main() -> None:
     verdicts = latest(lines)
     chosen = [v for v in verdicts if v["threads"] == args.threads and v.get("isa") != "avx2"]
     batches, depths = batched(chosen, args.model), by_depth(chosen, args.model)
+    engines = requests(chosen, args.model)
     print(ratio_table(verdicts))
-    for title, found in (("sequences", batches), ("depth", depths)):
+    for title, found in (("sequences", batches), ("requests", engines), ("depth", depths)):
         if found:
             print(f"\n{curve_table(title, found)}")
     if args.pictures is not None:
@@ -104,6 +110,13 @@ def main() -> None:
         if batches:
             pictures.lines(
                 args.pictures / "batched.svg", batches, "sequences", f"{args.model}, decoding"
+            )
+        if engines:
+            pictures.lines(
+                args.pictures / "engine.svg",
+                engines,
+                "requests at a time",
+                f"{args.model}, sampled and detokenized",
             )
         if depths:
             pictures.lines(

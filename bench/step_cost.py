@@ -12,13 +12,16 @@ import argparse
 import statistics
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
 from pyllm.engine import Engine
+from pyllm.pooling import ModelPooling
 from pyllm.sampling import RequestOutputKind, SamplingParams
+from pyllm.speculation.config import SpeculativeConfig
+from pyllm.speculation.prompt_lookup import PromptLookup
 
 N_VOCAB = 32_000
 MAX_SEQS, MAX_BLOCKS = 64, 512
@@ -50,6 +53,7 @@ class NoProgram:
             "seq_starts": np.zeros(MAX_SEQS + 1, np.int32),
             "block_tables": np.zeros((MAX_SEQS, MAX_BLOCKS), np.int32),
             "seed": np.zeros(MAX_SEQS, np.uint64),
+            "sampler_order": np.zeros(MAX_SEQS, np.uint64),
             "rng_position": np.zeros(MAX_SEQS, np.int64),
             "sampled": np.full(MAX_SEQS, 7, np.int32),
             "top_ids": np.zeros((MAX_SEQS, 20), np.int32),
@@ -57,40 +61,65 @@ class NoProgram:
         }
         self.columns |= {
             name: np.zeros(MAX_SEQS, np.int32)
-            for name in ("logit_rows", "top_k", "n_logprobs", "status")
+            for name in (
+                "logit_rows", "top_k", "n_logprobs", "status", "target", "deferred", "min_keep",
+                "rank",
+            )
         } | {
             name: np.zeros(MAX_SEQS, np.float32)
             for name in (
                 "temperature", "top_p", "min_p", "repetition_penalty", "presence_penalty",
-                "frequency_penalty", "logprob",
+                "frequency_penalty", "logprob", "typical_p", "top_n_sigma", "xtc_probability",
+                "xtc_threshold", "dynatemp_range", "dynatemp_exponent", "mirostat_tau",
+                "mirostat_eta", "mirostat_mu", "mirostat_next",
             )
         }  # fmt: skip
 
-    def step(self, *_: object) -> None:
+    @property
+    def mask_gate(self) -> NoReturn:
+        raise NotImplementedError("no request here has a grammar")
+
+    def step(self, *_: object, **__: object) -> None:
         pass
 
     def interrupt(self) -> None:
         pass
 
+    def sample(self, *_: object) -> None:
+        pass
+
+
+class NewProgram(NoProgram):
+    """Answers another token each time: nothing is ever found again."""
+
+    def step(self, *_: object, **__: object) -> None:
+        self.columns["sampled"][:] = self.columns["sampled"][0] % (N_VOCAB - 10) + 3
+
 
 class NoModel:
     """A model with room for everything."""
 
-    def __init__(self) -> None:
-        self.program = NoProgram()
+    def __init__(self, program: NoProgram) -> None:
+        self.program = program
         self.tokenizer: Any = ByteTokenizer()
         self.block_size = 32
         self.max_model_len = MAX_BLOCKS * self.block_size
         self.num_kv_blocks = MAX_SEQS * MAX_BLOCKS
+        self.kv_window = 0
         self.kv_cache_bytes = 0
+        self.pooling = ModelPooling()
 
     def close(self) -> None:
         pass
 
 
-def step_times_us(batch: int, kind: RequestOutputKind, **params: Any) -> list[float]:
+def step_times_us(
+    batch: int, kind: RequestOutputKind, *, lookup: bool = False, **params: Any
+) -> list[float]:
     """Microseconds of 2000 steps that decode `batch` sequences."""
-    engine = Engine(NoModel())
+    engine = Engine(NoModel(NoProgram()))
+    if lookup:
+        engine = Engine(NoModel(NewProgram()), proposer=PromptLookup(SpeculativeConfig()))
     for _ in range(batch):
         sampling = SamplingParams(max_tokens=None, output_kind=kind, **params)
         engine.add(engine.make_request(None, [5] * 100, sampling))
@@ -108,8 +137,11 @@ CASES: dict[str, tuple[RequestOutputKind, dict[str, Any]]] = {
     "generate": (RequestOutputKind.FINAL_ONLY, {}),
     "stream": (RequestOutputKind.DELTA, {}),
     "stream, stop strings": (RequestOutputKind.DELTA, {"stop": ["\n\n", "User:"]}),
+    "generate, prompt lookup": (RequestOutputKind.FINAL_ONLY, {"lookup": True}),
     "generate, penalties": (RequestOutputKind.FINAL_ONLY, {"presence_penalty": 0.5}),
     "generate, 5 logprobs": (RequestOutputKind.FINAL_ONLY, {"logprobs": 5}),
+    "generate, mirostat": (RequestOutputKind.FINAL_ONLY, {"mirostat": 2}),
+    "generate, DRY": (RequestOutputKind.FINAL_ONLY, {"dry_multiplier": 0.8}),
 }
 
 

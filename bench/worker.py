@@ -4,7 +4,8 @@
     python worker.py llama.cpp MODEL THREADS '{"repack": false, "flash_attention": true}'
 
 Requests: {"test": "pp512"}, {"test": "tg128"}, {"test": "tg32@d4096"}; pyllm also decodes many
-sequences at a time: {"sequences": 8, "prompt": 128, "generate": 64}.
+sequences at a time: {"sequences": 8, "prompt": 128, "generate": 64}, and with
+"sampling": {"temperature": 0.8} does so through `LLM.generate`.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ class Runner(Protocol):
 
     def rate(self, test: SpeedTest) -> float: ...
     def batched_rate(self, sequences: int, prompt: int, generate: int) -> float: ...
+    def sampled_rate(
+        self, sequences: int, prompt: int, generate: int, sampling: dict[str, Any]
+    ) -> float: ...
 
 
 def random_tokens(count: int) -> list[int]:
@@ -54,10 +58,12 @@ class PyLLMRunner:
             num_threads=threads,
             max_model_len=settings.get("context", CONTEXT),
             max_num_seqs=sequences,
+            max_num_batched_tokens=settings.get("max_num_batched_tokens", 512),
             kv_cache_bytes=settings.get("kv_cache_bytes"),
         )
-        self.llm = LLM.from_model(loaded)
-        self.deep = Engine(loaded)
+        # Rounds repeat their prompts, and the two engines use the same blocks.
+        self.llm = LLM.from_model(loaded, enable_prefix_caching=False)
+        self.deep = Engine(loaded, enable_prefix_caching=False)
         self.depth = 0  # of the sequence that self.deep holds
         self.info: dict[str, Any] = {"isa": kernels.isa(), "settings": settings}
 
@@ -89,6 +95,29 @@ class PyLLMRunner:
         for name in names:
             self.deep.abort(name)
         return steps * sequences / seconds
+
+    def sampled_rate(
+        self, sequences: int, prompt: int, generate: int, sampling: dict[str, Any]
+    ) -> float:
+        """Tokens of all sequences per second through LLM.generate, behind each one's first.
+
+        The settings must let all prompts into one step: then all decode in the same steps.
+        """
+        from pyllm import SamplingParams
+
+        self._drop_deep()
+        params = SamplingParams(max_tokens=generate, ignore_eos=True, **sampling)
+        prompts = [{"prompt_token_ids": random_tokens(prompt)} for _ in range(sequences)]
+        outputs = self.llm.generate(prompts, params)
+        times = [output.metrics for output in outputs if output.metrics is not None]
+        starts = {t.first_token_time for t in times}
+        ends = {t.finished_time for t in times}
+        if len(times) != sequences or len(starts) != 1 or len(ends) != 1:
+            raise RuntimeError("not all sequences ran in the same steps")
+        (start,), (end,) = starts, ends
+        assert start is not None
+        assert end is not None
+        return sequences * (generate - 1) / (end - start)
 
     def _deep_rate(self, test: SpeedTest) -> float:
         if test.kind != "tg":
@@ -168,6 +197,11 @@ class LlamaCppRunner:
     def batched_rate(self, sequences: int, prompt: int, generate: int) -> float:
         raise NotImplementedError("llama-batched-bench measures this")
 
+    def sampled_rate(
+        self, sequences: int, prompt: int, generate: int, sampling: dict[str, Any]
+    ) -> float:
+        raise NotImplementedError("llama-batched-bench measures decoding")
+
     def _run(self, tokens: list[int]) -> None:
         for first in range(0, len(tokens), CONTEXT):  # the default largest batch
             part = tokens[first : first + CONTEXT]
@@ -180,6 +214,8 @@ class LlamaCppRunner:
 def answer(runner: Runner, request: dict[str, Any]) -> float:
     if "test" in request:
         return runner.rate(SpeedTest.parse(request["test"]))
+    if "sampling" in request:
+        return runner.sampled_rate(**request)
     return runner.batched_rate(request["sequences"], request["prompt"], request["generate"])
 
 

@@ -15,11 +15,12 @@ int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 }  // namespace
 
-AttentionPlan::AttentionPlan(int64_t n_heads_, int64_t n_kv_heads_, int64_t max_context,
-                             const Limits& limits, int n_workers)
+AttentionPlan::AttentionPlan(int64_t n_heads_, int64_t n_kv_heads_, int64_t window_,
+                             int64_t max_context, const Limits& limits, int n_workers)
     : n_heads(n_heads_),
       n_kv_heads(n_kv_heads_),
       group(n_heads_ / n_kv_heads_),
+      window(window_),
       max_tiles_(ceil_div(limits.max_tokens * group, kAttentionRows) + limits.max_seqs),
       n_partials_(std::min(kMaxPartials,
                            kSplitSequences * n_heads * ceil_div(max_context, kAttentionChunk))) {
@@ -59,44 +60,44 @@ void AttentionPlan::build(const Columns& c, const StepShape& shape, int n_worker
       for (int64_t begin = (rows - 1) / kAttentionRows * kAttentionRows; begin >= 0;
            begin -= kAttentionRows) {
         const int64_t end = std::min(begin + kAttentionRows, rows);
+        const int64_t first = c.positions[static_cast<size_t>(start + begin / group)];
         const int64_t last = c.positions[static_cast<size_t>(start + (end - 1) / group)];
-        visit(seq, static_cast<int32_t>(begin), static_cast<int32_t>(end),
-              static_cast<int32_t>(last / kAttentionChunk + 1));
+        visit(AttentionItem{seq, static_cast<int32_t>(begin), static_cast<int32_t>(end),
+                            static_cast<int32_t>(first_token(first) / kAttentionChunk),
+                            static_cast<int32_t>(last / kAttentionChunk + 1), -1});
       }
     }
   };
   int64_t total = 0;
-  for_each_tile([&](int32_t, int32_t begin, int32_t end, int32_t n_chunks) {
-    total += tile_cost(end - begin, n_chunks) * n_kv_heads;
-  });
+  for_each_tile([&](const AttentionItem& tile) { total += item_cost(tile) * n_kv_heads; });
   const int64_t target = n_workers == 1 ? total : total / (kItemsPerWorker * n_workers);
-  for_each_tile([&](int32_t seq, int32_t begin, int32_t end, int32_t n_chunks) {
-    add_tile(seq, begin, end, n_chunks, target);
-  });
+  for_each_tile([&](const AttentionItem& tile) { add_tile(tile, target); });
   std::sort(items_.begin(), items_.end(), [](const AttentionItem& a, const AttentionItem& b) {
     return item_cost(a) > item_cost(b);
   });
 }
 
-void AttentionPlan::add_tile(int32_t seq, int32_t row_begin, int32_t row_end, int32_t n_chunks,
-                             int64_t target_cost) {
-  const int64_t rows = row_end - row_begin;
-  const int64_t cost = tile_cost(rows, n_chunks);
+void AttentionPlan::add_tile(const AttentionItem& whole, int64_t target_cost) {
+  const int64_t rows = whole.row_end - whole.row_begin;
+  const int32_t n_chunks = whole.chunk_end - whole.chunk_begin;
+  const int64_t cost = item_cost(whole);
   const int64_t partials = rows * n_kv_heads * n_chunks;
   const bool split = cost > target_cost && n_chunks > 1 && used_partials_ + partials <= n_partials_;
   if (!split) {
-    items_.push_back({seq, row_begin, row_end, 0, n_chunks, -1});
+    items_.push_back(whole);
     return;
   }
   const int64_t n_items =
       std::min<int64_t>(n_chunks, ceil_div(cost, std::max<int64_t>(1, target_cost)));
   for (int64_t i = 0; i < n_items; ++i) {
-    items_.push_back({seq, row_begin, row_end, static_cast<int32_t>(n_chunks * i / n_items),
-                      static_cast<int32_t>(n_chunks * (i + 1) / n_items),
-                      static_cast<int32_t>(splits_.size())});
+    AttentionItem item = whole;
+    item.chunk_begin += static_cast<int32_t>(n_chunks * i / n_items);
+    item.chunk_end = whole.chunk_begin + static_cast<int32_t>(n_chunks * (i + 1) / n_items);
+    item.split = static_cast<int32_t>(splits_.size());
+    items_.push_back(item);
   }
-  splits_.push_back(
-      {seq, row_begin, row_end, n_chunks, static_cast<int32_t>(n_items), used_partials_});
+  splits_.push_back({whole.seq, whole.row_begin, whole.row_end, whole.chunk_begin, n_chunks,
+                     static_cast<int32_t>(n_items), used_partials_});
   used_partials_ += partials;
 }
 

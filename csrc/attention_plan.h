@@ -25,18 +25,21 @@ struct AttentionItem {
 struct AttentionSplit {
   int32_t seq;
   int32_t row_begin, row_end;
-  int32_t n_chunks, n_items;
-  int64_t
-      first_partial;  // of KV head 0; partial = first + ((head * rows) + row) * n_chunks + chunk
+  int32_t chunk_begin, n_chunks, n_items;
+  int64_t first_partial;  // of KV head 0; partial = first + ((head * rows) + row) * n_chunks +
+                          // chunk - chunk_begin
 };
 
-// The items of all layers with the same number of heads.
+// The items of all layers with the same number of heads and the same window.
 class AttentionPlan {
  public:
-  AttentionPlan(int64_t n_heads, int64_t n_kv_heads, int64_t max_context, const Limits& limits,
-                int n_workers);
+  // window: tokens that a row sees, itself included; 0: all before it.
+  AttentionPlan(int64_t n_heads, int64_t n_kv_heads, int64_t window, int64_t max_context,
+                const Limits& limits, int n_workers);
 
-  int64_t n_heads, n_kv_heads, group;
+  int64_t n_heads, n_kv_heads, group, window;
+  // The first token that the token at `position` sees.
+  int64_t first_token(int64_t position) const { return first_seen(position, window); }
   int64_t n_partials() const { return n_partials_; }  // capacity, one for each split row and chunk
 
   // Room for plans of up to `n_workers`.
@@ -55,8 +58,8 @@ class AttentionPlan {
   bool finish_item(int64_t split, int64_t kv_head) const;
 
  private:
-  void add_tile(int32_t seq, int32_t row_begin, int32_t row_end, int32_t n_chunks,
-                int64_t target_cost);
+  // `whole` covers the rows and all chunks they see.
+  void add_tile(const AttentionItem& whole, int64_t target_cost);
 
   int64_t max_tiles_;
   int64_t n_partials_;

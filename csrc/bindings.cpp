@@ -20,6 +20,8 @@
 #include "packed_weight.h"
 #include "program.h"
 #include "runtime/kv_pool.h"
+#include "sampling/dry.h"
+#include "token_mask.h"
 
 namespace py = pybind11;
 
@@ -31,6 +33,7 @@ using Array = py::array_t<T, py::array::c_style | py::array::forcecast>;
 using PyValue = std::tuple<int64_t, int64_t, std::string>;  // offset in floats, width, "T" or "R"
 using PyHistory = std::tuple<Array<int32_t>, Array<int32_t>, Array<int32_t>>;
 using PyBias = std::tuple<Array<int32_t>, Array<int32_t>, Array<float>>;
+using PyMasks = std::tuple<Array<int32_t>, Array<uint32_t>>;
 
 // Any contiguous buffer as bytes, for as long as this lives.
 class Bytes {
@@ -137,39 +140,97 @@ py::typing::Dict<py::str, py::array> columns(const py::object& self) {
   add("seed", c.seed);
   add("rng_position", c.rng_position);
   add("n_logprobs", c.n_logprobs);
+  add("target", c.target);
+  add("deferred", c.deferred);
+  add("sampler_order", c.sampler_order);
+  add("typical_p", c.typical_p);
+  add("top_n_sigma", c.top_n_sigma);
+  add("xtc_probability", c.xtc_probability);
+  add("xtc_threshold", c.xtc_threshold);
+  add("dynatemp_range", c.dynatemp_range);
+  add("dynatemp_exponent", c.dynatemp_exponent);
+  add("mirostat_tau", c.mirostat_tau);
+  add("mirostat_eta", c.mirostat_eta);
+  add("mirostat_mu", c.mirostat_mu);
+  add("min_keep", c.min_keep);
   add("sampled", c.sampled);
   add("status", c.status);
   add("logprob", c.logprob);
   add("top_ids", c.top_ids, kMaxLogprobs);
   add("top_logprobs", c.top_logprobs, kMaxLogprobs);
+  add("log_sum", c.log_sum);
+  add("rank", c.rank);
+  add("mirostat_next", c.mirostat_next);
   if (program.has_logits()) {
     views["logits"] = view(program.logits(), {limits.max_rows, limits.n_vocab}, self);
+  }
+  if (program.has_hidden()) {
+    views["hidden"] = view(program.hidden(), {limits.max_rows, program.hidden_width()}, self);
   }
   return views;
 }
 
 // ---- steps ----
 
+History to_history(const std::optional<PyHistory>& history) {
+  if (!history.has_value()) return {};
+  const auto& [offsets, tokens, counts] = *history;
+  if (tokens.size() != counts.size()) {
+    throw std::invalid_argument("history tokens and output_counts differ in length");
+  }
+  return {offsets.data(), tokens.data(), counts.data(), offsets.size(), tokens.size()};
+}
+
+LogitBias to_bias(const char* name, const std::optional<PyBias>& bias) {
+  if (!bias.has_value()) return {};
+  const auto& [offsets, tokens, values] = *bias;
+  if (tokens.size() != values.size()) {
+    throw std::invalid_argument(std::string(name) + " tokens and values differ in length");
+  }
+  return {offsets.data(), tokens.data(), values.data(), offsets.size(), tokens.size()};
+}
+
+TokenMasks to_masks(const std::optional<PyMasks>& masks, const MaskGate* gate) {
+  if (!masks.has_value()) return {};
+  const auto& [rows, words] = *masks;
+  if (words.ndim() != 2 || words.shape(0) != rows.size()) {
+    throw std::invalid_argument("mask words must have a line for each of the mask rows");
+  }
+  return {rows.data(), words.data(), rows.size(), words.shape(1), gate};
+}
+
 bool step(Program& program, int64_t n_tokens, int64_t n_seqs, int64_t n_rows,
-          const std::optional<PyHistory>& history, const std::optional<PyBias>& bias,
-          bool profile) {
-  StepRequest request{{n_tokens, n_seqs, n_rows}, {}, {}, profile};
-  if (history.has_value()) {
-    const auto& [offsets, tokens, counts] = *history;
-    if (tokens.size() != counts.size()) {
-      throw std::invalid_argument("history tokens and output_counts differ in length");
-    }
-    request.history = {offsets.data(), tokens.data(), counts.data(), offsets.size(), tokens.size()};
-  }
-  if (bias.has_value()) {
-    const auto& [offsets, tokens, values] = *bias;
-    if (tokens.size() != values.size()) {
-      throw std::invalid_argument("bias tokens and values differ in length");
-    }
-    request.bias = {offsets.data(), tokens.data(), values.data(), offsets.size(), tokens.size()};
-  }
+          const std::optional<PyHistory>& history, const std::optional<PyBias>& bias, bool profile,
+          const std::optional<PyMasks>& masks, std::optional<MaskGate*> mask_gate,
+          const std::optional<PyBias>& dry, int64_t n_hidden) {
+  const StepRequest request{{n_tokens, n_seqs, n_rows + n_hidden, n_rows},
+                            {to_masks(masks, mask_gate.value_or(nullptr)), to_history(history),
+                             to_bias("bias", bias), to_bias("dry", dry)},
+                            profile};
   const py::gil_scoped_release unlocked;
   return program.step(request);
+}
+
+void sample(Program& program, int64_t row, const Array<float>& logits,
+            const std::optional<PyHistory>& history, const std::optional<PyBias>& bias,
+            const std::optional<PyMasks>& masks, const std::optional<PyBias>& dry) {
+  if (logits.ndim() != 1 || logits.size() != program.limits().n_vocab) {
+    throw std::invalid_argument("logits must have one dimension of n_vocab numbers");
+  }
+  const SamplingInputs inputs{to_masks(masks, nullptr), to_history(history), to_bias("bias", bias),
+                              to_bias("dry", dry)};
+  const py::gil_scoped_release unlocked;
+  program.sample(row, logits.data(), inputs);
+}
+
+py::typing::Dict<py::int_, py::int_> repeats(const Array<int32_t>& tokens, int64_t limit,
+                                             int64_t min_length) {
+  py::dict found;
+  for (const auto& [token, length] :
+       find_repeats(tokens.data(), tokens.size(), limit, min_length)) {
+    found[py::int_(token)] = length;
+  }
+  return found;
 }
 
 std::vector<std::tuple<int64_t, std::string, int64_t, int64_t, int64_t>> profile(Program& program) {
@@ -188,11 +249,18 @@ py::array_t<float> read(Program& program, const PyValue& value, int64_t n_rows) 
 
 // ---- KV blocks, for tests ----
 
-// f16 [block_size][dim] of one layer, block and head; `at` gives a token's element.
+KvType to_kv_type(const std::string& name) {
+  for (const KvType type : {kKvF16, kKvBf16, kKvQ8_0, kKvQ4_0}) {
+    if (name == kKvTypeNames[type]) return type;
+  }
+  throw std::invalid_argument("KVPool: no type '" + name + "'");
+}
+
+// [block_size][dim] of one layer, block and head; `at` gives a token's element.
 template <typename At>
-py::array half_array(int64_t block_size, int64_t dim, At at) {
-  py::array result(py::dtype("e"), {block_size, dim});
-  auto* out = static_cast<uint16_t*>(result.mutable_data());
+py::array_t<float> token_array(int64_t block_size, int64_t dim, At at) {
+  py::array_t<float> result({block_size, dim});
+  float* out = result.mutable_data();
   for (int64_t t = 0; t < block_size; ++t) {
     for (int64_t d = 0; d < dim; ++d) *out++ = at(t, d);
   }
@@ -205,18 +273,38 @@ void check_block(const KVPool& kv, int64_t layer, int64_t block, int64_t head) {
   if (!inside) throw std::invalid_argument("no such layer, block or head");
 }
 
-py::array keys(const KVPool& kv, int64_t layer, int64_t block, int64_t head) {
+py::array_t<float> keys(const KVPool& kv, int64_t layer, int64_t block, int64_t head) {
   check_block(kv, layer, block, head);
-  return half_array(kv.block_size, kv.k_dim, [&](int64_t t, int64_t d) {
-    return kv.keys(layer, block, head, t / kPanelTokens)[d * kPanelTokens + t % kPanelTokens];
-  });
+  return token_array(kv.block_size, kv.k_dim,
+                     [&](int64_t t, int64_t d) { return kv.key(layer, block, head, t, d); });
 }
 
-py::array values(const KVPool& kv, int64_t layer, int64_t block, int64_t head) {
+py::array_t<float> values(const KVPool& kv, int64_t layer, int64_t block, int64_t head) {
   check_block(kv, layer, block, head);
-  return half_array(kv.block_size, kv.v_dim, [&](int64_t t, int64_t d) {
-    return kv.values(layer, block, head, t / kPanelTokens)[t % kPanelTokens * kv.v_stride + d];
-  });
+  return token_array(kv.block_size, kv.v_dim,
+                     [&](int64_t t, int64_t d) { return kv.value(layer, block, head, t, d); });
+}
+
+// ---- KV blocks, for the persistent prefix cache ----
+
+void check_whole_block(const KVPool& kv, int64_t block, const py::buffer_info& bytes) {
+  if (block < 0 || block >= kv.n_blocks) throw std::invalid_argument("no such block");
+  if (bytes.ndim != 1 || bytes.itemsize != 1 || bytes.strides[0] != 1 ||
+      bytes.size != kv.block_bytes()) {
+    throw std::invalid_argument("a block has " + std::to_string(kv.block_bytes()) + " bytes");
+  }
+}
+
+void copy_out(const KVPool& kv, int64_t block, const py::buffer& to) {
+  const py::buffer_info bytes = to.request(/*writable=*/true);
+  check_whole_block(kv, block, bytes);
+  kv.copy_out(block, static_cast<uint8_t*>(bytes.ptr));
+}
+
+void copy_in(KVPool& kv, int64_t block, const py::buffer& from) {
+  const py::buffer_info bytes = from.request();
+  check_whole_block(kv, block, bytes);
+  kv.copy_in(block, static_cast<const uint8_t*>(bytes.ptr));
 }
 
 // ---- weights ----
@@ -322,53 +410,93 @@ PYBIND11_MODULE(_core, m) {
       "checksum",
       [](const py::buffer& data, uint64_t seed) {
         const Bytes bytes(data);
+        const py::gil_scoped_release unlocked;
         return checksum(bytes.data(), bytes.size(), seed);
       },
-      py::arg("data"), py::arg("seed"), "64 bits against accidents, not against an adversary.");
+      py::arg("data"), py::arg("seed"),
+      "64 bits against accidents, not against an adversary; GIL released.");
+  m.def(
+      "find_repeats", &repeats, py::arg("tokens"), py::arg("limit"), py::arg("min_length"),
+      "Tokens that followed an earlier occurrence of the text's end, and its length in tokens: at "
+      "least\n"
+      "min_length, counted up to limit.");
   m.attr("LAYOUT_VERSION") = kLayoutVersion;
 
-  py::class_<KVPool, std::shared_ptr<KVPool>>(m, "KVPool",
-                                              "Paged f16 keys and values of all layers.")
-      .def(py::init<int64_t, int64_t, int64_t, int64_t, int64_t, int64_t>(), py::arg("n_layers"),
-           py::arg("n_kv_heads"), py::arg("k_dim"), py::arg("v_dim"), py::arg("block_size"),
-           py::arg("n_blocks"),
-           "block_size is in tokens, a multiple of 16. Memory becomes resident as blocks are "
-           "written.")
+  py::class_<KVPool, std::shared_ptr<KVPool>>(m, "KVPool", "Paged keys and values of all layers.")
+      .def(py::init([](int64_t n_layers, int64_t n_kv_heads, int64_t k_dim, int64_t v_dim,
+                       int64_t block_size, int64_t n_blocks, const std::string& k_type,
+                       const std::string& v_type) {
+             return std::make_shared<KVPool>(n_layers, n_kv_heads, k_dim, v_dim, block_size,
+                                             n_blocks, to_kv_type(k_type), to_kv_type(v_type));
+           }),
+           py::arg("n_layers"), py::arg("n_kv_heads"), py::arg("k_dim"), py::arg("v_dim"),
+           py::arg("block_size"), py::arg("n_blocks"), py::arg("k_type") = "f16",
+           py::arg("v_type") = "f16",
+           "block_size is in tokens, a multiple of 16; types are f16, bf16, q8_0 or q4_0. Memory "
+           "becomes\n"
+           "resident as blocks are written.")
       .def_readonly("n_layers", &KVPool::n_layers)
       .def_readonly("n_kv_heads", &KVPool::n_kv_heads)
       .def_readonly("k_dim", &KVPool::k_dim)
       .def_readonly("v_dim", &KVPool::v_dim)
       .def_readonly("block_size", &KVPool::block_size)
       .def_readonly("n_blocks", &KVPool::n_blocks)
+      .def_property_readonly("k_type", [](const KVPool& kv) { return kKvTypeNames[kv.k_type]; })
+      .def_property_readonly("v_type", [](const KVPool& kv) { return kKvTypeNames[kv.v_type]; })
       .def_property_readonly("nbytes", &KVPool::nbytes)
+      .def_property_readonly("block_bytes", &KVPool::block_bytes)
+      .def_property_readonly("layout", &KVPool::layout, "Names what the bytes of a block mean.")
+      .def("copy_out", &copy_out, py::arg("block"), py::arg("to"),
+           "Copy a block's bytes into a buffer of block_bytes; ValueError when it does not fit.")
+      .def("copy_in", &copy_in, py::arg("block"), py::arg("source"),
+           "Overwrite a block with bytes that copy_out of a pool with the same layout gave.")
       .def("keys", &keys, py::arg("layer"), py::arg("block"), py::arg("head"),
-           "Copy, float16 [block_size, k_dim].")
+           "Decoded copy, float32 [block_size, k_dim].")
       .def("values", &values, py::arg("layer"), py::arg("block"), py::arg("head"),
-           "Copy, float16 [block_size, v_dim].");
+           "Decoded copy, float32 [block_size, v_dim].");
+
+  py::class_<MaskGate>(m, "MaskGate", "Where sampling waits for token masks that are written.")
+      .def(py::init<>(), "Closed.")
+      .def("close", &MaskGate::close)
+      .def("open", &MaskGate::open, "The words of the masks are complete.");
 
   py::class_<Program>(m, "Program",
                       "A compiled model: ops over one arena, run by all threads once per step.")
       .def(py::init([](const py::typing::List<py::typing::Dict<py::str, py::object>>& ops,
                        const std::optional<std::shared_ptr<KVPool>>& kv,
                        const py::typing::Dict<py::str, py::int_>& limits, int threads,
-                       std::optional<int> threads_batch) {
+                       std::optional<int> threads_batch,
+                       const std::optional<py::typing::Dict<py::str, py::object>>& hidden) {
              std::vector<OpSpec> specs;
              for (const auto& op : ops) specs.push_back(to_op(op.cast<py::dict>()));
+             std::optional<OpSpec> last;
+             if (hidden.has_value()) last = to_op(*hidden);
              return std::make_unique<Program>(specs, kv.value_or(nullptr), to_limits(limits),
-                                              Threads{threads, threads_batch.value_or(threads)});
+                                              Threads{threads, threads_batch.value_or(threads)},
+                                              last);
            }),
            py::arg("ops"), py::arg("kv"), py::arg("limits"), py::arg("threads"),
-           py::arg("threads_batch") = py::none(),
-           "Check everything and allocate; ValueError names the op and what does not fit.")
+           py::arg("threads_batch") = py::none(), py::arg("hidden") = py::none(),
+           "Check everything and allocate; ValueError names the op and what does not fit. `hidden` "
+           "is the op\n"
+           "that gives hidden states to the steps that want them.")
       .def_property_readonly("columns", &columns, "NumPy views of what a step reads and writes.")
       .def("step", &step, py::arg("n_tokens"), py::arg("n_seqs"), py::arg("n_rows"),
            py::arg("history") = py::none(), py::arg("bias") = py::none(),
-           py::arg("profile") = false,
+           py::arg("profile") = false, py::arg("masks") = py::none(),
+           py::arg("mask_gate") = py::none(), py::arg("dry") = py::none(), py::arg("n_hidden") = 0,
            "Run the first entries of the columns; GIL released. ValueError names an impossible "
            "column value;\n"
-           "then nothing has changed. False: interrupted, the results are worthless.")
+           "then nothing has changed. False: interrupted, the results are worthless. Behind the "
+           "n_rows that\n"
+           "are sampled come n_hidden rows that only leave their hidden states.")
       .def("interrupt", &Program::interrupt,
            "End the step that runs, or the next one when none does; returns at once.")
+      .def("sample", &sample, py::arg("row"), py::arg("logits"), py::arg("history") = py::none(),
+           py::arg("bias") = py::none(), py::arg("masks") = py::none(), py::arg("dry") = py::none(),
+           "Sample a row of the last step from other logits, float32 [n_vocab]; GIL released. The "
+           "row's log\n"
+           "probabilities remain those of the model's logits. ValueError as from step.")
       .def("profile", &profile,
            "(op index, name, nanoseconds, bytes, multiply-adds) of the last profiled step.")
       .def("read", &read, py::arg("value"), py::arg("n_rows"),

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "runtime/kv_pool.h"
+#include "sampling/order.h"
 
 namespace pyllm {
 namespace {
@@ -50,18 +51,23 @@ void check_sequence(const Columns& c, const Limits& limits, int64_t seq, const K
 }
 
 // A block written by one sequence may not appear in another one: shared blocks are only read.
+// Blocks behind the window are not read at all, and their owner may be another one by now.
 void check_blocks(const Columns& c, const Limits& limits, int64_t n_seqs, const KVPool& kv,
-                  std::vector<int32_t>* writers) {
+                  int64_t window, std::vector<int32_t>* writers) {
   const auto table = [&](int64_t seq) { return c.block_tables.data() + seq * limits.max_blocks; };
-  const auto first_written = [&](int64_t seq) {
-    return c.positions[static_cast<size_t>(c.seq_starts[static_cast<size_t>(seq)])] / kv.block_size;
+  const auto first_position = [&](int64_t seq) {
+    return c.positions[static_cast<size_t>(c.seq_starts[static_cast<size_t>(seq)])];
   };
+  const auto first_read = [&](int64_t seq) {
+    return first_seen(first_position(seq), window) / kv.block_size;
+  };
+  const auto first_written = [&](int64_t seq) { return first_position(seq) / kv.block_size; };
   const auto last_written = [&](int64_t seq) {
     return c.positions[static_cast<size_t>(c.seq_starts[static_cast<size_t>(seq) + 1]) - 1] /
            kv.block_size;
   };
   for (int64_t seq = 0; seq < n_seqs; ++seq) {
-    for (int64_t i = 0; i <= last_written(seq); ++i) {
+    for (int64_t i = first_read(seq); i <= last_written(seq); ++i) {
       check_range("block_tables", seq * limits.max_blocks + i, table(seq)[i], 0, kv.n_blocks);
     }
   }
@@ -77,7 +83,7 @@ void check_blocks(const Columns& c, const Limits& limits, int64_t n_seqs, const 
     }
   }
   for (int64_t seq = 0; seq < n_seqs; ++seq) {
-    for (int64_t i = 0; i <= last_written(seq); ++i) {
+    for (int64_t i = first_read(seq); i <= last_written(seq); ++i) {
       const int32_t writer = (*writers)[static_cast<size_t>(table(seq)[i])];
       if (writer != -1 && (writer != seq || i < first_written(seq))) {
         fail("block_tables", seq * limits.max_blocks + i, std::to_string(table(seq)[i]),
@@ -96,6 +102,35 @@ void check_offsets(const char* name, const int32_t* offsets, int64_t n_offsets, 
   check_range(name, 0, offsets[0], 0, 1);
   for (int64_t row = 0; row < n_rows; ++row) {
     check_range(name, row + 1, offsets[row + 1], offsets[row], n_tokens + 1);
+  }
+}
+
+void check_masks(const TokenMasks& masks, int64_t n_rows, int64_t n_vocab) {
+  if (masks.rows == nullptr) return;
+  const int64_t n_words = (n_vocab + 31) / 32;
+  check_count("words per token mask", masks.n_words, n_words, n_words);
+  for (int64_t i = 0; i < masks.n_masks; ++i) {
+    check_range("mask rows", i, masks.rows[i], i == 0 ? 0 : masks.rows[i - 1] + 1, n_rows);
+  }
+}
+
+void check_bias(const std::string& name, const LogitBias& bias, int64_t n_rows, int64_t n_vocab) {
+  if (bias.offsets == nullptr) return;
+  check_offsets((name + " offsets").c_str(), bias.offsets, bias.n_offsets, n_rows, bias.n_tokens);
+  for (int64_t i = 0; i < bias.offsets[n_rows]; ++i) {
+    check_range((name + " tokens").c_str(), i, bias.tokens[i], 0, n_vocab);
+    if (std::isnan(bias.values[i]) || bias.values[i] == std::numeric_limits<float>::infinity()) {
+      fail(name + " values", i, std::to_string(bias.values[i]), "finite, or -inf");
+    }
+  }
+}
+
+void check_history(const History& history, int64_t n_rows, int64_t n_vocab) {
+  if (history.offsets == nullptr) return;
+  check_offsets("history offsets", history.offsets, history.n_offsets, n_rows, history.n_tokens);
+  for (int64_t i = 0; i < history.offsets[n_rows]; ++i) {
+    check_range("history tokens", i, history.tokens[i], 0, n_vocab);
+    check_range("history output_counts", i, history.output_counts[i], 0, int64_t{1} << 31);
   }
 }
 
@@ -120,15 +155,32 @@ Columns::Columns(const Limits& limits) {
   seed.resize(n_rows, 0);
   rng_position.resize(n_rows, 0);
   n_logprobs.resize(n_rows, -1);
+  target.resize(n_rows, -1);
+  deferred.resize(n_rows, 0);
+  sampler_order.resize(n_rows, 0);
+  typical_p.resize(n_rows, 1.0f);
+  top_n_sigma.resize(n_rows, -1.0f);
+  xtc_probability.resize(n_rows, 0.0f);
+  xtc_threshold.resize(n_rows, 0.1f);
+  dynatemp_range.resize(n_rows, 0.0f);
+  dynatemp_exponent.resize(n_rows, 1.0f);
+  mirostat_tau.resize(n_rows, 5.0f);
+  mirostat_eta.resize(n_rows, 0.1f);
+  mirostat_mu.resize(n_rows, 10.0f);
+  min_keep.resize(n_rows, 0);
   sampled.resize(n_rows);
   status.resize(n_rows);
   logprob.resize(n_rows);
   top_ids.resize(n_rows * kMaxLogprobs);
   top_logprobs.resize(n_rows * kMaxLogprobs);
+  log_sum.resize(n_rows);
+  rank.resize(n_rows);
+  mirostat_next.resize(n_rows);
 }
 
 void check_columns(const Columns& c, const Limits& limits, const StepShape& shape,
-                   int64_t token_limit, const KVPool* kv, std::vector<int32_t>* block_writers) {
+                   int64_t token_limit, const KVPool* kv, int64_t window,
+                   std::vector<int32_t>* block_writers) {
   check_count("n_tokens", shape.n_tokens, 1, limits.max_tokens);
   check_count("n_seqs", shape.n_seqs, 1, limits.max_seqs);
   check_count("n_rows", shape.n_rows, 0, limits.max_rows);
@@ -149,14 +201,14 @@ void check_columns(const Columns& c, const Limits& limits, const StepShape& shap
   for (int64_t row = 0; row < shape.n_rows; ++row) {
     check_range("logit_rows", row, c.logit_rows[static_cast<size_t>(row)], 0, shape.n_tokens);
   }
-  if (kv != nullptr) check_blocks(c, limits, shape.n_seqs, *kv, block_writers);
+  if (kv != nullptr) check_blocks(c, limits, shape.n_seqs, *kv, window, block_writers);
 }
 
-void check_sampling(const Columns& c, const StepShape& shape, const History& history,
-                    const LogitBias& bias, int64_t n_vocab) {
+void check_sampling(const Columns& c, int64_t n_rows, const SamplingInputs& inputs,
+                    int64_t n_vocab) {
   constexpr float kHuge = std::numeric_limits<float>::max();
   constexpr float kTiny = std::numeric_limits<float>::min();
-  for (int64_t row = 0; row < shape.n_rows; ++row) {
+  for (int64_t row = 0; row < n_rows; ++row) {
     const auto r = static_cast<size_t>(row);
     check_interval("temperature", row, c.temperature[r], 0.0f, kHuge);
     check_interval("top_p", row, c.top_p[r], kTiny, 1.0f);
@@ -166,24 +218,25 @@ void check_sampling(const Columns& c, const StepShape& shape, const History& his
     check_interval("frequency_penalty", row, c.frequency_penalty[r], -kHuge, kHuge);
     check_range("top_k", row, c.top_k[r], 0, int64_t{1} << 31);
     check_range("n_logprobs", row, c.n_logprobs[r], -1, kMaxLogprobs + 1);
-  }
-  if (history.offsets != nullptr) {
-    check_offsets("history offsets", history.offsets, history.n_offsets, shape.n_rows,
-                  history.n_tokens);
-    for (int64_t i = 0; i < history.offsets[shape.n_rows]; ++i) {
-      check_range("history tokens", i, history.tokens[i], 0, n_vocab);
-      check_range("history output_counts", i, history.output_counts[i], 0, int64_t{1} << 31);
+    check_range("target", row, c.target[r], -1, n_vocab);
+    if (!is_valid_order(c.sampler_order[r])) {
+      fail("sampler_order", row, std::to_string(c.sampler_order[r]), "numbers of samplers");
     }
+    check_interval("typical_p", row, c.typical_p[r], 0.0f, 1.0f);
+    check_interval("top_n_sigma", row, c.top_n_sigma[r], -kHuge, kHuge);
+    check_interval("xtc_probability", row, c.xtc_probability[r], 0.0f, 1.0f);
+    check_interval("xtc_threshold", row, c.xtc_threshold[r], 0.0f, 1.0f);
+    check_interval("dynatemp_range", row, c.dynatemp_range[r], 0.0f, kHuge);
+    check_interval("dynatemp_exponent", row, c.dynatemp_exponent[r], -kHuge, kHuge);
+    check_interval("mirostat_tau", row, c.mirostat_tau[r], 0.0f, kHuge);
+    check_interval("mirostat_eta", row, c.mirostat_eta[r], 0.0f, kHuge);
+    check_interval("mirostat_mu", row, c.mirostat_mu[r], -kHuge, kHuge);
+    check_range("min_keep", row, c.min_keep[r], 0, int64_t{1} << 31);
   }
-  if (bias.offsets != nullptr) {
-    check_offsets("bias offsets", bias.offsets, bias.n_offsets, shape.n_rows, bias.n_tokens);
-    for (int64_t i = 0; i < bias.offsets[shape.n_rows]; ++i) {
-      check_range("bias tokens", i, bias.tokens[i], 0, n_vocab);
-      if (std::isnan(bias.values[i]) || bias.values[i] == std::numeric_limits<float>::infinity()) {
-        fail("bias values", i, std::to_string(bias.values[i]), "finite, or -inf");
-      }
-    }
-  }
+  check_masks(inputs.masks, n_rows, n_vocab);
+  check_history(inputs.history, n_rows, n_vocab);
+  check_bias("bias", inputs.bias, n_rows, n_vocab);
+  check_bias("dry", inputs.dry, n_rows, n_vocab);
 }
 
 }  // namespace pyllm

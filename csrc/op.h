@@ -19,7 +19,8 @@
 
 namespace pyllm {
 
-// T values have one row per token of the step, R values one per row whose logits are wanted.
+// T values have one row per token of the step, R values one per row whose logits or hidden state
+// are wanted.
 enum class RowClass { kTokens, kRows };
 
 // Rows of `width` floats, contiguous from `offset` (floats) in the arena.
@@ -61,6 +62,12 @@ struct StepContext {
 
   int64_t n_rows(RowClass rows) const {
     return rows == RowClass::kTokens ? shape.n_tokens : shape.n_rows;
+  }
+  // The same step for an op that serves only the first R rows.
+  StepContext with_rows(int64_t n) const {
+    StepContext fewer = *this;
+    fewer.shape.n_rows = n;
+    return fewer;
   }
   float* row(const Value& value, int64_t index) const {
     return arena + value.offset + index * value.width;

@@ -20,14 +20,24 @@ size_t BuildContext::rope_table(const std::vector<float>& inv_freq, double mscal
   return rope_tables.size() - 1;
 }
 
-size_t BuildContext::attention_plan(int64_t n_heads, int64_t n_kv_heads) {
+size_t BuildContext::attention_plan(int64_t n_heads, int64_t n_kv_heads, int64_t window) {
   for (size_t i = 0; i < attention_plans.size(); ++i) {
     const AttentionPlan& plan = attention_plans[i];
-    if (plan.n_heads == n_heads && plan.n_kv_heads == n_kv_heads) return i;
+    const bool same_heads = plan.n_heads == n_heads && plan.n_kv_heads == n_kv_heads;
+    if (same_heads && plan.window == window) return i;
   }
-  attention_plans.emplace_back(n_heads, n_kv_heads, limits.max_blocks * kv->block_size, limits,
-                               n_workers);
+  attention_plans.emplace_back(n_heads, n_kv_heads, window, limits.max_blocks * kv->block_size,
+                               limits, n_workers);
   return attention_plans.size() - 1;
+}
+
+int64_t BuildContext::widest_window() const {
+  int64_t widest = 0;
+  for (const AttentionPlan& plan : attention_plans) {
+    if (plan.window == 0) return 0;
+    widest = std::max(widest, plan.window);
+  }
+  return widest;
 }
 
 OpReader::OpReader(const OpSpec& spec, int64_t index, const Limits& limits)

@@ -26,7 +26,9 @@ struct BuildContext {
 
   // Index of the table with these frequencies, made when new.
   size_t rope_table(const std::vector<float>& inv_freq, double mscale);
-  size_t attention_plan(int64_t n_heads, int64_t n_kv_heads);
+  size_t attention_plan(int64_t n_heads, int64_t n_kv_heads, int64_t window);
+  // Tokens that a row sees in the layer that sees most, itself included; 0: all before it.
+  int64_t widest_window() const;
 };
 
 // All methods throw std::invalid_argument with the op's name and the field at fault.

@@ -90,7 +90,7 @@ class LiveValues {
 }  // namespace
 
 Program::Program(const std::vector<OpSpec>& ops, std::shared_ptr<const KVPool> kv,
-                 const Limits& limits, Threads threads)
+                 const Limits& limits, Threads threads, const std::optional<OpSpec>& hidden)
     : limits_(checked(limits)),
       kv_(std::move(kv)),
       threads_(checked(threads)),
@@ -105,14 +105,14 @@ Program::Program(const std::vector<OpSpec>& ops, std::shared_ptr<const KVPool> k
     throw std::invalid_argument("limits: max_blocks does not fit the KVPool's block size");
   }
   kernels();  // a wrong PYLLM_ISA is an error here, not on a worker
-  build_ops(ops);
+  build_ops(ops, hidden);
   activations_ = Buffer(static_cast<size_t>(build_.activation_bytes));
   allocate_for_workers();
 }
 
 Program::~Program() = default;
 
-void Program::build_ops(const std::vector<OpSpec>& ops) {
+void Program::build_ops(const std::vector<OpSpec>& ops, const std::optional<OpSpec>& hidden) {
   if (ops.empty()) throw std::invalid_argument("a program needs at least one op");
   LiveValues live(limits_);
   for (size_t i = 0; i < ops.size(); ++i) {
@@ -121,6 +121,14 @@ void Program::build_ops(const std::vector<OpSpec>& ops) {
     live.read(reader, ops[i].inputs);
     ops_.push_back({ops[i].name, make(reader, build_)});
     live.write(ops[i].outputs);
+  }
+  if (hidden.has_value()) {
+    OpReader reader(*hidden, static_cast<int64_t>(ops.size()), limits_);
+    const MakeOp make = find_op(reader, hidden->name);
+    live.read(reader, hidden->inputs);
+    hidden_ = {hidden->name, make(reader, build_)};
+    hidden_value_ = hidden->outputs.back();
+    reader.expect(hidden_value_.rows == RowClass::kRows, "hidden states must be of class R");
   }
   for (const OpSpec& op : ops) collect_weights(op);
   result_ = ops.back().outputs.back();
@@ -167,9 +175,15 @@ int Program::workers_of(const StepShape& shape) const {
 }
 
 void Program::check(const StepRequest& request) {
-  check_columns(columns_, limits_, request.shape, build_.token_limit, kv_.get(), &block_writers_);
+  check_columns(columns_, limits_, request.shape, build_.token_limit, kv_.get(),
+                build_.widest_window(), &block_writers_);
+  const int64_t n_hidden = request.shape.n_rows - request.shape.n_logits;
+  if (n_hidden < 0 || (n_hidden > 0 && !has_hidden())) {
+    throw std::invalid_argument("n_hidden is " + std::to_string(n_hidden) + ", allowed: " +
+                                (has_hidden() ? "0 or more" : "0, the program gives none"));
+  }
   if (has_logits_)
-    check_sampling(columns_, request.shape, request.history, request.bias, limits_.n_vocab);
+    check_sampling(columns_, request.shape.n_logits, request.sampling, limits_.n_vocab);
 }
 
 StepContext Program::begin_step(const StepRequest& request) {
@@ -205,6 +219,7 @@ bool Program::step(const StepRequest& request) {
   const std::lock_guard lock(running_);
   check(request);
   stops_.fill(false);
+  n_logits_ = 0;
   const StepContext context = begin_step(request);
   if (request.profile) profile_.assign(ops_.size() + 1, {});
   struct Job {
@@ -220,8 +235,12 @@ bool Program::step(const StepRequest& request) {
       &job, workers_of(request.shape));
   for (const auto& file : files_) file->check();
   const bool stopped = stops_[0] || stops_[1];
-  if (stopped) interrupted_.store(false, std::memory_order_relaxed);
-  return !stopped;
+  if (stopped) {
+    interrupted_.store(false, std::memory_order_relaxed);
+    return false;
+  }
+  n_logits_ = request.shape.n_logits;
+  return true;
 }
 
 // The walk: every worker runs every op, a barrier after each.
@@ -242,20 +261,30 @@ void Program::work(const StepContext& step, const StepRequest& request, int work
     profile_[index] = {static_cast<int64_t>(index), name, ns, cost.bytes, cost.macs};
     start = now;
   };
+  const StepContext head = step.with_rows(step.shape.n_logits);
+  size_t n_run = 0;
   for (size_t i = 0; i < ops_.size(); ++i) {
-    ops_[i].op->run(step, worker);
-    if (told_to_stop(step, i, worker)) return;
-    record(i, ops_[i].name, request.profile ? ops_[i].op->cost(step) : OpCost{});
+    const bool is_head = has_logits_ && i + 1 == ops_.size();
+    const StepContext& rows = is_head ? head : step;
+    if (!is_head || head.shape.n_rows > 0) {
+      ops_[i].op->run(rows, worker);
+      if (told_to_stop(step, n_run++, worker)) return;
+    }
+    record(i, ops_[i].name, request.profile ? ops_[i].op->cost(rows) : OpCost{});
   }
-  sample_rows(step, request, worker);
+  if (head.shape.n_rows < step.shape.n_rows) {  // after the head: it may overwrite what that reads
+    hidden_.op->run(step, worker);
+    if (told_to_stop(step, n_run, worker)) return;
+  }
+  sample_rows(head, request, worker);
   step.pool.barrier();
-  record(ops_.size(), "sample", {step.shape.n_rows * limits_.n_vocab * int64_t{sizeof(float)}, 0});
+  record(ops_.size(), "sample", {head.shape.n_rows * limits_.n_vocab * int64_t{sizeof(float)}, 0});
 }
 
 // The barrier after an op, and what worker 0 saw before it: all workers leave after the same op.
 // Two places take turns, because worker 0 may decide about the next op while others still read.
-bool Program::told_to_stop(const StepContext& step, size_t op, int worker) {
-  bool& stop = stops_[op % stops_.size()];
+bool Program::told_to_stop(const StepContext& step, size_t n_ops_before, int worker) {
+  bool& stop = stops_[n_ops_before % stops_.size()];
   if (worker == 0) stop = interrupted_.load(std::memory_order_relaxed);
   step.pool.barrier();
   return stop;
@@ -264,10 +293,26 @@ bool Program::told_to_stop(const StepContext& step, size_t op, int worker) {
 void Program::sample_rows(const StepContext& step, const StepRequest& request, int worker) {
   if (!has_logits_) return;
   for_chunks(step.pool, step.shape.n_rows, 1, [&](int64_t row, int64_t) {
-    samplers_[static_cast<size_t>(worker)].sample(step.row(result_, row),
-                                                  step.tile_maxima(result_, row), row,
-                                                  request.history, request.bias, &columns_);
+    samplers_[static_cast<size_t>(worker)].sample(
+        {step.row(result_, row), step.tile_maxima(result_, row)}, row, request.sampling, &columns_);
   });
+}
+
+void Program::sample(int64_t row, const float* processed, const SamplingInputs& inputs) {
+  const std::lock_guard lock(running_);
+  if (row < 0 || row >= n_logits_ || !has_logits_) {
+    throw std::invalid_argument("row is " + std::to_string(row) + ", allowed: one of the " +
+                                std::to_string(n_logits_) + " rows of the last step");
+  }
+  check_sampling(columns_, n_logits_, inputs, limits_.n_vocab);
+  for (int64_t i = 0; i < limits_.n_vocab; ++i) {
+    if (!(processed[i] <= std::numeric_limits<float>::max())) {
+      throw std::invalid_argument("logits[" + std::to_string(i) + "] is " +
+                                  std::to_string(processed[i]) + ", allowed: finite, or -inf");
+    }
+  }
+  samplers_[0].sample({logits() + row * limits_.n_vocab, nullptr, processed}, row, inputs,
+                      &columns_);
 }
 
 std::vector<OpProfile> Program::profile() {

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -20,8 +21,7 @@ namespace pyllm {
 
 struct StepRequest {
   StepShape shape;
-  History history;
-  LogitBias bias;
+  SamplingInputs sampling;
   bool profile = false;
 };
 
@@ -42,12 +42,14 @@ struct OpProfile {
 class Program {
  public:
   // Checks every buffer, weight shape and attribute; throws std::invalid_argument naming the op.
-  // kv may be null for a program without attention.
+  // kv may be null for a program without attention. `hidden` writes the hidden states of R rows; it
+  // runs last, over what the ops have left, in steps that want some.
   Program(const std::vector<OpSpec>& ops, std::shared_ptr<const KVPool> kv, const Limits& limits,
-          Threads threads);
+          Threads threads, const std::optional<OpSpec>& hidden = std::nullopt);
   ~Program();
 
-  // Runs the ops over the columns, then samples the R rows when the last op wrote logits.
+  // Runs the ops over the columns, then samples the first n_logits R rows when the last op wrote
+  // logits: that op is the head, and steps without such rows leave it out.
   // Impossible columns throw std::invalid_argument before anything is changed; std::runtime_error
   // when a weight could not be read from its file: the step's results are then worthless.
   // Thread-safe, one step at a time; allocates nothing once every weight has been used.
@@ -57,10 +59,18 @@ class Program {
   // Ends the step that runs, or the next one when none does; returns at once. From any thread.
   void interrupt() { interrupted_.store(true, std::memory_order_relaxed); }
 
+  // Samples one row of the last step again, from `processed` [n_vocab] instead of the row's logits;
+  // log probabilities remain those of the logits. Throws std::invalid_argument as step() does, and
+  // when an element is NaN or +infinity.
+  void sample(int64_t row, const float* processed, const SamplingInputs& inputs);
+
   Columns& columns() { return columns_; }
   const Limits& limits() const { return limits_; }
   bool has_logits() const { return has_logits_; }
   float* logits() { return arena_.as<float>() + result_.offset; }  // [max_rows][n_vocab]
+  bool has_hidden() const { return hidden_.op != nullptr; }
+  int64_t hidden_width() const { return hidden_value_.width; }
+  float* hidden() { return arena_.as<float>() + hidden_value_.offset; }  // [max_rows][hidden_width]
 
   std::vector<OpProfile> profile();
   // Copy of the first n_rows rows of a value; throws std::invalid_argument outside the arena.
@@ -75,14 +85,14 @@ class Program {
     std::unique_ptr<Op> op;
   };
 
-  void build_ops(const std::vector<OpSpec>& ops);
+  void build_ops(const std::vector<OpSpec>& ops, const std::optional<OpSpec>& hidden);
   void collect_weights(const OpSpec& op);
   void allocate_for_workers();
   void check(const StepRequest& request);
   int workers_of(const StepShape& shape) const;
   StepContext begin_step(const StepRequest& request);
   void work(const StepContext& step, const StepRequest& request, int worker);
-  bool told_to_stop(const StepContext& step, size_t op, int worker);
+  bool told_to_stop(const StepContext& step, size_t n_ops_before, int worker);
   void sample_rows(const StepContext& step, const StepRequest& request, int worker);
 
   const Limits limits_;
@@ -92,7 +102,8 @@ class Program {
   BuildContext build_;
   std::vector<NamedOp> ops_;
   std::set<std::shared_ptr<const WeightFile>> files_;  // that weights are read from
-  Value result_{};
+  Value result_{}, hidden_value_{};
+  NamedOp hidden_;  // no op: the program gives no hidden states
   bool has_logits_ = false;
   bool has_maxima_ = false;  // the op that writes the logits leaves their maxima
 
@@ -106,6 +117,7 @@ class Program {
   std::atomic<bool> interrupted_{false};
   std::array<bool, 2> stops_{};  // what worker 0 decided after even and after odd ops
   bool begun_ = false;           // a step has run
+  int64_t n_logits_ = 0;  // rows of the last step with logits; none when it did not come to its end
   std::mutex running_;
 };
 

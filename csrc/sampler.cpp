@@ -2,279 +2,134 @@
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
-#include <limits>
 
 #include "isa/select.h"
 #include "philox.h"
+#include "sampling/min_p.h"
+#include "sampling/mirostat.h"
+#include "sampling/order.h"
+#include "sampling/penalties.h"
+#include "sampling/temperature.h"
+#include "sampling/top_n_sigma.h"
+#include "sampling/top_p.h"
+#include "sampling/typical_p.h"
+#include "sampling/xtc.h"
 
 namespace pyllm {
 namespace {
 
-constexpr float kInf = std::numeric_limits<float>::infinity();
-constexpr int64_t kBlock = 4 * kTileRows;  // elements under one block maximum: few enough to sort
-// What top_p and min_p try first.
-constexpr int64_t kFewCandidates = 128, kMoreCandidates = 1024;
-constexpr double kAll = std::numeric_limits<double>::infinity();  // a mass no row reaches
-constexpr float kLowest = std::numeric_limits<float>::lowest();
-
-int64_t n_blocks(int64_t n) { return (n + kBlock - 1) / kBlock; }
-int64_t n_tiles(int64_t n) { return (n + kTileRows - 1) / kTileRows; }
-
-size_t scratch_bytes(int64_t n_vocab) {
-  return static_cast<size_t>(n_vocab * 16 + n_blocks(n_vocab) * 4 + n_tiles(n_vocab) * 8);
+void apply(Step step, int64_t row, const SamplingInputs& inputs, const Columns& c, Selection* s) {
+  const auto r = static_cast<size_t>(row);
+  const bool extended = c.sampler_order[r] != 0;  // else the columns of the rest hold anything
+  const int64_t min_keep = extended ? c.min_keep[r] : 0;
+  switch (step) {
+    case Step::kPenalties:
+      penalise(inputs.history, row, c, s->adjusted());
+      return s->reload();
+    case Step::kDry:
+      add_bias(inputs.dry, row, s->adjusted());
+      return s->reload();
+    case Step::kTopNSigma:
+      return apply_top_n_sigma(s, c.top_n_sigma[r]);
+    case Step::kTopK:
+      if (c.top_k[r] > 0 && c.top_k[r] < s->n_vocab()) s->keep_best(c.top_k[r]);
+      return;
+    case Step::kTypicalP:
+      return apply_typical_p(s, c.typical_p[r], min_keep);
+    case Step::kTopP:
+      return apply_top_p(s, c.top_p[r], min_keep);
+    case Step::kMinP:
+      return apply_min_p(s, c.min_p[r], min_keep);
+    case Step::kXtc: {
+      const double chance =
+          uniform(c.seed[r], static_cast<uint64_t>(c.rng_position[r]), RandomStream::kXtc);
+      return apply_xtc(s, c.xtc_probability[r], c.xtc_threshold[r], min_keep, chance);
+    }
+    case Step::kTemperature:
+      return apply_temperature(s, c.temperature[r], extended ? c.dynatemp_range[r] : 0.0f,
+                               c.dynatemp_exponent[r]);
+    case Step::kMirostatV1:
+      return apply_mirostat_v1(s, c.mirostat_mu[r]);
+    case Step::kMirostatV2:
+      return apply_mirostat_v2(s, c.mirostat_mu[r]);
+    case Step::kEnd:
+    case Step::kCount:
+      return;
+  }
 }
 
 }  // namespace
 
-Sampler::Sampler(int64_t n_vocab)
-    : n_vocab_(n_vocab),
-      memory_(scratch_bytes(n_vocab)),
-      adjusted_(memory_.as<float>()),
-      terms_(adjusted_ + n_vocab),
-      block_maxima_(terms_ + 3 * n_vocab),
-      tile_maxima_(block_maxima_ + n_blocks(n_vocab)),
-      adjusted_maxima_(tile_maxima_ + n_tiles(n_vocab)),
-      candidates_(reinterpret_cast<Candidate*>(terms_ + n_vocab)) {}
-
-void Sampler::sample(const float* logits, const float* tile_maxima, int64_t row,
-                     const History& history, const LogitBias& bias, Columns* columns) {
+void Sampler::sample(const RowLogits& logits, int64_t row, const SamplingInputs& inputs,
+                     Columns* columns) {
   const auto r = static_cast<size_t>(row);
   columns->sampled[r] = -1;
   columns->logprob[r] = std::numeric_limits<float>::quiet_NaN();
-  columns->status[r] = 1;
+  columns->status[r] = kNotFinite;
   std::fill_n(columns->top_ids.begin() + row * kMaxLogprobs, kMaxLogprobs, -1);
   std::fill_n(columns->top_logprobs.begin() + row * kMaxLogprobs, kMaxLogprobs, -kInf);
+  const float* tile_maxima = logits.tile_maxima;
   if (tile_maxima == nullptr) {
-    kernels().tile_max(logits, n_vocab_, tile_maxima_);
-    tile_maxima = tile_maxima_;
+    kernels().tile_max(logits.values, workspace_.n_vocab, workspace_.tile_maxima);
+    tile_maxima = workspace_.tile_maxima;
   }
   bool finite = false;
-  const float max = kernels().row_max(tile_maxima, n_tiles(n_vocab_), &finite);
+  const float max = kernels().row_max(tile_maxima, workspace_.n_tiles(), &finite);
   if (!finite) return;
-  const Scores raw{logits, tile_maxima, max};
-  columns->sampled[r] = choose(adjust(raw, row, history, bias, *columns), row, *columns);
-  if (columns->sampled[r] < 0) return;  // the bias forbids every token
-  columns->status[r] = 0;
-  if (columns->n_logprobs[r] >= 0) report(raw, row, columns);
+  const Scores raw{logits.values, tile_maxima, max};
+  columns->status[r] = kSampled;
+  if (columns->deferred[r] != 0 && logits.processed == nullptr) return;
+  if (columns->target[r] >= 0) {
+    columns->sampled[r] = columns->target[r];
+  } else {
+    AdjustedScores adjusted(raw, workspace_);
+    if (logits.processed != nullptr) adjusted.replace(logits.processed);
+    columns->sampled[r] = choose(&adjusted, row, inputs, columns).token;
+  }
+  if (columns->sampled[r] < 0) {
+    columns->status[r] = kNothingAllowed;
+  } else if (columns->n_logprobs[r] >= 0) {
+    report(raw, row, columns);
+  }
 }
 
-// The logits themselves when the row has neither penalties nor bias, else a changed copy.
-Sampler::Scores Sampler::adjust(const Scores& logits, int64_t row, const History& history,
-                                const LogitBias& bias, const Columns& columns) {
+Drawn Sampler::choose(AdjustedScores* adjusted, int64_t row, const SamplingInputs& inputs,
+                      Columns* columns) {
   const auto r = static_cast<size_t>(row);
-  const float repetition = columns.repetition_penalty[r];
-  const float frequency = columns.frequency_penalty[r], presence = columns.presence_penalty[r];
-  const bool penalised = history.offsets != nullptr &&
-                         history.offsets[row] < history.offsets[row + 1] &&
-                         (repetition != 1.0f || frequency != 0.0f || presence != 0.0f);
-  const bool biased = bias.offsets != nullptr && bias.offsets[row] < bias.offsets[row + 1];
-  if (!penalised && !biased) return logits;
-  std::copy(logits.values, logits.values + n_vocab_, adjusted_);
-  std::copy(logits.tile_maxima, logits.tile_maxima + n_tiles(n_vocab_), adjusted_maxima_);
-  for (int64_t i = penalised ? history.offsets[row] : 0; penalised && i < history.offsets[row + 1];
-       ++i) {
-    float& logit = adjusted_[history.tokens[i]];
-    const auto count = static_cast<float>(history.output_counts[i]);
-    logit = logit > 0.0f ? logit / repetition : logit * repetition;
-    if (count > 0.0f) logit -= frequency * count + presence;
+  if (const TokenMask mask = inputs.masks.of(row); mask.exists()) adjusted->restrict_to(mask);
+  add_bias(inputs.bias, row, adjusted);
+  Selection selection(adjusted, workspace_);
+  const uint64_t order = columns->sampler_order[r] == 0 ? kDefaultOrder : columns->sampler_order[r];
+  for (uint64_t rest = order; rest != 0; rest >>= 4) {
+    if (!selection.whole() && selection.n() <= 1) break;
+    apply(static_cast<Step>(rest & 15), row, inputs, *columns, &selection);
   }
-  for (int64_t i = biased ? bias.offsets[row] : 0; biased && i < bias.offsets[row + 1]; ++i) {
-    adjusted_[bias.tokens[i]] += bias.values[i];
-  }
-  for (int64_t i = penalised ? history.offsets[row] : 0; penalised && i < history.offsets[row + 1];
-       ++i) {
-    refresh_tile(history.tokens[i]);
-  }
-  for (int64_t i = biased ? bias.offsets[row] : 0; biased && i < bias.offsets[row + 1]; ++i) {
-    refresh_tile(bias.tokens[i]);
-  }
-  bool ignored = false;  // a bias may be -infinity
-  const float max = kernels().row_max(adjusted_maxima_, n_tiles(n_vocab_), &ignored);
-  return {adjusted_, adjusted_maxima_, max};
+  const Drawn drawn =
+      draw(&selection, uniform(columns->seed[r], static_cast<uint64_t>(columns->rng_position[r]),
+                               RandomStream::kDraw));
+  // A function of the row alone, and unused without mirostat.
+  columns->mirostat_next[r] = next_mu(columns->mirostat_mu[r], columns->mirostat_tau[r],
+                                      columns->mirostat_eta[r], drawn.weight, drawn.total);
+  return drawn;
 }
 
-void Sampler::refresh_tile(int64_t token) {
-  const int64_t tile = token / kTileRows;
-  const float* begin = adjusted_ + tile * kTileRows;
-  const float* end = adjusted_ + std::min((tile + 1) * kTileRows, n_vocab_);
-  adjusted_maxima_[tile] = *std::max_element(begin, end);
-}
-
-// -1 when no token is possible.
-int32_t Sampler::choose(const Scores& scores, int64_t row, const Columns& columns) {
-  const auto r = static_cast<size_t>(row);
-  const float temperature = columns.temperature[r];
-  if (temperature == 0.0f) return best(scores);
-  const float scale = std::min(1.0f / temperature, std::numeric_limits<float>::max());
-  const double u = uniform(columns.seed[r], static_cast<uint64_t>(columns.rng_position[r]));
-  const bool truncated = columns.top_k[r] > 0 || columns.top_p[r] < 1.0f || columns.min_p[r] > 0.0f;
-  if (!truncated) return draw_any(scores, scale, u);
-  const int64_t n = truncate(scores, scale, row, columns);
-  double total = 0.0, reached = 0.0;
-  for (int64_t i = 0; i < n; ++i) total += terms_[i];
-  for (int64_t i = 0; i < n; ++i) {
-    reached += terms_[i];
-    if (reached > u * total || i == n - 1) return candidates_[i].id;
-  }
-  return -1;
-}
-
-// The token with the largest score, of several the one with the lowest id; -1 when all are
-// -infinity.
-int32_t Sampler::best(const Scores& scores) const {
-  const float* tiles_end = scores.tile_maxima + n_tiles(n_vocab_);
-  const float* tile = std::find(scores.tile_maxima, tiles_end, scores.max);
-  if (tile == tiles_end) return -1;
-  const float* begin = scores.values + (tile - scores.tile_maxima) * kTileRows;
-  const float* found = std::find(begin, scores.values + n_vocab_, scores.max);
-  return static_cast<int32_t>(found - scores.values);
-}
-
-// A draw from the whole vocabulary, cumulated in the order of ids.
-int32_t Sampler::draw_any(const Scores& scores, float scale, double u) {
-  kernels().exp_sum(scores.values, n_vocab_, scores.max, scale, terms_);
-  double total = 0.0, reached = 0.0;
-  for (int64_t i = 0; i < n_vocab_; ++i) total += terms_[i];
-  int32_t last = -1;
-  for (int64_t i = 0; i < n_vocab_; ++i) {
-    if (scores.values[i] == -kInf) continue;
-    last = static_cast<int32_t>(i);
-    reached += terms_[i];
-    if (reached > u * total) break;
-  }
-  return last;
-}
-
-// candidates_[0 .. n) become the k best tokens in order; returns n = min(k, tokens above
-// -infinity). k blocks hold an element at least as large as the k-th largest block maximum, so
-// nothing below that maximum can be among the k best: for k = 40 of 128k it leaves about 50 tokens
-// to sort.
-int64_t Sampler::collect_top(const Scores& scores, int64_t k) {
-  const int64_t blocks = n_blocks(n_vocab_);
-  fill_block_maxima(scores);
-  float least = kLowest;
-  if (k < blocks) {
-    std::copy(block_maxima_, block_maxima_ + blocks, terms_);
-    std::nth_element(terms_, terms_ + k - 1, terms_ + blocks, std::greater<>());
-    least = std::max(least, terms_[k - 1]);
-  }
-  int64_t n = collect_from(scores, least);
-  if (n > k) {
-    std::nth_element(candidates_, candidates_ + k, candidates_ + n, is_better);
-    n = k;
-  }
-  std::sort(candidates_, candidates_ + n, is_better);
-  return n;
-}
-
-// All tokens whose logit is at least `least`, in no order; block_maxima_ must be filled.
-int64_t Sampler::collect_from(const Scores& scores, float least) {
-  const float* logits = scores.values;
-  int64_t n = 0;
-  for (int64_t b = 0; b < n_blocks(n_vocab_); ++b) {
-    if (block_maxima_[b] < least) continue;
-    const int64_t end = std::min(kBlock * (b + 1), n_vocab_);
-    for (int64_t i = kBlock * b; i < end; ++i) {
-      if (logits[i] >= least) candidates_[n++] = {logits[i], static_cast<int32_t>(i)};
-    }
-  }
-  return n;
-}
-
-void Sampler::fill_block_maxima(const Scores& scores) {
-  constexpr int64_t kTiles = kBlock / kTileRows;
-  const int64_t tiles = n_tiles(n_vocab_);
-  for (int64_t b = 0; b < n_blocks(n_vocab_); ++b) {
-    float& largest = block_maxima_[b] = scores.tile_maxima[kTiles * b];
-    for (int64_t tile = kTiles * b + 1; tile < std::min(kTiles * (b + 1), tiles); ++tile) {
-      largest = std::max(largest, scores.tile_maxima[tile]);
-    }
-  }
-}
-
-// A logit above which the tokens together weigh about `mass`, without sorting: weights are added up
-// in 1,024 steps of 1/32 below the maximum. Only a hint; rounding may leave it a little short.
-float Sampler::mass_floor(const Scores& scores, float scale, double mass) {
-  constexpr int kSteps = 1024;
-  constexpr float kStepsPerUnit = 32.0f;
-  double weights[kSteps] = {};
-  kernels().exp_sum(scores.values, n_vocab_, scores.max, scale, terms_);
-  for (int64_t i = 0; i < n_vocab_; ++i) {
-    const float below = (scores.max - scores.values[i]) * scale * kStepsPerUnit;
-    weights[below < kSteps - 1 ? static_cast<int>(below) : kSteps - 1] += terms_[i];
-  }
-  int step = 0;
-  for (double reached = weights[0]; reached < mass && step < kSteps - 1; ++step) {
-    reached += weights[step + 1];
-  }
-  if (step >= kSteps - 2) return kLowest;
-  return scores.max - static_cast<float>(step + 2) / kStepsPerUnit / scale;
-}
-
-// Applies top_k, top_p and min_p: candidates_[0 .. n) and terms_[0 .. n) are what may be drawn.
-// Without top_k the best 128 and 1,024 tokens are tried first, then as many as the mass asks for.
-int64_t Sampler::truncate(const Scores& scores, float scale, int64_t row, const Columns& columns) {
-  const auto r = static_cast<size_t>(row);
-  const float max = scores.max;
-  const double top_p = columns.top_p[r];
-  const float min_p = columns.min_p[r];
-  if (columns.top_k[r] > 0 && columns.top_k[r] < n_vocab_) {
-    const int64_t n = collect_top(scores, columns.top_k[r]);
-    const double total = weigh_candidates(n, max, scale);
-    return count_kept(n, top_p < 1.0 ? top_p * total : kAll, min_p);
-  }
-  double mass = kAll;
-  if (top_p < 1.0) mass = top_p * kernels().exp_sum(scores.values, n_vocab_, max, scale, nullptr);
-  for (const int64_t k : {kFewCandidates, kMoreCandidates}) {
-    if (k >= n_vocab_) break;
-    const int64_t n = collect_top(scores, k);
-    weigh_candidates(n, max, scale);
-    const int64_t kept = count_kept(n, mass, min_p);
-    if (kept < n) return kept;
-  }
-  fill_block_maxima(scores);
-  float least = top_p < 1.0 ? mass_floor(scores, scale, mass) : kLowest;
-  if (min_p > 0.0f) least = std::max(least, max + (std::log(min_p) - 0.1f) / scale);
-  for (;; least = kLowest) {
-    const int64_t n = collect_from(scores, least);
-    std::sort(candidates_, candidates_ + n, is_better);
-    weigh_candidates(n, max, scale);
-    const int64_t kept = count_kept(n, mass, min_p);
-    if (kept < n || least == kLowest) return kept;
-  }
-}
-
-// terms_[i] = weight of candidate i; returns their sum.
-double Sampler::weigh_candidates(int64_t n, float max, float scale) {
-  for (int64_t i = 0; i < n; ++i) terms_[i] = candidates_[i].logit;
-  return kernels().exp_sum(terms_, n, max, scale, terms_);
-}
-
-// Candidates, best first, until they weigh `mass` or fall below min_p; at least one.
-int64_t Sampler::count_kept(int64_t n, double mass, float min_p) const {
-  int64_t kept = 0;
-  for (double reached = 0.0; kept < n; ++kept) {
-    if (kept > 0 && (terms_[kept] < min_p || reached >= mass)) break;
-    reached += terms_[kept];
-  }
-  return kept;
-}
-
-// Log probabilities of the sampled token and of the best n_logprobs tokens.
+// Log probabilities and rank of the sampled token, and the best n_logprobs tokens.
 void Sampler::report(const Scores& logits, int64_t row, Columns* columns) {
   const auto r = static_cast<size_t>(row);
-  const float max = logits.max;
+  const int32_t token = columns->sampled[r];
   const double log_sum =
-      max +
-      std::log(static_cast<double>(kernels().exp_sum(logits.values, n_vocab_, max, 1.0f, nullptr)));
-  columns->logprob[r] = static_cast<float>(logits.values[columns->sampled[r]] - log_sum);
+      logits.max + std::log(static_cast<double>(kernels().exp_sum(logits.values, workspace_.n_vocab,
+                                                                  logits.max, 1.0f, nullptr)));
+  columns->log_sum[r] = log_sum;
+  columns->logprob[r] = static_cast<float>(logits.values[token] - log_sum);
+  columns->rank[r] = rank_of(logits, workspace_, token);
   if (columns->n_logprobs[r] == 0) return;
-  const int64_t n = collect_top(logits, std::min<int64_t>(columns->n_logprobs[r], n_vocab_));
+  const int64_t wanted = std::min<int64_t>(columns->n_logprobs[r], workspace_.n_vocab);
+  const int64_t n = collect_top(logits, workspace_, wanted);
   for (int64_t i = 0; i < n; ++i) {
-    columns->top_ids[static_cast<size_t>(row * kMaxLogprobs + i)] = candidates_[i].id;
+    columns->top_ids[static_cast<size_t>(row * kMaxLogprobs + i)] = workspace_.candidates[i].id;
     columns->top_logprobs[static_cast<size_t>(row * kMaxLogprobs + i)] =
-        static_cast<float>(candidates_[i].logit - log_sum);
+        static_cast<float>(workspace_.candidates[i].logit - log_sum);
   }
 }
 

@@ -5,63 +5,35 @@
 #include <cstdint>
 
 #include "columns.h"
-#include "runtime/memory.h"
+#include "sampling/draw.h"
 
 namespace pyllm {
 
-// Order: penalties, bias, [greedy], temperature, top_k, top_p, min_p, draw. Work is linear in the
-// vocabulary unless top_p or min_p keeps more than a few thousand tokens. A row's result depends on
-// its own logits and columns only; log probabilities are those of the logits as the model gave
-// them.
+// Order: mask, bias, then the samplers of the row (sampling/order.h), then a draw. Work is linear
+// in the vocabulary unless thousands of tokens are kept. A row's result depends on its own logits
+// and columns only; log probabilities are those of the logits as the model gave them.
 class Sampler {
  public:
-  explicit Sampler(int64_t n_vocab);
+  struct RowLogits {
+    const float* values;               // [n_vocab]
+    const float* tile_maxima;          // [n_vocab / 16] as kernels().tile_max says of them; null:
+                                       // nobody has asked it
+    const float* processed = nullptr;  // [n_vocab] what to sample from instead, NaN and +infinity
+                                       // excluded
+  };
+
+  explicit Sampler(int64_t n_vocab) : workspace_(n_vocab) {}
 
   // Fills row `row` of the result columns. One call at a time per Sampler; allocates nothing.
-  // tile_maxima [n_vocab / 16] is what kernels().tile_max says of the logits, null when nobody has
-  // asked it: greedy rows then read little else, the others the tiles of their best tokens.
-  void sample(const float* logits, const float* tile_maxima, int64_t row, const History& history,
-              const LogitBias& bias, Columns* columns);
+  // Greedy rows whose maxima are known read little else, the others the tiles of their best tokens.
+  void sample(const RowLogits& logits, int64_t row, const SamplingInputs& inputs, Columns* columns);
 
  private:
-  struct Candidate {
-    float logit;
-    int32_t id;
-  };
-  static bool is_better(const Candidate& a, const Candidate& b) {
-    return a.logit > b.logit || (a.logit == b.logit && a.id < b.id);  // the lowest id wins ties
-  }
-
-  // Logits of a row, or what penalties and bias made of them.
-  struct Scores {
-    const float* values;       // [n_vocab]
-    const float* tile_maxima;  // [n_vocab / 16]
-    float max;
-  };
-
-  Scores adjust(const Scores& logits, int64_t row, const History& history, const LogitBias& bias,
-                const Columns& columns);
-  void refresh_tile(int64_t token);
-  int32_t choose(const Scores& scores, int64_t row, const Columns& columns);
-  int32_t best(const Scores& scores) const;
-  int32_t draw_any(const Scores& scores, float scale, double u);
-  int64_t collect_top(const Scores& scores, int64_t k);
-  int64_t collect_from(const Scores& scores, float least);
-  void fill_block_maxima(const Scores& scores);
-  float mass_floor(const Scores& scores, float scale, double mass);
-  double weigh_candidates(int64_t n, float max, float scale);
-  int64_t count_kept(int64_t n, double mass, float min_p) const;
-  int64_t truncate(const Scores& scores, float scale, int64_t row, const Columns& columns);
+  Drawn choose(AdjustedScores* adjusted, int64_t row, const SamplingInputs& inputs,
+               Columns* columns);
   void report(const Scores& logits, int64_t row, Columns* columns);
 
-  const int64_t n_vocab_;
-  Buffer memory_;
-  float* adjusted_;         // [n_vocab] logits after penalties and bias
-  float* terms_;            // [n_vocab] e^(logit - max), and other scratch
-  float* block_maxima_;     // [n_vocab / 64]
-  float* tile_maxima_;      // [n_vocab / 16] of the logits when the caller has none
-  float* adjusted_maxima_;  // [n_vocab / 16] of adjusted_
-  Candidate* candidates_;   // [n_vocab] best first
+  Workspace workspace_;
 };
 
 }  // namespace pyllm

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pyllm.async_llm import AsyncLLM
+    from pyllm.beam_search import BeamSearchOutput, BeamSearchParams
+    from pyllm.engine_stats import EngineStats
     from pyllm.errors import (
         ContextLengthError,
         DeviceError,
@@ -26,28 +28,49 @@ if TYPE_CHECKING:
         UnsupportedModelError,
     )
     from pyllm.llm import LLM
+    from pyllm.logprobs import FlatLogprobs
     from pyllm.outputs import CompletionOutput, Delta, Logprob, RequestMetrics, RequestOutput
+    from pyllm.pooling import PoolingParams
+    from pyllm.pooling_outputs import (
+        EmbeddingOutput,
+        EmbeddingRequestOutput,
+        ScoringOutput,
+        ScoringRequestOutput,
+    )
+    from pyllm.repetition import RepetitionDetectionParams
     from pyllm.sampling import RequestOutputKind, SamplingParams
+    from pyllm.structured import StructuredOutputsParams
 
     __version__: str
 
 __all__ = [  # noqa: RUF022 - plain order, as sorted() gives it
     "AsyncLLM",
+    "BeamSearchOutput",
+    "BeamSearchParams",
     "CompletionOutput",
     "ContextLengthError",
     "Delta",
     "DeviceError",
+    "EmbeddingOutput",
+    "EmbeddingRequestOutput",
+    "EngineStats",
+    "FlatLogprobs",
     "LLM",
     "Logprob",
     "MemoryBudgetError",
     "ModelFileError",
+    "PoolingParams",
     "PyLLMError",
     "QueueFullError",
+    "RepetitionDetectionParams",
     "RequestError",
     "RequestMetrics",
     "RequestOutput",
     "RequestOutputKind",
     "SamplingParams",
+    "ScoringOutput",
+    "ScoringRequestOutput",
+    "StructuredOutputsParams",
     "TemplateError",
     "TokenizerError",
     "UnsupportedModelError",
@@ -57,13 +80,24 @@ __all__ = [  # noqa: RUF022 - plain order, as sorted() gives it
 _HOMES = {
     "AsyncLLM": "pyllm.async_llm",
     "LLM": "pyllm.llm",
+    "BeamSearchOutput": "pyllm.beam_search",
+    "BeamSearchParams": "pyllm.beam_search",
+    "EngineStats": "pyllm.engine_stats",
+    "FlatLogprobs": "pyllm.logprobs",
+    "RepetitionDetectionParams": "pyllm.repetition",
     "CompletionOutput": "pyllm.outputs",
     "Delta": "pyllm.outputs",
     "Logprob": "pyllm.outputs",
     "RequestMetrics": "pyllm.outputs",
     "RequestOutput": "pyllm.outputs",
+    "PoolingParams": "pyllm.pooling",
+    "EmbeddingOutput": "pyllm.pooling_outputs",
+    "EmbeddingRequestOutput": "pyllm.pooling_outputs",
+    "ScoringOutput": "pyllm.pooling_outputs",
+    "ScoringRequestOutput": "pyllm.pooling_outputs",
     "RequestOutputKind": "pyllm.sampling",
     "SamplingParams": "pyllm.sampling",
+    "StructuredOutputsParams": "pyllm.structured",
 }
 
 

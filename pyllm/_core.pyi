@@ -12,10 +12,12 @@ import typing_extensions
 __all__: list[str] = [
     "KVPool",
     "LAYOUT_VERSION",
+    "MaskGate",
     "PackedTensor",
     "Program",
     "WeightFile",
     "checksum",
+    "find_repeats",
     "isa",
     "isas",
     "open_packed_cache",
@@ -91,7 +93,7 @@ class PackedTensor:
 
 class KVPool:
     """
-    Paged f16 keys and values of all layers.
+    Paged keys and values of all layers.
     """
     def __init__(
         self,
@@ -101,32 +103,56 @@ class KVPool:
         v_dim: typing.SupportsInt | typing.SupportsIndex,
         block_size: typing.SupportsInt | typing.SupportsIndex,
         n_blocks: typing.SupportsInt | typing.SupportsIndex,
+        k_type: str = "f16",
+        v_type: str = "f16",
     ) -> None:
         """
-        block_size is in tokens, a multiple of 16. Memory becomes resident as blocks are written.
+        block_size is in tokens, a multiple of 16; types are f16, bf16, q8_0 or q4_0. Memory becomes
+        resident as blocks are written.
+        """
+    def copy_in(
+        self, block: typing.SupportsInt | typing.SupportsIndex, source: typing_extensions.Buffer
+    ) -> None:
+        """
+        Overwrite a block with bytes that copy_out of a pool with the same layout gave.
+        """
+    def copy_out(
+        self, block: typing.SupportsInt | typing.SupportsIndex, to: typing_extensions.Buffer
+    ) -> None:
+        """
+        Copy a block's bytes into a buffer of block_bytes; ValueError when it does not fit.
         """
     def keys(
         self,
         layer: typing.SupportsInt | typing.SupportsIndex,
         block: typing.SupportsInt | typing.SupportsIndex,
         head: typing.SupportsInt | typing.SupportsIndex,
-    ) -> numpy.ndarray:
+    ) -> numpy.typing.NDArray[numpy.float32]:
         """
-        Copy, float16 [block_size, k_dim].
+        Decoded copy, float32 [block_size, k_dim].
         """
     def values(
         self,
         layer: typing.SupportsInt | typing.SupportsIndex,
         block: typing.SupportsInt | typing.SupportsIndex,
         head: typing.SupportsInt | typing.SupportsIndex,
-    ) -> numpy.ndarray:
+    ) -> numpy.typing.NDArray[numpy.float32]:
         """
-        Copy, float16 [block_size, v_dim].
+        Decoded copy, float32 [block_size, v_dim].
         """
+    @property
+    def block_bytes(self) -> int: ...
     @property
     def block_size(self) -> int: ...
     @property
     def k_dim(self) -> int: ...
+    @property
+    def k_type(self) -> str: ...
+    @property
+    def layout(self) -> str:
+        """
+        Names what the bytes of a block mean.
+        """
     @property
     def n_blocks(self) -> int: ...
     @property
@@ -137,6 +163,22 @@ class KVPool:
     def nbytes(self) -> int: ...
     @property
     def v_dim(self) -> int: ...
+    @property
+    def v_type(self) -> str: ...
+
+class MaskGate:
+    """
+    Where sampling waits for token masks that are written.
+    """
+    def __init__(self) -> None:
+        """
+        Closed.
+        """
+    def close(self) -> None: ...
+    def open(self) -> None:
+        """
+        The words of the masks are complete.
+        """
 
 class Program:
     """
@@ -149,9 +191,11 @@ class Program:
         limits: dict[str, int],
         threads: typing.SupportsInt | typing.SupportsIndex,
         threads_batch: typing.SupportsInt | typing.SupportsIndex | None = None,
+        hidden: dict[str, typing.Any] | None = None,
     ) -> None:
         """
-        Check everything and allocate; ValueError names the op and what does not fit.
+        Check everything and allocate; ValueError names the op and what does not fit. `hidden` is the op
+        that gives hidden states to the steps that want them.
         """
     def interrupt(self) -> None:
         """
@@ -172,6 +216,38 @@ class Program:
     ) -> numpy.typing.NDArray[numpy.float32]:
         """
         Copy of a value's first rows (for tests).
+        """
+    def sample(
+        self,
+        row: typing.SupportsInt | typing.SupportsIndex,
+        logits: typing.Annotated[numpy.typing.ArrayLike, numpy.float32],
+        history: tuple[
+            typing.Annotated[numpy.typing.ArrayLike, numpy.int32],
+            typing.Annotated[numpy.typing.ArrayLike, numpy.int32],
+            typing.Annotated[numpy.typing.ArrayLike, numpy.int32],
+        ]
+        | None = None,
+        bias: tuple[
+            typing.Annotated[numpy.typing.ArrayLike, numpy.int32],
+            typing.Annotated[numpy.typing.ArrayLike, numpy.int32],
+            typing.Annotated[numpy.typing.ArrayLike, numpy.float32],
+        ]
+        | None = None,
+        masks: tuple[
+            typing.Annotated[numpy.typing.ArrayLike, numpy.int32],
+            typing.Annotated[numpy.typing.ArrayLike, numpy.uint32],
+        ]
+        | None = None,
+        dry: tuple[
+            typing.Annotated[numpy.typing.ArrayLike, numpy.int32],
+            typing.Annotated[numpy.typing.ArrayLike, numpy.int32],
+            typing.Annotated[numpy.typing.ArrayLike, numpy.float32],
+        ]
+        | None = None,
+    ) -> None:
+        """
+        Sample a row of the last step from other logits, float32 [n_vocab]; GIL released. The row's log
+        probabilities remain those of the model's logits. ValueError as from step.
         """
     def set_threads(
         self,
@@ -199,10 +275,24 @@ class Program:
         ]
         | None = None,
         profile: bool = False,
+        masks: tuple[
+            typing.Annotated[numpy.typing.ArrayLike, numpy.int32],
+            typing.Annotated[numpy.typing.ArrayLike, numpy.uint32],
+        ]
+        | None = None,
+        mask_gate: MaskGate | None = None,
+        dry: tuple[
+            typing.Annotated[numpy.typing.ArrayLike, numpy.int32],
+            typing.Annotated[numpy.typing.ArrayLike, numpy.int32],
+            typing.Annotated[numpy.typing.ArrayLike, numpy.float32],
+        ]
+        | None = None,
+        n_hidden: typing.SupportsInt | typing.SupportsIndex = 0,
     ) -> bool:
         """
         Run the first entries of the columns; GIL released. ValueError names an impossible column value;
-        then nothing has changed. False: interrupted, the results are worthless.
+        then nothing has changed. False: interrupted, the results are worthless. Behind the n_rows that
+        are sampled come n_hidden rows that only leave their hidden states.
         """
     @property
     def columns(self) -> dict[str, numpy.ndarray]:
@@ -218,7 +308,17 @@ def checksum(
     data: typing_extensions.Buffer, seed: typing.SupportsInt | typing.SupportsIndex
 ) -> int:
     """
-    64 bits against accidents, not against an adversary.
+    64 bits against accidents, not against an adversary; GIL released.
+    """
+
+def find_repeats(
+    tokens: typing.Annotated[numpy.typing.ArrayLike, numpy.int32],
+    limit: typing.SupportsInt | typing.SupportsIndex,
+    min_length: typing.SupportsInt | typing.SupportsIndex,
+) -> dict[int, int]:
+    """
+    Tokens that followed an earlier occurrence of the text's end, and its length in tokens: at least
+    min_length, counted up to limit.
     """
 
 def isa() -> str:

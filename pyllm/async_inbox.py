@@ -103,6 +103,6 @@ def _extend(old: CompletionOutput, new: CompletionOutput) -> None:
     old.text += new.text
     old.token_ids += new.token_ids
     if old.logprobs is not None and new.logprobs is not None:
-        old.logprobs += new.logprobs
+        old.logprobs.extend(new.logprobs)  # type: ignore[arg-type]  # both are of one kind
     old.cumulative_logprob = new.cumulative_logprob
     old.finish_reason, old.stop_reason = new.finish_reason, new.stop_reason

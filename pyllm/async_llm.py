@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from contextlib import nullcontext
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from pyllm.async_inbox import AsyncInbox, LoopMailbox
+from pyllm.call_arguments import check_priority, for_chat
 from pyllm.chat import ChatRenderer
 from pyllm.checks import check_integer
-from pyllm.engine import EngineModel
+from pyllm.embedding import PoolingJob, as_embedding, embedding_jobs, pooled_by
+from pyllm.engine_model import EngineModel
+from pyllm.engine_stats import EngineStats
 from pyllm.errors import RequestError
-from pyllm.llm import LLM, check_priority, for_chat
+from pyllm.llm import LLM
+from pyllm.open_request import OpenRequest
 from pyllm.outputs import RequestOutput
-from pyllm.prompts import Encoded, Prompt, encode_prompt
+from pyllm.pooling import PoolingParams
+from pyllm.pooling_outputs import EmbeddingRequestOutput, ScoringRequestOutput
+from pyllm.prompts import Encoded, Prompt, Prompts, encode_prompt
+from pyllm.prompts import cache_salt as salt_of
+from pyllm.request import Request
 from pyllm.sampling import SamplingParams
+from pyllm.scoring import Scorer
 from pyllm.special_text import Messages
 
 if TYPE_CHECKING:
@@ -87,9 +97,34 @@ class AsyncLLM:
         return self._llm.model
 
     @property
+    def scorer(self) -> Scorer:
+        """What makes texts to read, for `pool`, of pairs to score."""
+        return self._llm.scorer
+
+    @property
     def num_queued_requests(self) -> int:
         """Requests that wait for their first step."""
         return self._llm.thread.limits.num_requests
+
+    def stats(self) -> EngineStats:
+        """What the engine does and has done. Any thread may ask, also after `shutdown`."""
+        return self._llm.stats()
+
+    @property
+    def num_running_requests(self) -> int:
+        """Continuations that the next step computes, prompts that are read included."""
+        return len(self._llm.engine.scheduler.running)
+
+    def has_requests_before(self, priority: int) -> bool:
+        """Whether some run or wait whose priority is a lower number: they go first."""
+        scheduler = self._llm.engine.scheduler  # its lists are by rank, and another thread's
+        ahead = [*scheduler.running[:1], *scheduler.waiting[:1]]
+        return any(sequence.priority < priority for sequence in ahead)
+
+    @property
+    def max_num_seqs(self) -> int:
+        """Continuations computed at a time, at most."""
+        return self._llm.engine.scheduler.max_num_seqs
 
     @property
     def kv_cache_bytes(self) -> int:
@@ -106,6 +141,7 @@ class AsyncLLM:
         request_id: str | None = None,
         *,
         parse_special: bool = False,
+        token_healing: bool = False,
         priority: int = 0,
     ) -> AsyncGenerator[RequestOutput, None]:
         """Continue one prompt; yields reports as `sampling_params.output_kind` asks for them.
@@ -117,7 +153,9 @@ class AsyncLLM:
         """
         params = SamplingParams() if sampling_params is None else sampling_params
         encode = partial(encode_prompt, prompt, self.get_tokenizer(), parse_special=parse_special)
-        return self._reports(encode, params, request_id, priority)
+        return self._reports(
+            encode, params, request_id, priority, salt_of(prompt), token_healing=token_healing
+        )
 
     def chat(
         self,
@@ -126,22 +164,29 @@ class AsyncLLM:
         request_id: str | None = None,
         *,
         priority: int = 0,
+        cache_salt: str | None = None,
         **template_options: Any,
     ) -> AsyncGenerator[RequestOutput, None]:
         """Answer one conversation; max_tokens defaults to the rest of the context.
 
-        messages, template_options  as in `LLM.chat`; the rest as in `generate`
+        messages, cache_salt, template_options  as in `LLM.chat`; the rest as in `generate`
         """
         params = SamplingParams(max_tokens=None) if sampling_params is None else sampling_params
         encode = partial(self._chat.encode, messages, **template_options)
-        return self._reports(encode, for_chat(_checked(params)), request_id, priority)
+        params = for_chat(_checked(params))
+        return self._reports(encode, params, request_id, priority, cache_salt)
 
-    async def abort(self, request_id: str) -> None:
-        """End a request: whoever iterates over it gets a last report, finish_reason "abort".
+    async def abort(self, request_id: str | Iterable[str]) -> None:
+        """End a request, or several: who iterates over one gets a last report, "abort".
 
-        Unknown and finished requests are ignored.
+        Unknown and finished requests are ignored. RequestError for what is no id.
         """
-        self._llm.thread.abort([request_id])
+        if isinstance(request_id, str) or not isinstance(request_id, Iterable):
+            request_id = [request_id]
+        names = list(request_id)
+        for name in names:
+            _check_id(name)
+        self._llm.thread.abort(names)
 
     def shutdown(self) -> None:
         """End requests in flight, stop the engine and free the model. May be repeated."""
@@ -158,29 +203,153 @@ class AsyncLLM:
     ) -> None:
         await asyncio.to_thread(self.shutdown)  # it waits for the engine's thread
 
+    async def open(
+        self,
+        prepare: Callable[[], tuple[Encoded, SamplingParams]],
+        request_id: str | None = None,
+        *,
+        priority: int = 0,
+        cache_salt: str | None = None,
+        token_healing: bool = False,
+    ) -> OpenRequest:
+        """Queue one request; returns when the engine has taken it, before its first report.
+
+        prepare  gives text and ids of the prompt, and how to continue it; runs on another thread
+        For programs that must answer "no" before they begin to answer, as servers do. The rest,
+        and the errors, as in `generate`.
+        """
+        check_priority(priority)
+        if request_id is not None:
+            _check_id(request_id)
+        make = self._llm.engine.make_request
+
+        def prepare_and_make(number: int, name: str) -> Request:
+            encoded, params = prepare()
+            return make(
+                *encoded,
+                _checked(params),
+                name,
+                priority,
+                cache_salt,
+                token_healing=token_healing,
+                number=number,
+            )
+
+        return await self._open(prepare_and_make, request_id)
+
+    async def embed(
+        self,
+        prompts: Prompts,
+        pooling_params: PoolingParams | Sequence[PoolingParams] | None = None,
+        request_id: str | None = None,
+        *,
+        parse_special: bool = False,
+        priority: int = 0,
+    ) -> list[EmbeddingRequestOutput]:
+        """The embedding of each text, as `LLM.embed`; the rest as in `pool`."""
+        tokenizer = self.get_tokenizer()
+        jobs = embedding_jobs(prompts, pooling_params, tokenizer, parse_special=parse_special)
+        outputs = await self.pool(jobs, request_id, priority=priority)
+        return [as_embedding(out, job.params) for out, job in zip(outputs, jobs, strict=True)]
+
+    async def score(
+        self,
+        text_1: str | Sequence[str],
+        text_2: str | Sequence[str],
+        request_id: str | None = None,
+        *,
+        priority: int = 0,
+    ) -> list[ScoringRequestOutput]:
+        """How well texts belong together, as `LLM.score`; the rest as in `pool`."""
+        scoring = await asyncio.to_thread(self.scorer.scoring, text_1, text_2)
+        return scoring.results(await self.pool(scoring.jobs, request_id, priority=priority))
+
+    async def pool(
+        self, jobs: Sequence[PoolingJob], request_id: str | None = None, *, priority: int = 0
+    ) -> list[RequestOutput]:
+        """The last report of each text, in order. When one fails, or nobody waits, the others end.
+
+        However many texts there are, only as many as a step computes wait in the queue at a time.
+        request_id  names the call for `abort`, its texts with "-0", "-1" … behind it; None: numbers
+        A task that is cancelled frees what its texts hold. Raises what `generate` raises, and
+        PyLLMError when a text was given up.
+        """
+        check_priority(priority)
+        if request_id is not None:
+            _check_id(request_id)
+        at_once = self.max_num_seqs
+        places = asyncio.Semaphore(at_once)
+
+        async def output_of(index: int, job: PoolingJob) -> RequestOutput:
+            name = None if request_id is None else f"{request_id}-{index}"
+            async with places:
+                # The first of them knock; the others belong to a call that was let in.
+                make = partial(self._make_pooling, job, priority)
+                opened = await self._open(make, name, refusable=index < at_once)
+                try:
+                    (output,) = [output async for output in opened]
+                finally:
+                    opened.close()
+            pooled_by(output)  # raises now, not when the other texts have been read
+            return output
+
+        tasks = [asyncio.create_task(output_of(*numbered)) for numbered in enumerate(jobs)]
+        try:
+            return await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _make_pooling(self, job: PoolingJob, priority: int, number: int, name: str) -> Request:
+        make = self._llm.engine.make_pooling_request
+        return make(*job.encode(), job.params, name, priority, job.salt, number=number)
+
+    async def _open(
+        self,
+        make: Callable[[int, str], Request],
+        request_id: str | None,
+        *,
+        refusable: bool = True,
+    ) -> OpenRequest:
+        """The request that `make` makes, on another thread, of a number drawn for it and its name.
+
+        refusable  a full queue may say no
+        """
+        # Here, in the order of the calls: texts are encoded at the same time.
+        number, name = self._llm.engine.draw_number(request_id)
+        # A full queue says no before any work is done: hundreds may come at once.
+        room = self._llm.thread.preparing() if refusable else nullcontext()
+        # Not on the event loop: a long text takes tens of milliseconds, a grammar up to two
+        # seconds, and others wait for it.
+        with room, self._llm.thread.expecting(name):
+            request = await asyncio.to_thread(make, number, name)
+            inbox = AsyncInbox(self._mailbox(), request.params.output_kind)
+            self._llm.thread.submit([request], inbox, refusable=refusable)
+        return OpenRequest(self._llm.thread, inbox, request)
+
     async def _reports(
         self,
         encode: Callable[[], Encoded],
         params: SamplingParams,
         request_id: str | None,
         priority: int,
+        salt: str | None,
+        *,
+        token_healing: bool = False,
     ) -> AsyncGenerator[RequestOutput, None]:
-        check_priority(priority)
-        # Not on the event loop: a long text takes tens of milliseconds, and others wait for it.
-        encoded = await asyncio.to_thread(encode)
-        request = self._llm.engine.make_request(*encoded, _checked(params), request_id, priority)
-        inbox = AsyncInbox(self._mailbox(), request.params.output_kind)
-        self._llm.thread.submit([request], inbox, refusable=True)
-        finished = False
+        opened = await self.open(
+            lambda: (encode(), params),
+            request_id,
+            priority=priority,
+            cache_salt=salt,
+            token_healing=token_healing,
+        )
         try:
-            while not finished:
-                output = await inbox.get()
-                finished = output.finished
+            async for output in opened:
                 yield output
         finally:
-            # After an error the engine has forgotten it, and its id may be another's.
-            if not finished and not inbox.failed:
-                self._llm.thread.abort([request.request_id])
+            opened.close()
 
     def _mailbox(self) -> LoopMailbox:
         loop = asyncio.get_running_loop()
@@ -195,6 +364,11 @@ def _checked(params: SamplingParams) -> SamplingParams:
     if not isinstance(params, SamplingParams):
         raise RequestError("sampling_params", params, "must be SamplingParams")
     return params
+
+
+def _check_id(request_id: object) -> None:
+    if not isinstance(request_id, str):
+        raise RequestError("request_id", request_id, "must be a string")
 
 
 def _check_limits(max_requests: int | None, max_tokens: int | None) -> None:

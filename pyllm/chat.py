@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from pyllm.errors import RequestError, TemplateError
+from pyllm.open_message import cut_at_mark, with_mark_at_end
 from pyllm.prompts import Encoded, checked_text
 from pyllm.special_text import Messages, SpecialText
 
@@ -40,6 +41,34 @@ def as_conversations(messages: object) -> list[Messages]:
     return conversations
 
 
+_OPTIONS = (
+    "chat_template, add_generation_prompt, continue_final_message, tools and chat_template_kwargs"
+)
+
+
+def _with_plain_contents(messages: Messages) -> Messages:
+    """Contents that are lists of parts as texts: most templates know nothing else."""
+    return [
+        {**message, "content": _joined(message["content"], f"messages[{index}].content")}
+        if isinstance(message.get("content"), list | tuple)
+        else message
+        for index, message in enumerate(messages)
+    ]
+
+
+def _joined(parts: Sequence[Any], field: str) -> str:
+    texts = []
+    for index, part in enumerate(parts):
+        kind = part.get("type") if isinstance(part, Mapping) else part
+        if kind != "text":
+            raise RequestError(f"{field}[{index}]", kind, 'must be a part of type "text"')
+        text = part.get("text")
+        if not isinstance(text, str):
+            raise RequestError(f"{field}[{index}].text", text, "must be a string")
+        texts.append(text)
+    return "".join(texts)
+
+
 # Compiled templates to keep; callers may bring their own, and each takes memory.
 _MAX_TEMPLATES = 16
 
@@ -57,22 +86,40 @@ class ChatRenderer:
         messages: Messages,
         *,
         chat_template: str | None = None,
-        add_generation_prompt: bool = True,
+        add_generation_prompt: bool | None = None,
+        continue_final_message: bool = False,
         tools: Sequence[Mapping[str, Any]] | None = None,
         chat_template_kwargs: Mapping[str, Any] | None = None,
+        **unknown: Any,
     ) -> Encoded:
         """The rendered text and its ids. Raises TemplateError, TokenizerError and RequestError.
 
+        add_generation_prompt   end with the opening of an answer; None: unless the last is open
+        continue_final_message  leave the last message, the assistant's, open: the answer goes on
+
         Special tokens written by the template are tokens; written by a user they are text.
+        A content of text parts, as OpenAI's clients send it, is one text.
         """
+        for name, value in unknown.items():
+            raise RequestError(name, value, f"is no option of a chat; known are {_OPTIONS}")
+        if continue_final_message and add_generation_prompt:
+            limit = "an answer is continued or begun; add_generation_prompt must be False"
+            raise RequestError("continue_final_message", True, limit)
         if self._special_text is None:  # on first use: a model may never chat
             self._special_text = SpecialText(self._tokenizer)
         variables = _checked_variables(chat_template_kwargs or {})
         template = self._template(chat_template)
+        messages, end = _with_plain_contents(messages), None
+        if continue_final_message:
+            messages, end = with_mark_at_end(messages)
+        else:
+            add_generation_prompt = add_generation_prompt is None or add_generation_prompt
         marked, mark = self._special_text.marked(messages)
         text = template.render(
-            marked, add_generation_prompt=add_generation_prompt, tools=tools, **variables
+            marked, add_generation_prompt=bool(add_generation_prompt), tools=tools, **variables
         )
+        if end is not None:
+            text = cut_at_mark(text, end)
         ids = self._special_text.encode(checked_text("messages", text), mark)
         # Templates differ in whether they write the BOS token; the model expects exactly one.
         bos = self._tokenizer.bos_id
@@ -105,11 +152,15 @@ class ChatRenderer:
         return self._tokenizer.token_bytes(token).decode("utf-8", "replace")
 
 
+# Arguments of their own, which a template's variable of the same name would contradict.
+_NOT_VARIABLES = ("add_generation_prompt", "continue_final_message", "tools")
+
+
 def _checked_variables(variables: object) -> dict[str, Any]:
     if not isinstance(variables, Mapping):
         raise RequestError("chat_template_kwargs", variables, "must be a dictionary")
     for name in variables:
-        if not isinstance(name, str) or name in ("add_generation_prompt", "tools"):
+        if not isinstance(name, str) or name in _NOT_VARIABLES:
             limit = "cannot be set here" if isinstance(name, str) else "must be a string"
             raise RequestError("chat_template_kwargs", name, limit)
     return dict(variables)

@@ -7,6 +7,12 @@ import numbers
 from pyllm.errors import RequestError
 
 
+def check_flag(field: str, value: object) -> None:
+    """Raises RequestError unless `value` is true or false."""
+    if value not in (True, False):
+        raise RequestError(field, value, "must be True or False")
+
+
 def check_integer(field: str, value: object, low: int, high: int) -> None:
     """Raises RequestError unless `value` is an integer (no bool) of [low, high]."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):

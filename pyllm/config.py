@@ -24,6 +24,7 @@ _MAX_EXPERTS: Final = 1_024
 _MAX_HEADS: Final = 4_096
 _MAX_HEAD_DIM: Final = 1_024
 _MAX_CONTEXT: Final = (1 << 31) - 1  # positions are int32
+_POOLING: Final = ("none", "mean", "cls", "last", "rank")  # numbered as in GGUF
 _EMBEDDING: Final = "token_embd.weight"
 _TOKENS: Final = "tokenizer.ggml.tokens"
 
@@ -52,6 +53,8 @@ class ModelConfig:
     rope_base: float
     rope_scaling_type: str  # "none" or "linear"
     rope_scale_factor: float  # positions are divided by it; 1.0 for "none"
+    window: int = 0  # tokens that a token sees, itself included; 0: all before it
+    pooling: str = "last"  # none, mean, cls, last, rank: how tokens' states become an embedding
 
 
 def read_config(file: GGUFFile, architectures: Collection[str] | None = None) -> ModelConfig:
@@ -102,6 +105,8 @@ def read_config(file: GGUFFile, architectures: Collection[str] | None = None) ->
         rope_base=keys.number("rope.freq_base", 1.0, 1e12, default=10_000.0),
         rope_scaling_type=scaling_type,
         rope_scale_factor=scale_factor,
+        window=_window(keys),
+        pooling=_pooling(keys),
     )
     _check_layers(keys, file, n_layers)
     _check_types(file)
@@ -130,9 +135,21 @@ def _refuse_unsupported(keys: Hyperparameters) -> None:
         value = keys.scalar(name)
         if value is not None and value != neutral:
             raise keys.unsupported(name, value, f"{neutral}, or no such key")
+
+
+def _window(keys: Hyperparameters) -> int:
     window = keys.integer("attention.sliding_window", 1, _MAX_CONTEXT, default=0)
-    if window and window < keys.integer("context_length", 1, _MAX_CONTEXT):
+    if window >= keys.integer("context_length", 1, _MAX_CONTEXT):
+        return 0
+    if window and keys.architecture != "llama":  # Mistral; other families slide in some layers only
         raise keys.unsupported("attention.sliding_window", window, "the whole context")
+    return window
+
+
+def _pooling(keys: Hyperparameters) -> str:
+    """A decoder that does not say: only its last token has seen the whole text."""
+    number = keys.integer("pooling_type", 0, len(_POOLING) - 1, default=_POOLING.index("last"))
+    return _POOLING[number]
 
 
 def _experts(keys: Hyperparameters, n_layers: int) -> tuple[int, int]:

@@ -2,32 +2,45 @@
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+from pyllm.utf8_decoder import Utf8Decoder
 
 if TYPE_CHECKING:
     from pyllm.tokenizer import Tokenizer
 
 __all__ = ["Detokenizer"]
 
-_Utf8Decoder = codecs.getincrementaldecoder("utf-8")
-
 
 class Detokenizer:
     """The pieces that add() and flush() return, joined, are tokenizer.decode() of all ids."""
 
     def __init__(
-        self, tokenizer: Tokenizer, skip_special: bool = True, *, after: Sequence[int] = ()
+        self,
+        tokenizer: Tokenizer,
+        skip_special: bool = True,
+        *,
+        after: Sequence[int] = (),
+        keep_first_space: bool = False,
+        skip_written: Sequence[int] = (),
     ) -> None:
         """`after` is the prompt that the text continues: behind "Once upon", " a" keeps its space.
 
-        skip_special  leave control tokens out
+        skip_special      leave control tokens out
+        keep_first_space  even where it would be the one that encode() adds to a text
+        skip_written      as many bytes as these tokens have come first and are left out
         """
         self._tokenizer = tokenizer
         self._skip_special = skip_special
-        self._at_start = not len(after) or tokenizer.restarts_text(after[-1])
-        self._decoder = _Utf8Decoder("replace")
+        self._decoder = Utf8Decoder()
+        starts = not len(after) or tokenizer.restarts_text(after[-1])
+        self._at_start = at_start = starts and not keep_first_space
+        self._skip_bytes = 0
+        for token in skip_written:
+            raw = tokenizer.piece(token, at_start=at_start, skip_special=skip_special)
+            self._skip_bytes += len(raw)
+            at_start = tokenizer.restarts_text(token)
 
     def add(self, token: int) -> str:
         """The characters that `token` completes; bytes of an incomplete one wait.
@@ -36,6 +49,10 @@ class Detokenizer:
         """
         raw = self._tokenizer.piece(token, at_start=self._at_start, skip_special=self._skip_special)
         self._at_start = self._tokenizer.restarts_text(token)
+        if self._skip_bytes:
+            skipped = min(self._skip_bytes, len(raw))
+            self._skip_bytes -= skipped
+            raw = raw[skipped:]
         return self._decoder.decode(raw)
 
     def flush(self) -> str:

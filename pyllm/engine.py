@@ -6,24 +6,32 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 from collections.abc import Sequence as SequenceOf
-from itertools import count
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from pyllm.batch import Arrays, Batch, Columns, Step
+from pyllm.batch import Batch, Step
 from pyllm.continuation import Continuation
-from pyllm.errors import PyLLMError, RequestError, printable
+from pyllm.engine_counters import EngineCounters
+from pyllm.engine_model import EngineModel
+from pyllm.errors import PyLLMError, RequestError
 from pyllm.interrupt import StepInterrupted
 from pyllm.kv_cache import KVCache
+from pyllm.logits_processors import sample_processed
 from pyllm.outputs import RequestOutput
+from pyllm.pooling_request import Pooling
+from pyllm.prompt_pace import PromptPace
 from pyllm.quarantine import Quarantine
-from pyllm.request import Request, mixed
-from pyllm.sampling import SamplingParams
+from pyllm.request import Request
+from pyllm.request_maker import RequestMaker
+from pyllm.row_results import RowResults, fail
+from pyllm.sampling import MAX_LOGPROBS, LogitsProcessor
 from pyllm.scheduler import Scheduler
 from pyllm.sequence import Sequence
-from pyllm.step_times import StepTimes
+from pyllm.speculation.proposer import Proposer
+from pyllm.speculation.switch import SpeculationSwitch
+from pyllm.step_runner import StepRunner
 
 if TYPE_CHECKING:
-    from pyllm.tokenizer import Tokenizer
+    from pyllm.prefix_store import PrefixStore
 
 
 _log = logging.getLogger(__name__)
@@ -38,58 +46,39 @@ def _no_news() -> bool:
     return False
 
 
-class Program(Protocol):
-    """What the engine needs of a compiled program."""
-
-    @property
-    def columns(self) -> Columns: ...
-
-    def step(
-        self,
-        n_tokens: int,
-        n_seqs: int,
-        n_rows: int,
-        history: Arrays | None = None,
-        bias: Arrays | None = None,
-    ) -> None: ...
-
-    def interrupt(self) -> None: ...
-
-
-class EngineModel(Protocol):
-    """What the engine needs of a loaded model."""
-
-    @property
-    def program(self) -> Program: ...
-    @property
-    def tokenizer(self) -> Tokenizer: ...
-    @property
-    def max_model_len(self) -> int: ...
-    @property
-    def num_kv_blocks(self) -> int: ...
-    @property
-    def block_size(self) -> int: ...
-    @property
-    def kv_cache_bytes(self) -> int: ...
-    def close(self) -> None: ...
-
-
-class Engine:
+class Engine(RequestMaker):
     """Schedules, steps and reports. Batch limits are those the program's columns were made for.
 
-    max_decode_slowdown  a step in which streams wait for a prompt takes at most so many times as
-                         long as one without; None: prompts are read in chunks of full size
+    max_decode_slowdown    a step in which streams wait for a prompt takes at most so many times as
+                           long as one without; None: prompts are read in chunks of full size
+    enable_prefix_caching  keep computed blocks for other requests that begin alike
+    prefix_store           where they are kept on disk too
+    proposer               guesses tokens; None: every step yields one for each sequence
+    logits_processors      of every request, before its own
+    max_logprobs           log-probabilities of a token that a request may ask for; -1: any number
     """
 
     def __init__(
-        self, model: EngineModel, *, seed: int = 0, max_decode_slowdown: float | None = None
+        self,
+        model: EngineModel,
+        *,
+        seed: int = 0,
+        max_decode_slowdown: float | None = None,
+        enable_prefix_caching: bool = True,
+        prefix_store: PrefixStore | None = None,
+        proposer: Proposer | None = None,
+        logits_processors: SequenceOf[LogitsProcessor] = (),
+        max_logprobs: int = MAX_LOGPROBS,
     ) -> None:
-        self.model = model
-        self.seed = seed
-        self.on_start: Callable[[str], None] | None = None  # told of requests that get going
-        self._columns = model.program.columns
-        self._counter = count()
-        self._step_times = StepTimes(max_decode_slowdown)
+        super().__init__(model, seed, tuple(logits_processors), max_logprobs)
+        self.enable_prefix_caching = enable_prefix_caching
+        self.prefix_store = prefix_store
+        self._speculation = SpeculationSwitch(proposer)
+        self.on_start: Callable[[Request], None] | None = None  # told of requests that get going
+        self.counters = EngineCounters()
+        self._runner = StepRunner(model.program)
+        self._results = RowResults(self._columns, self.counters)
+        self._pace = PromptPace(max_decode_slowdown)
         self.reset()
 
     def reset(self) -> None:
@@ -100,52 +89,37 @@ class Engine:
 
     def _reset_schedule(self) -> None:
         model, columns = self.model, self._columns
-        kv_cache = KVCache(model.num_kv_blocks, model.block_size)
-        # A lone sequence must always fit, or preemption could not make room for it.
-        if kv_cache.capacity < model.max_model_len:
-            limit = (
-                f"the KV cache holds {kv_cache.capacity} tokens; "
-                "lower max_model_len or give it more memory"
-            )
-            raise RequestError("max_model_len", model.max_model_len, limit)
+        kv_cache = KVCache(
+            model.num_kv_blocks,
+            model.block_size,
+            window=model.kv_window,
+            prefix_caching=self.enable_prefix_caching,
+            store=self.prefix_store,
+            counters=self.counters,
+        )
+        kv_cache.require_room_for(model.max_model_len, len(columns["tokens"]))
+        num_rows = len(columns["logit_rows"])
+        max_num_seqs = min(len(columns["seq_starts"]) - 1, num_rows)
+        # Beside one for each sequence. Steps that read a prompt score it with them, and only steps
+        # that read none guess.
+        spare_rows = num_rows - max_num_seqs
+        self.speculator = self._speculation.start(kv_cache, max_rows=spare_rows)
         self.scheduler = Scheduler(
             kv_cache,
-            max_num_seqs=min(len(columns["seq_starts"]) - 1, len(columns["logit_rows"])),
+            max_num_seqs=max_num_seqs,
             max_num_batched_tokens=len(columns["tokens"]),
+            max_num_scored_tokens=spare_rows,
             chunk_limit=self._chunk_limit,
             on_admit=self._admitted,
+            speculator=self.speculator,
+            counters=self.counters,
         )
         self.batch = Batch(columns)
         self._scheduled: list[Sequence] = []  # of the step that runs
         self._quarantine: Quarantine | None = None
         self._interruptible = _NOBODY  # requests whose prompts the step that runs reads
-        self._was_interrupted = False
+        self._was_interrupted = self._was_put_off = False
         self._failed = False  # the last step failed, and nobody knows by whom
-
-    def make_request(
-        self,
-        prompt: str | None,
-        prompt_token_ids: SequenceOf[int],
-        params: SamplingParams,
-        request_id: str | None = None,
-        priority: int = 0,
-    ) -> Request:
-        """A checked request, not yet added. Safe to call from any thread.
-
-        priority  lower goes first and may take the place of higher; equals go by arrival
-        Raises RequestError and ContextLengthError.
-        """
-        number = next(self._counter)
-        return Request(
-            str(number) if request_id is None else request_id,
-            prompt,
-            prompt_token_ids,
-            params,
-            tokenizer=self.model.tokenizer,
-            max_model_len=self.model.max_model_len,
-            default_seed=mixed(self.seed, number + 1),
-            priority=priority,
-        )
 
     def add(self, request: Request) -> None:
         if request.request_id in self._requests:
@@ -163,10 +137,12 @@ class Engine:
         request = self._requests.pop(request_id, None)
         if request is None:
             return None
+        self.counters.add_cancelled(request)
         unfinished = [c for c in request.continuations if c.finish_reason is None]
         for continuation in unfinished:
             continuation.abort()
             self._retire(continuation)
+        self.counters.add_finished(request)
         return request.report_abort(unfinished, time.perf_counter())
 
     def interrupt(self, request_ids: Iterable[str]) -> None:
@@ -190,35 +166,46 @@ class Engine:
         except StepInterrupted:
             self._interruptible = _NOBODY
             self._was_interrupted = True
+            for sequence in self._scheduled:  # it may have come too late for the prompt it was for
+                sequence.draft = []
             return []
-        except PyLLMError:  # the machine's fault: it would befall everybody
+        except (PyLLMError, KeyboardInterrupt):  # the machine's fault: it would befall everybody
             raise
-        except Exception as error:
+        except BaseException as error:  # Rust code panics with one
             return self._recover(error)
 
     def _step(self, has_news: Callable[[], bool]) -> list[RequestOutput]:
         scheduled = self._scheduled = self._schedule()
         step = self.batch.fill(scheduled)
-        reads_prompt = step.n_tokens > step.n_seqs
+        reads_prompt = step.n_tokens > len(step.rows)
         if reads_prompt and not self._was_interrupted:
             self._interruptible = frozenset(
                 s.request_id for s in scheduled if s.num_scheduled_tokens > 1
             )
             # Asked after that was published: whoever cancels either sees it or is seen here.
-            if has_news():
+            # Not twice in a row: those who bring news could hold up everybody else.
+            if not self._was_put_off and has_news():
                 self._interruptible = _NOBODY
+                self._was_put_off = True
                 return []
         start = time.perf_counter()
-        self.model.program.step(step.n_tokens, step.n_seqs, len(step.rows), step.history, step.bias)
+        self._runner.run(step)
         now = time.perf_counter()
         self._failed = False
         self._interruptible = _NOBODY
-        self._was_interrupted = False
-        num_decodes = step.n_seqs
-        if reads_prompt:
-            num_decodes = sum(s.num_scheduled_tokens == 1 for s in scheduled)
-        self._step_times.add(now - start, num_decodes, step.n_tokens - num_decodes)
+        self._was_interrupted = self._was_put_off = False
+        self._learn_times(step, now - start, reads_prompt=reads_prompt)
+        self.counters.add_step(scheduled, step, now - start, now)
         return self._postprocess(scheduled, step)
+
+    def _learn_times(self, step: Step, seconds: float, *, reads_prompt: bool) -> None:
+        if self.speculator is not None:
+            self.speculator.record_step(step.n_tokens, len(step.rows), seconds)
+        if reads_prompt:
+            num_decodes = sum(s.num_scheduled_tokens == 1 for s in self._scheduled)
+            self._pace.add(seconds, num_decodes, step.n_tokens - num_decodes)
+        elif step.n_tokens == step.n_seqs:  # nobody guessed
+            self._pace.add(seconds, step.n_seqs, 0)
 
     def _schedule(self) -> list[Sequence]:
         if self._quarantine is not None:
@@ -232,47 +219,86 @@ class Engine:
         most = self.scheduler.max_num_batched_tokens
         if self._was_interrupted:
             most = min(most, _TOKENS_AFTER_INTERRUPT)
-        limit = self._step_times.chunk_limit(num_decodes) if watched else None
+        limit = self._pace.chunk_limit(num_decodes) if watched else None
         return most if limit is None else min(most, limit)
 
     def _admitted(self, sequence: Sequence) -> None:
         if self.on_start is not None:
-            self.on_start(sequence.request_id)
+            self.on_start(self._continuations[sequence].request)
 
     def _postprocess(self, scheduled: list[Sequence], step: Step) -> list[RequestOutput]:
         now = time.perf_counter()
         for sequence in scheduled:
             sequence.num_computed_tokens += sequence.num_scheduled_tokens
+            if sequence.num_computed_tokens >= sequence.settle_at:
+                self.scheduler.kv_cache.settle(sequence)
+        for part in step.scored:
+            self._results.take_scores(self._continuations[part.sequence], part)
+        if step.has_processors:
+            self._sample_processed(step)
         count = len(step.rows)
         sampled = self._columns["sampled"][:count].tolist()
         status = self._columns["status"][:count].tolist()
         changed: dict[Request, list[Continuation]] = {}
-        for row, sequence in enumerate(step.rows):
-            continuation = self._continuations[sequence]
-            if status[row] != 0:
-                continuation.fail("nonfinite_logits")
-            else:
-                try:
-                    if sequence.params.logprobs is not None:
-                        self._add_logprobs(continuation, row, sampled[row])
-                    continuation.append(sampled[row])
-                except Exception as error:  # in code that runs for this request only
-                    self._fail(continuation, error)
+        row = 0
+        while row < count:
+            continuation = self._continuations[step.rows[row]]
+            draft = continuation.sequence.draft
+            if draft:
+                self._verify(continuation, row, sampled, status)
+            elif continuation.finish_reason is None:  # it failed just now otherwise
+                self._results.take(continuation, row, sampled[row], status[row])
+            row += 1 + len(draft)
             if continuation.finish_reason is not None:
                 self._retire(continuation)
             changed.setdefault(continuation.request, []).append(continuation)
+        for part in step.hidden:
+            pooling = self._continuations[part.sequence]
+            assert isinstance(pooling, Pooling)
+            self._results.take_states(pooling, part)
+            if pooling.finish_reason is not None:
+                self._retire(pooling)
+                changed[pooling.request] = [pooling]
+        for part in step.scored:
+            failed = self._continuations.get(part.sequence)  # in the middle of its prompt
+            if failed is not None and failed.finish_reason is not None:
+                self._retire(failed)
+                changed.setdefault(failed.request, []).append(failed)
         return [
             output
             for request, continuations in changed.items()
             if (output := self._report(request, continuations, now)) is not None
         ]
 
-    def _fail(self, continuation: Continuation, error: Exception) -> None:
-        request_id = continuation.request.request_id
-        _log.error("request %s failed", printable(request_id), exc_info=error)
-        continuation.fail(_one_line(error))
+    def _sample_processed(self, step: Step) -> None:
+        """Sample the rows of requests with logits processors, and end those whose code raises."""
+        for sequence, error in sample_processed(self.model.program, self._columns, step):
+            fail(self._continuations[sequence], error, "logits processor failed: ")
 
-    def _recover(self, error: Exception) -> list[RequestOutput]:
+    def _verify(
+        self, continuation: Continuation, row: int, sampled: list[int], status: list[int]
+    ) -> None:
+        """Take tokens as long as the guess before them was what the model said, too."""
+        assert self.speculator is not None
+        sequence = continuation.sequence
+        draft, sequence.draft = sequence.draft, []
+        num_right, failed = 0, False
+        for place in range(len(draft) + 1):
+            token = sampled[row + place]
+            self._results.take(continuation, row + place, token, status[row + place])
+            if place == len(draft) or status[row + place] != 0:
+                break
+            failed = token != draft[place]
+            if failed:
+                break
+            num_right += 1
+            if continuation.finish_reason is not None:
+                break
+        sequence.num_computed_tokens = len(sequence.tokens) - 1  # a wrong guess is computed anew
+        self.speculator.record_draft(sequence, num_right, failed=failed)
+        self.counters.add_draft(len(draft), num_right)
+
+    def _recover(self, error: BaseException) -> list[RequestOutput]:
         """Go on after a defect: nothing that was computed is trusted, nobody innocent is lost.
 
         The sequences of a step that failed run alone next; one that fails then has failed.
@@ -283,8 +309,10 @@ class Engine:
         quarantine = self._quarantine
         if suspects and quarantine is not None:
             (culprit,) = suspects
-            self._fail(self._continuations[culprit], error)
+            fail(self._continuations[culprit], error)
+            self._speculation.clear()
         else:
+            self._speculation.suspect(error, alone=not suspects)
             _log.warning("a step failed; its requests are computed again", exc_info=error)
             quarantine = Quarantine(suspects)
         self._reset_schedule_for_all()
@@ -301,17 +329,11 @@ class Engine:
             if self._continuations[sequence].finish_reason is not None:
                 del self._continuations[sequence]
                 continue
-            sequence.block_table = []
-            sequence.num_computed_tokens = sequence.num_scheduled_tokens = 0
+            sequence.forget_blocks()
+            sequence.num_scheduled_tokens = 0
+            sequence.draft = []
             sequence.num_preemptions += 1
             self.scheduler.add(sequence)
-
-    def _add_logprobs(self, continuation: Continuation, row: int, token: int) -> None:
-        width = continuation.sequence.params.logprobs or 0
-        ids: list[int] = self._columns["top_ids"][row, :width].tolist()
-        values: list[float] = self._columns["top_logprobs"][row, :width].tolist()
-        chosen = float(self._columns["logprob"][row])
-        continuation.add_logprobs(token, chosen, list(zip(ids, values, strict=True)))
 
     def _report(
         self, request: Request, changed: list[Continuation], now: float
@@ -319,13 +341,12 @@ class Engine:
         output = request.report(changed, now)
         if output is not None and output.finished:
             del self._requests[request.request_id]
+            self.counters.add_finished(request)
         return output
 
     def _retire(self, continuation: Continuation) -> None:
         self.scheduler.finish(continuation.sequence)
+        if self.speculator is not None:
+            self.speculator.forget(continuation.sequence)
         del self._continuations[continuation.sequence]
-
-
-def _one_line(error: Exception) -> str:
-    text = " ".join(f"{type(error).__name__}: {error}".split())
-    return text.removesuffix(":")[:200]
+        continuation.sequence.grammar = None  # callers keep requests; a lexer takes megabytes

@@ -14,6 +14,8 @@ PyLLMError
 
 from __future__ import annotations
 
+from pyllm.byte_size import byte_size
+
 __all__ = [
     "ContextLengthError",
     "DeviceError",
@@ -72,7 +74,11 @@ def _shortened(text: str, max_chars: int, *, longer: bool = False) -> str:
 
 def _escaped_path(path: object) -> str:
     """A path as one printable line; bytes that are not UTF-8 appear as \\xNN."""
-    raw = str(path).encode("utf-8", "surrogateescape")
+    text = str(path)
+    try:
+        raw = text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # a lone surrogate, which no file system hands out
+        raw = text.encode("utf-8", "backslashreplace")
     text = raw.decode("utf-8", "backslashreplace")
     text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
     if len(text) <= 2 * _MAX_PATH_ENDS:
@@ -222,9 +228,5 @@ class MemoryBudgetError(PyLLMError):
         self.message = message
 
     def __str__(self) -> str:
-        text = f"needs {_gib(self.needed)}, {_gib(self.available)} are available"
+        text = f"needs {byte_size(self.needed)}, {byte_size(self.available)} are available"
         return f"{text}; {self.message}" if self.message else text
-
-
-def _gib(num_bytes: int) -> str:
-    return f"{num_bytes / 2**30:.1f} GiB"

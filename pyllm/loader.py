@@ -6,9 +6,11 @@ import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from pyllm.architectures import builders
 from pyllm.checks import check_integer
+from pyllm.classifier import read_classifier
 from pyllm.config import ModelConfig, read_config
 from pyllm.errors import MemoryBudgetError, RequestError
 from pyllm.gguf import GGUFFile
@@ -28,8 +30,12 @@ from pyllm.graph.plan import Plan, plan
 from pyllm.graph.weights import Weight, Weights
 from pyllm.kernels import isa, prepare
 from pyllm.kv_budget import choose_kv_size
+from pyllm.kv_types import PANEL_TOKENS, KVTypes
 from pyllm.memory import available_memory
-from pyllm.packed_cache import CachedWeight, Progress, use_packed_cache
+from pyllm.packed_cache import CachedWeight, Progress, build_key, model_key, use_packed_cache
+from pyllm.pooling import ModelPooling
+from pyllm.prefix_store import DEFAULT_BYTES, PrefixStore, identity_of
+from pyllm.speculation.config import SpeculativeConfig, draft_rows
 from pyllm.threads import default_num_threads
 from pyllm.tokenizer import Tokenizer
 
@@ -39,7 +45,9 @@ _log = logging.getLogger(__name__)
 
 FLOAT_BYTES = 4
 MAX_THREADS = 1024  # more would be a mistake; the core refuses them too
-PANEL_TOKENS = 16  # the cache stores tokens in vectors of 16
+SCORED_ROWS = 32  # prompt tokens that a step can report on: 16 MiB of logits at 128k
+F16 = KVTypes()
+DEFAULT_POOLING = ModelPooling()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +61,15 @@ class Model:
     max_model_len: int  # tokens of one sequence, prompt and answer together
     num_kv_blocks: int
     block_size: int  # tokens of a KV block
+    kv_window: int  # tokens that any layer still reads, so that a sequence keeps no more; 0: all
     kv_cache_bytes: int  # of all blocks together
+    prefix_store: PrefixStore | None = None  # blocks kept on disk
+    pooling: ModelPooling = DEFAULT_POOLING
 
     def close(self) -> None:
         """Give the memory back; a second call does nothing."""
+        if self.prefix_store is not None:
+            self.prefix_store.close()
         self.program.close()
 
 
@@ -69,8 +82,13 @@ def load_model(
     max_num_seqs: int = 16,
     max_num_batched_tokens: int = 512,
     kv_cache_bytes: int | None = None,
+    kv_types: KVTypes = F16,
     block_size: int = 32,
+    keep_whole_texts: bool = False,
     packed_cache: bool = False,
+    prefix_cache_dir: str | os.PathLike[str] | None = None,
+    prefix_cache_bytes: int | None = None,
+    speculation: SpeculativeConfig | None = None,
     progress: Progress | None = None,
 ) -> Model:
     """Load a GGUF file (the first part of a split one) for inference.
@@ -81,8 +99,13 @@ def load_model(
     max_num_seqs            sequences of one step
     max_num_batched_tokens  tokens of one step; longer prompts run in several
     kv_cache_bytes          None: up to a quarter of the memory the weights leave
+    kv_types                how keys and values are stored
     block_size              tokens of a KV block, a multiple of 16
+    keep_whole_texts        keep keys and values that have left the window of every layer, too
     packed_cache            keep packed weights in a file that later starts map (packed_cache.py)
+    prefix_cache_dir        keep computed blocks of keys and values there for later starts
+    prefix_cache_bytes      of all files in it; None: 8 GiB
+    speculation             makes room for the logits of guesses; None: one row for each sequence
     progress                called with (bytes done, bytes in all) while that file is written
 
     Raises ModelFileError, UnsupportedModelError, TokenizerError, MemoryBudgetError, RequestError,
@@ -92,10 +115,12 @@ def load_model(
     """
     if not isinstance(path, str | os.PathLike):
         raise RequestError("model", path, "must be the path of a GGUF file")
+    if prefix_cache_dir is not None and not _is_path(prefix_cache_dir):
+        raise RequestError("prefix_cache_dir", prefix_cache_dir, "must be the path of a directory")
     _check_sizes(
         num_threads=num_threads, num_threads_batch=num_threads_batch, max_model_len=max_model_len,
         max_num_seqs=max_num_seqs, max_num_batched_tokens=max_num_batched_tokens,
-        kv_cache_bytes=kv_cache_bytes, block_size=block_size,
+        kv_cache_bytes=kv_cache_bytes, block_size=block_size, prefix_cache_bytes=prefix_cache_bytes,
     )  # fmt: skip
     isa()  # a wrong PYLLM_ISA is told before the file is read
     if block_size % PANEL_TOKENS:
@@ -104,25 +129,37 @@ def load_model(
     threads_batch = threads if num_threads_batch is None else num_threads_batch
     with GGUFFile.open(path) as file:
         config = read_config(file, builders())
-        program = plan(record(file, config), max_num_batched_tokens, max_num_seqs)
+        # A step guesses only when it reads no prompt: both uses take turns with the same rows.
+        spare_rows = max(SCORED_ROWS, draft_rows(speculation, max_num_seqs, config.n_vocab))
+        max_rows = max_num_seqs + spare_rows
+        program = plan(record(file, config), max_num_batched_tokens, max_rows)
         kv = choose_kv_size(
-            config, block_size=block_size, max_num_seqs=max_num_seqs, max_model_len=max_model_len,
-            kv_cache_bytes=kv_cache_bytes, available=_left_beside(file, program),
+            config, block_size=block_size, types=kv_types, max_num_seqs=max_num_seqs,
+            max_num_batched_tokens=max_num_batched_tokens,
+            window=0 if keep_whole_texts else widest_window(program.ops),
+            max_model_len=max_model_len, kv_cache_bytes=kv_cache_bytes,
+            available=_left_beside(file, program),
         )  # fmt: skip
         operands = _operands(file, _weights_of(program.ops))
         if packed_cache:
             weights = _multiplied(program.ops, operands)
             use_packed_cache(file, weights, threads_batch, progress)
         limits = Limits(max_num_seqs, -(-kv.max_model_len // block_size))
-        pool = make_kv_pool(config, kv.num_blocks, block_size)
+        pool = make_kv_pool(config, kv.num_blocks, block_size, kv_types)
         compiled = compile_program(
             program, operands.__getitem__, pool, limits, threads, threads_batch
         )
         tokenizer = Tokenizer.from_gguf(file)
+        store = None
+        if prefix_cache_dir is not None:
+            directory = Path(prefix_cache_dir).expanduser()
+            identity = identity_of(build_key(), model_key(file))
+            store = PrefixStore(directory, identity, pool, prefix_cache_bytes or DEFAULT_BYTES)
+        pooling = _pooling(file, config)
     _log.info("%s", kv.describe(block_size))
     return Model(
         os.fspath(path), config, tokenizer, compiled, kv.max_model_len, kv.num_blocks, block_size,
-        kv.nbytes,
+        kv.window, kv.nbytes, store, pooling,
     )  # fmt: skip
 
 
@@ -130,8 +167,23 @@ def record(file: GGUFFile, config: ModelConfig) -> list[Op]:
     """Record and fuse the model of a file; every tensor of the file must have a use."""
     graph, weights = Graph(), Weights(file)
     builders()[config.architecture](graph, config, weights)
+    if config.pooling == "rank":
+        read_classifier(weights, config)  # no op: it works on what a request has read
     weights.require_all_used()
     return fuse(graph.ops)
+
+
+def widest_window(ops: Sequence[Op]) -> int:
+    """Tokens that a token sees in the layer that sees most, itself included; 0: all before it."""
+    windows = [int(op.attrs["window"]) for op in ops if op.name == "attention"]
+    return max(windows) if windows and all(windows) else 0
+
+
+def _pooling(file: GGUFFile, config: ModelConfig) -> ModelPooling:
+    if config.pooling != "rank":
+        return ModelPooling(config.pooling)
+    template = file.get("tokenizer.chat_template.rerank", str, None)
+    return ModelPooling("rank", read_classifier(Weights(file), config), template)
 
 
 def _weights_of(ops: Sequence[Op]) -> list[Weight]:
@@ -178,11 +230,16 @@ def _multiplied(ops: Sequence[Op], operands: Mapping[Weight, Operand]) -> list[C
     return [CachedWeight(name, names[name]) for name in sorted(names)]
 
 
+def _is_path(value: object) -> bool:
+    return isinstance(value, str | os.PathLike) and os.fspath(value) != ""
+
+
 def _check_sizes(**values: int | None) -> None:
     limits = {
         "num_threads": MAX_THREADS,
         "num_threads_batch": MAX_THREADS,
         "kv_cache_bytes": 2**62,
+        "prefix_cache_bytes": 2**62,
     }
     for name, value in values.items():
         if value is not None:

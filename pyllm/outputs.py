@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-FinishReason = Literal["stop", "length", "error", "abort"]
+if TYPE_CHECKING:
+    from pyllm.logprobs import FlatLogprobs
+
+FinishReason = Literal["stop", "length", "error", "abort", "repetition"]
 
 
 @dataclass(slots=True)
@@ -23,16 +26,18 @@ class CompletionOutput:
 
     finish_reason  "stop": an end-of-generation token, a stop id or a stop string;
                    "length": max_tokens or the end of the context; "error": see stop_reason;
-                   "abort": cancelled; None while it runs
-    stop_reason    the stop string or stop id that matched, "nonfinite_logits", or the exception
-                   that ended it
+                   "abort": cancelled; "repetition": see repetition_detection; None while it runs
+    stop_reason    the stop string or stop id that matched, "repetition_detected"; of an error
+                   "nonfinite_logits", "no_token_allowed", "structured_outputs: " and what the
+                   grammar ran into, "logits processor failed: " and its exception, or the
+                   exception that ended it
     """
 
     index: int
     text: str
     token_ids: list[int]
     cumulative_logprob: float | None
-    logprobs: list[dict[int, Logprob]] | None
+    logprobs: list[dict[int, Logprob]] | FlatLogprobs | None
     finish_reason: FinishReason | None = None
     stop_reason: int | str | None = None
 
@@ -53,11 +58,17 @@ class RequestMetrics:
     last_token_time: float | None = None
     finished_time: float | None = None
     num_preemptions: int = 0
+    num_draft_tokens: int = 0  # guessed by speculation
+    num_accepted_tokens: int = 0  # of those, guessed right
+    num_output_tokens: int = 0  # of all continuations; known when it has finished
 
 
 @dataclass(slots=True)
 class RequestOutput:
-    """A prompt and its continuations, `outputs[i].index == i` when finished."""
+    """A prompt and its continuations, `outputs[i].index == i` when finished.
+
+    prompt_logprobs  one entry for each prompt token, None for the first: nothing predicts it
+    """
 
     request_id: str
     prompt: str | None  # None when the prompt was given as token ids
@@ -65,8 +76,8 @@ class RequestOutput:
     outputs: list[CompletionOutput]
     finished: bool
     metrics: RequestMetrics | None = None
-    prompt_logprobs: None = None
-    num_cached_tokens: int = 0
+    prompt_logprobs: list[dict[int, Logprob] | None] | FlatLogprobs | None = None
+    num_cached_tokens: int = 0  # of the prompt, found in the prefix cache
 
 
 @dataclass(slots=True)
@@ -81,13 +92,14 @@ class Delta:
     index: int
     text: str
     token_ids: list[int]
-    logprobs: list[dict[int, Logprob]] | None = None
+    logprobs: list[dict[int, Logprob]] | FlatLogprobs | None = None
     finish_reason: FinishReason | None = None
     stop_reason: int | str | None = None
     finished: bool = False
     request_id: str = ""
     prompt_token_ids: list[int] = field(default_factory=list, repr=False)
     metrics: RequestMetrics | None = None
+    num_cached_tokens: int = 0  # of the prompt, found in the prefix cache
 
     def __str__(self) -> str:
         return self.text

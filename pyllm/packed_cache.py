@@ -78,23 +78,42 @@ def cache_directory() -> Path:
 
 def cache_key(file: GGUFFile, weights: Sequence[CachedWeight]) -> bytes:
     """16 bytes that name the cache; see the module's description."""
-    facts = [f"layout {_core.LAYOUT_VERSION}"]
-    sums: list[int] = []
+    parts, sums = _model_facts(file)
+    facts = [f"layout {_core.LAYOUT_VERSION}", *parts]
+    for weight in weights:
+        tensor = weight.tensor
+        facts.append(f"{weight.name} {tensor.type} {tensor.rows} {tensor.cols}")
+    return _key([*facts, *map(str, sums)])
+
+
+def model_key(file: GGUFFile) -> bytes:
+    """16 bytes that name the model file with its tokenizer; see the module's description."""
+    parts, sums = _model_facts(file)
+    return _key([*parts, *map(str, sums)])
+
+
+def build_key() -> bytes:
+    """8 bytes that name the core's build, on whose arithmetic computed bits depend."""
+    return _core.checksum(Path(_core.__file__).read_bytes(), 2).to_bytes(8, "little")
+
+
+def _model_facts(file: GGUFFile) -> tuple[list[str], list[int]]:
+    """Size and time of each part; sums of its header and of samples of its tensors."""
+    parts, sums = [], list[int]()
     for index in range(len(file.part_paths)):
         status = os.fstat(file.descriptor(index))
         inside = [info for info in file.tensors.values() if info.part == index]
         start = min((info.offset for info in inside), default=status.st_size)
-        facts.append(f"part {index}: {status.st_size} {status.st_mtime_ns}")
+        parts.append(f"part {index}: {status.st_size} {status.st_mtime_ns}")
         sums += _sums(file.mapped(index)[:start])
         for info in inside:
             data = file.mapped(index)[info.offset : info.offset + info.nbytes]
             sums += [*_sums(data[:SAMPLE_BYTES]), *_sums(data[-SAMPLE_BYTES:])]
-    for weight in weights:
-        tensor = weight.tensor
-        facts.append(f"{weight.name} {tensor.type} {tensor.rows} {tensor.cols}")
-    facts += map(str, sums)
-    text = "\n".join(facts).encode()
-    return b"".join(value.to_bytes(8, "little") for value in _sums(text))
+    return parts, sums
+
+
+def _key(facts: Sequence[str]) -> bytes:
+    return b"".join(value.to_bytes(8, "little") for value in _sums("\n".join(facts).encode()))
 
 
 def _sums(data: bytes | memoryview) -> tuple[int, int]:

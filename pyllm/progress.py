@@ -14,24 +14,27 @@ _WORTH_SHOWING_AFTER_S = 1.0
 
 
 class ProgressBar:
-    """Call it with (done, total). On stderr, when that is a terminal, after a second of work."""
+    """Call it with (done, total). On stderr, when that is a terminal, after a second of work.
+
+    shown  False: not even then; afterwards, whether there is somebody to show it to
+    """
 
     def __init__(self, title: str, *, shown: bool = True, in_bytes: bool = False) -> None:
         self._title = title
         self._in_bytes = in_bytes
-        self._shown = shown and _is_terminal(sys.stderr)
+        self.shown = shown and _is_terminal(sys.stderr)
         self._started = time.perf_counter()
         self._bar: Progress | None = None
         self._task: TaskID | None = None
 
-    def __call__(self, done: int, total: int) -> None:
-        if not self._shown or time.perf_counter() - self._started < _WORTH_SHOWING_AFTER_S:
+    def __call__(self, done: int, total: int, note: str = "") -> None:
+        if not self.shown or time.perf_counter() - self._started < _WORTH_SHOWING_AFTER_S:
             return
         if self._bar is None:
             self._open(total)
         assert self._bar is not None
         assert self._task is not None
-        self._bar.update(self._task, completed=done, total=total)
+        self._bar.update(self._task, completed=done, total=total, note=note)
 
     def _open(self, total: int) -> None:
         # Imported here: rich takes 60 ms, and most calls never wait a second.
@@ -41,13 +44,15 @@ class ProgressBar:
             DownloadColumn,
             MofNCompleteColumn,
             Progress,
+            TextColumn,
             TimeRemainingColumn,
         )
 
         done = DownloadColumn(binary_units=True) if self._in_bytes else MofNCompleteColumn()
-        columns = ("{task.description}", BarColumn(), done, TimeRemainingColumn())
+        note = TextColumn("{task.fields[note]}", markup=False)
+        columns = ("{task.description}", BarColumn(), done, TimeRemainingColumn(), note)
         self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
-        self._task = self._bar.add_task(self._title, total=total)
+        self._task = self._bar.add_task(self._title, total=total, note="")
         self._bar.start()
 
     def __enter__(self) -> Self:

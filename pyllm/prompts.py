@@ -11,7 +11,7 @@ from pyllm.errors import RequestError
 if TYPE_CHECKING:
     from pyllm.tokenizer import Tokenizer
 
-# "text", [ids], {"prompt": "text"} or {"prompt_token_ids": [ids]}
+# "text", [ids], {"prompt": "text"} or {"prompt_token_ids": [ids]}, both with "cache_salt" or not
 Encoded: TypeAlias = tuple[str | None, list[int]]  # text, None for token ids; ids
 Prompt: TypeAlias = str | Sequence[int] | Mapping[str, Any]
 Prompts: TypeAlias = Prompt | Sequence[Prompt]
@@ -28,7 +28,9 @@ def as_prompt_list(prompts: Prompts) -> list[Prompt]:
     return list(prompts)  # type: ignore[arg-type]
 
 
-def encode_prompt(prompt: object, tokenizer: Tokenizer, *, parse_special: bool = False) -> Encoded:
+def encode_prompt(
+    prompt: object, tokenizer: Tokenizer, *, add_special: bool = True, parse_special: bool = False
+) -> Encoded:
     """Text (None for token ids) and ids.
 
     Special tokens written in the text stay plain text unless `parse_special`, which is for text
@@ -37,7 +39,8 @@ def encode_prompt(prompt: object, tokenizer: Tokenizer, *, parse_special: bool =
     if isinstance(prompt, Mapping):
         prompt = _dictionary_value(prompt)
     if isinstance(prompt, str):
-        ids = tokenizer.encode(checked_text("prompt", prompt), parse_special=parse_special)
+        text = checked_text("prompt", prompt)
+        ids = tokenizer.encode(text, add_special=add_special, parse_special=parse_special)
         if parse_special and tokenizer.add_bos and ids[:2] == [tokenizer.bos_id] * 2:
             del ids[0]
         return prompt, ids
@@ -46,9 +49,15 @@ def encode_prompt(prompt: object, tokenizer: Tokenizer, *, parse_special: bool =
     return None, checked_ids("prompt_token_ids", prompt, tokenizer.n_vocab)
 
 
+def cache_salt(prompt: object) -> str | None:
+    """Whose cached prefixes the prompt may share; None unless it is a dictionary that says so."""
+    return prompt.get("cache_salt") if isinstance(prompt, Mapping) else None
+
+
 def _dictionary_value(prompt: Mapping[str, Any]) -> str | Sequence[int]:
     given = [key for key in ("prompt", "prompt_token_ids") if prompt.get(key) is not None]
-    unknown = sorted(str(key) for key in prompt if key not in ("prompt", "prompt_token_ids"))
+    known = ("prompt", "prompt_token_ids", "cache_salt")
+    unknown = sorted(str(key) for key in prompt if key not in known)
     if unknown:
         raise RequestError(f"prompt[{unknown[0]!r}]", prompt[unknown[0]], "is not a known key")
     if len(given) != 1:

@@ -38,7 +38,11 @@ class Quarantine:
         self._cleared_at = 0
 
     def _chunk(self, scheduler: Scheduler, suspect: Sequence) -> Sequence:
+        if not suspect.block_table:
+            scheduler.kv_cache.attach(suspect, [])
         size = min(suspect.num_pending_tokens, scheduler.max_num_batched_tokens)
+        if suspect.is_scored:
+            size = min(size, scheduler.max_num_scored_tokens)
         suspect.num_scheduled_tokens = size
         grown = scheduler.kv_cache.grow(suspect, suspect.num_computed_tokens + size)
         assert grown, "a lone sequence fits"

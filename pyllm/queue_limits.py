@@ -6,6 +6,8 @@ import math
 import threading
 import time
 from collections import deque
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
 
 from pyllm.errors import QueueFullError
 
@@ -24,8 +26,9 @@ class QueueLimits:
     def __init__(self, max_requests: int | None, max_tokens: int | None) -> None:
         self.max_requests = max_requests
         self.max_tokens = max_tokens
-        self._waiting: dict[str, int] = {}  # request: tokens
+        self._waiting: dict[Hashable, int] = {}  # request: tokens
         self._num_tokens = 0
+        self._num_preparing = 0  # not waiting yet, and of unknown size
         self._departures: deque[float] = deque(maxlen=_DEPARTURES)  # seconds, monotonic
         self._lock = threading.Lock()
 
@@ -37,24 +40,39 @@ class QueueLimits:
     def num_tokens(self) -> int:
         return self._num_tokens
 
-    def enter(self, request_id: str, num_tokens: int, free_places: int) -> None:
-        """Raises QueueFullError when there is no room."""
+    def enter(self, request: Hashable, num_tokens: int, free_places: int) -> None:
+        """Raises QueueFullError when there is no room.
+
+        request  itself, not its id: another may come with the same one, to be refused
+        """
         with self._lock:
-            if request_id in self._waiting:  # the engine will refuse the second one
-                return
             excess = self._excess(num_tokens, free_places)
             if excess > 0:
-                raise QueueFullError(
-                    self.num_requests, self.num_tokens, self.max_requests, self.max_tokens,
-                    self._seconds_until(excess),
-                )  # fmt: skip
-            self._waiting[request_id] = num_tokens
+                raise self._full(excess)
+            self._waiting[request] = num_tokens
             self._num_tokens += num_tokens
 
-    def leave(self, request_id: str) -> None:
+    @contextmanager
+    def preparing(self, free_places: int) -> Iterator[None]:
+        """While a request is made ready, which may take longer than to refuse it.
+
+        Raises QueueFullError when those who wait and those in preparation leave no place for it.
+        """
+        with self._lock:
+            excess = self._excess_requests(self._num_preparing, free_places)
+            if excess > 0 and (self._waiting or self._num_preparing):
+                raise self._full(excess)
+            self._num_preparing += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._num_preparing -= 1
+
+    def leave(self, request: Hashable) -> None:
         """It was started or given up; a second call does nothing."""
         with self._lock:
-            num_tokens = self._waiting.pop(request_id, None)
+            num_tokens = self._waiting.pop(request, None)
             if num_tokens is not None:
                 self._num_tokens -= num_tokens
                 self._departures.append(time.monotonic())
@@ -63,14 +81,26 @@ class QueueLimits:
         """Requests that would have to leave first."""
         if not self._waiting:
             return 0
-        excess = 0
-        if self.max_requests is not None:
-            excess = len(self._waiting) + 1 - free_places - self.max_requests
+        excess = self._excess_requests(0, free_places)
         if self.max_tokens is not None:
             tokens = self._num_tokens + num_tokens - self.max_tokens
             average = max(1, self._num_tokens // len(self._waiting))
             excess = max(excess, math.ceil(tokens / average))
         return excess
+
+    def _excess_requests(self, num_others: int, free_places: int) -> int:
+        if self.max_requests is None:
+            return 0
+        return len(self._waiting) + num_others + 1 - free_places - self.max_requests
+
+    def _full(self, excess: int) -> QueueFullError:
+        return QueueFullError(
+            self.num_requests,
+            self.num_tokens,
+            self.max_requests,
+            self.max_tokens,
+            self._seconds_until(excess),
+        )
 
     def _seconds_until(self, num_departures: int) -> int:
         """An estimate in whole seconds, as a Retry-After header wants it."""

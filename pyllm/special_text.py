@@ -47,7 +47,7 @@ class SpecialText:
         untrusted = [m for m in messages if m.get("role") not in _TRUSTED_ROLES]
         if not any(self._special.search(text) for text in _texts(untrusted)):
             return messages, None
-        mark = _unused_mark(messages)
+        mark = unused_mark(messages)
         return [
             message if message.get("role") in _TRUSTED_ROLES else self._broken(message, mark)
             for message in messages
@@ -98,7 +98,8 @@ def _texts(value: Any, depth: int = 0) -> Iterator[str]:
             yield from _texts(item, depth + 1)
 
 
-def _unused_mark(messages: Messages) -> str:
+def unused_mark(messages: Messages) -> str:
+    """A character that no text of the messages holds. Raises RequestError when all are there."""
     used = set().union(*_texts(messages if isinstance(messages, list) else list(messages)))
     for mark in _MARKS:
         if mark not in used:

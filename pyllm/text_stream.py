@@ -23,8 +23,17 @@ class TextStream:
         skip_special: bool,
         stops: StopMatcher | None,
         include_stop: bool,
+        keep_first_space: bool = False,
+        skip_written: Sequence[int] = (),
     ) -> None:
-        self._detokenizer = Detokenizer(tokenizer, skip_special, after=prompt)
+        """`skip_written` are tokens whose bytes, the first that come, the caller has already."""
+        self._detokenizer = Detokenizer(
+            tokenizer,
+            skip_special,
+            after=prompt,
+            keep_first_space=keep_first_space,
+            skip_written=skip_written,
+        )
         self._stops = StopStrings(stops, include_in_output=include_stop) if stops else None
 
     @property

@@ -37,6 +37,7 @@ constexpr int64_t kTokenGroup = PYLLM_ISA_TOKEN_GROUP;
 #include "kernels/exp.h"
 #include "kernels/activation.h"
 #include "kernels/attention_tiles.h"
+#include "kernels/kv_load.h"
 #include "kernels/attention.h"
 // clang-format on
 #include "kernels/kv_store.h"
@@ -56,7 +57,8 @@ constexpr KernelTable kTable = {
     .silu_mul = silu_mul,
     .sigmoid_gate = sigmoid_gate,
     .weighted_sum = weighted_sum,
-    .kv_store = kv_store,
+    .store_key = store_key,
+    .store_value = store_value,
     .attention_chunk = attention_chunk,
     .attention_merge = attention_merge,
     .attention_finish = attention_finish,

@@ -97,13 +97,15 @@ static void score_tiles(const float* q, int64_t k_dim, const Element* const* pan
   for (; p < n_panels; ++p) score_tile<kRows, 1>(q, k_dim, panels + p, scores + 16 * p);
 }
 
-// Tokens [begin, end) of which all rows see those before `shared`, and row r those before
-// n_visible[r]. The value of token t starts at panels[t / 16] + offset + t % 16 * stride.
+// Tokens [begin, end) of which all rows see those from shared_begin to shared_end - 1, and row r
+// those from n_hidden[r] to n_visible[r] - 1. The value of token t starts at panels[t / 16] +
+// offset + t % 16 * stride.
 template <typename Element>
 struct ValueSpan {
   const float* weights;  // [rows][kAttentionChunk]
-  int64_t begin, shared, end;
-  const int32_t* n_visible;
+  int64_t begin, shared_begin, shared_end, end;
+  const int32_t *n_hidden, *n_visible;
+  bool fresh;  // the sums start from 0, not from what `out` holds
   const Element* const* panels;
   int64_t offset, stride;
 };
@@ -114,7 +116,24 @@ static inline void load_value(const Element* v, F32 (&value)[kVectors]) {
   for (int j = 0; j < kVectors; ++j) value[j] = load_element16(v + 16 * j);
 }
 
-// Adds weights[r][t] * value[t] to kVectors vectors of out[r]; begin = 0 starts from 0.
+// Tokens [begin, end), which not every row sees.
+template <int kRows, int kVectors, typename Element>
+static inline void add_edge(const ValueSpan<Element>& s, int64_t begin, int64_t end,
+                            F32 (&sums)[kRows][kVectors]) {
+  F32 value[kVectors];
+  for (int64_t t = begin; t < end; ++t) {
+    load_value(s.panels[t / 16] + s.offset + t % 16 * s.stride, value);
+#pragma GCC unroll 6
+    for (int r = 0; r < kRows; ++r) {
+      if (t < s.n_hidden[r] || t >= s.n_visible[r]) continue;
+      const F32 weight = f32_set1(s.weights[r * kAttentionChunk + t]);
+#pragma GCC unroll 4
+      for (int j = 0; j < kVectors; ++j) sums[r][j] = f32_fma(weight, value[j], sums[r][j]);
+    }
+  }
+}
+
+// Adds weights[r][t] * value[t] to kVectors vectors of out[r].
 template <int kRows, int kVectors, typename Element>
 static inline void value_tile(const ValueSpan<Element>& s, float* out, int64_t out_stride) {
   F32 sums[kRows][kVectors], value[kVectors];
@@ -122,12 +141,13 @@ static inline void value_tile(const ValueSpan<Element>& s, float* out, int64_t o
   for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 4
     for (int j = 0; j < kVectors; ++j) {
-      sums[r][j] = s.begin == 0 ? f32_zero() : f32_load(out + r * out_stride + 16 * j);
+      sums[r][j] = s.fresh ? f32_zero() : f32_load(out + r * out_stride + 16 * j);
     }
   }
-  int64_t t = s.begin;
-  while (t < s.shared) {
-    const int64_t panel_end = t / 16 * 16 + 16 < s.shared ? t / 16 * 16 + 16 : s.shared;
+  add_edge(s, s.begin, s.shared_begin, sums);
+  int64_t t = s.shared_begin;
+  while (t < s.shared_end) {
+    const int64_t panel_end = t / 16 * 16 + 16 < s.shared_end ? t / 16 * 16 + 16 : s.shared_end;
     const int64_t first = s.offset + t % 16 * s.stride;
     const Element *v = s.panels[t / 16] + first, *ahead = panel_ahead(s.panels, t / 16);
     for (int64_t i = first; t < panel_end; ++t, v += s.stride, i += s.stride) {
@@ -142,16 +162,7 @@ static inline void value_tile(const ValueSpan<Element>& s, float* out, int64_t o
       }
     }
   }
-  for (; t < s.end; ++t) {
-    load_value(s.panels[t / 16] + s.offset + t % 16 * s.stride, value);
-#pragma GCC unroll 6
-    for (int r = 0; r < kRows; ++r) {
-      if (t >= s.n_visible[r]) continue;
-      const F32 weight = f32_set1(s.weights[r * kAttentionChunk + t]);
-#pragma GCC unroll 4
-      for (int j = 0; j < kVectors; ++j) sums[r][j] = f32_fma(weight, value[j], sums[r][j]);
-    }
-  }
+  add_edge(s, t, s.end, sums);
 #pragma GCC unroll 6
   for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 4

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "formats/decoded_block.h"
+#include "kernels/kv_panel.h"
 
 namespace pyllm {
 
@@ -88,19 +89,19 @@ struct PackArgs {
 constexpr int64_t kAttentionChunk = 256;
 constexpr int64_t kAttentionRows = 64;  // most query rows in one call
 
-constexpr int64_t kPanelTokens = 16;  // one SIMD vector of tokens
-constexpr int64_t kPanelsAhead = 4;   // panels named for prefetching behind those of a call
+constexpr int64_t kPanelsAhead = 4;  // panels named for prefetching behind those of a call
 constexpr int64_t kMaxPanels = 2 * (kAttentionChunk / kPanelTokens) + kPanelsAhead;
 
 // Query rows that share a KV head against one chunk, whose panels of 16 tokens are listed in the
-// order they are read: n_panels of keys, f16 [k_dim][16]; n_panels of values, f16 [16][v_stride];
+// order they are read: n_panels of keys, n_panels of values (both as kv_panel.h lays them out), and
 // kPanelsAhead that will be read next, only prefetched. Scores are in units of log2: q carries the
 // factor log2(e). A row that sees no token gets no max and no sum, and its out means nothing.
 struct AttentionArgs {
+  KvType k_type, v_type;
   int64_t n_rows, k_dim, v_stride;  // v_stride is a multiple of 16
   const float* q;                   // [n_rows][k_dim], already scaled
-  const int32_t*
-      n_visible;  // [n_rows], ascending: the row sees the first n_visible tokens, 0 to 256
+  // [n_rows] each, ascending, 0 to 256: the row sees the tokens from n_hidden to n_visible - 1.
+  const int32_t *n_hidden, *n_visible;
   const uint16_t* const* panels;
   int64_t n_panels;  // 1 to 16, as many as the last row sees
   float* scores;     // scratch [n_rows][256]
@@ -130,8 +131,9 @@ struct KernelTable {
   void (*weighted_sum)(const float* rows, int64_t stride, const int32_t* places,
                        const float* weights, int64_t n_rows, const float* base, float* y,
                        int64_t n);
-  void (*kv_store)(const float* key, int64_t k_dim, uint16_t* panel_lane, const float* value,
-                   int64_t v_dim, uint16_t* value_row);
+  void (*store_key)(KvType type, const float* key, int64_t k_dim, uint16_t* panel, int64_t lane);
+  void (*store_value)(KvType type, const float* value, int64_t v_dim, uint16_t* panel,
+                      int64_t lane);
   void (*attention_chunk)(const AttentionArgs*);
   void (*attention_merge)(float* max, float* sum, float* out, float next_max, float next_sum,
                           const float* next_out, int64_t n);

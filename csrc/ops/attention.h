@@ -26,7 +26,7 @@ class Attention : public Op {
     read_rope(reader, context);
     reader.expect_no_other_attrs();
     reader.expect_no_overlap(OpReader::kNoInput);
-    plan_ = context.attention_plan(n_heads_, n_kv_heads_);
+    plan_ = context.attention_plan(n_heads_, n_kv_heads_, window_);
     context.worker_bytes =
         std::max(context.worker_bytes, scratch_floats() * int64_t{sizeof(float)});
     context.partial_floats = std::max(
@@ -59,13 +59,18 @@ class Attention : public Op {
   OpCost cost(const StepContext& step) const override {
     OpCost cost;
     const Columns& c = step.columns;
+    const AttentionPlan& plan = step.attention_plans[plan_];
     for (int64_t seq = 0; seq < step.shape.n_seqs; ++seq) {
       const int64_t begin = c.seq_starts[static_cast<size_t>(seq)];
       const int64_t end = c.seq_starts[static_cast<size_t>(seq) + 1];
-      const int64_t context = c.positions[static_cast<size_t>(end) - 1] + 1;
-      cost.bytes += context * n_kv_heads_ * (head_dim_ + kv_->v_stride) * int64_t{sizeof(uint16_t)};
+      const int64_t first_token = plan.first_token(c.positions[static_cast<size_t>(begin)]);
+      const int64_t context = c.positions[static_cast<size_t>(end) - 1] + 1 - first_token;
+      cost.bytes +=
+          static_cast<int64_t>(static_cast<double>(context * n_kv_heads_) * kv_->token_bytes());
       for (int64_t t = begin; t < end; ++t) {
-        cost.macs += (c.positions[static_cast<size_t>(t)] + 1) * n_heads_ * (head_dim_ + v_dim_);
+        const int64_t position = c.positions[static_cast<size_t>(t)];
+        const int64_t seen = position + 1 - plan.first_token(position);
+        cost.macs += seen * n_heads_ * (head_dim_ + v_dim_);
       }
     }
     return cost;
@@ -75,7 +80,7 @@ class Attention : public Op {
   // A worker's scratch, in floats.
   struct Scratch {
     float *q, *scores, *tile, *out, *next_out, *max, *sum, *next_max, *next_sum, *head;
-    int32_t* n_visible;
+    int32_t *n_hidden, *n_visible;
   };
 
   void read_shapes(OpReader& reader) {
@@ -88,6 +93,7 @@ class Attention : public Op {
     n_kv_heads_ = reader.integer("n_kv_heads", 1, n_heads_);
     head_dim_ = reader.integer("head_dim", 1, q_.width);
     v_dim_ = reader.integer("v_dim", 1, v_.width);
+    window_ = reader.integer("window", 0, int64_t{1} << 31);
     group_ = n_heads_ / n_kv_heads_;
     reader.expect(n_heads_ % n_kv_heads_ == 0, "n_kv_heads must divide n_heads");
     reader.expect(kv_->n_kv_heads == n_kv_heads_ && kv_->k_dim == head_dim_ && kv_->v_dim == v_dim_,
@@ -112,7 +118,7 @@ class Attention : public Op {
 
   int64_t scratch_floats() const {
     const int64_t tile = std::max<int64_t>(64 * round16(head_dim_), 4096);
-    return kAttentionRows * (head_dim_ + kAttentionChunk + 2 * kv_->v_stride + 8) + tile +
+    return kAttentionRows * (head_dim_ + kAttentionChunk + 2 * kv_->v_stride + 9) + tile +
            round16(head_dim_) + 16 * 16;
   }
   static int64_t round16(int64_t n) { return (n + 15) / 16 * 16; }
@@ -135,6 +141,7 @@ class Attention : public Op {
     s.next_max = take(kAttentionRows);
     s.next_sum = take(kAttentionRows);
     s.head = take(head_dim_);
+    s.n_hidden = reinterpret_cast<int32_t*>(take(kAttentionRows));
     s.n_visible = reinterpret_cast<int32_t*>(take(kAttentionRows));
     return s;
   }
@@ -144,7 +151,8 @@ class Attention : public Op {
   float* partial(const StepContext& step, const AttentionSplit& split, int64_t kv_head, int64_t row,
                  int64_t chunk) const {
     const int64_t n_rows = split.row_end - split.row_begin;
-    const int64_t index = split.first_partial + (kv_head * n_rows + row) * split.n_chunks + chunk;
+    const int64_t index =
+        split.first_partial + (kv_head * n_rows + row) * split.n_chunks + chunk - split.chunk_begin;
     return step.partials + index * partial_stride();
   }
 
@@ -170,9 +178,9 @@ class Attention : public Op {
     const int64_t in_block = position % kv_->block_size, panel = in_block / kPanelTokens;
     const int64_t lane = in_block % kPanelTokens;
     const int64_t block = step.block(step.seq_of(token), position / kv_->block_size);
-    kernels().kv_store(key, head_dim_, kv_->keys(layer_, block, head, panel) + lane,
-                       step.row(v_, token) + head * v_dim_, v_dim_,
-                       kv_->values(layer_, block, head, panel) + lane * kv_->v_stride);
+    kernels().store_key(kv_->k_type, key, head_dim_, kv_->keys(layer_, block, head, panel), lane);
+    kernels().store_value(kv_->v_type, step.row(v_, token) + head * v_dim_, v_dim_,
+                          kv_->values(layer_, block, head, panel), lane);
   }
 
   // The keys and values of the new tokens in the item's chunks.
@@ -206,17 +214,24 @@ class Attention : public Op {
     const int64_t n_rows = item.row_end - item.row_begin;
     prepare_queries(step, item, kv_head, s);
     for (int64_t chunk = item.chunk_begin; chunk < item.chunk_end; ++chunk) {
-      const bool first = chunk == 0 && item.split < 0;  // every row sees chunk 0
+      // Without a window every row's first chunk is the item's.
+      const bool first = item.split < 0 &&
+                         first_chunk(step, item.seq, item.row_end - 1) == item.chunk_begin &&
+                         chunk == item.chunk_begin;
       float* out = first ? s.out : s.next_out;
       float* max = first ? s.max : s.next_max;
       float* sum = first ? s.sum : s.next_sum;
       attend_chunk(step, item, kv_head, chunk, s, out, max, sum);
       if (first) continue;
       for (int64_t r = 0; r < n_rows; ++r) {
-        if (s.n_visible[r] == 0) continue;
+        if (s.n_visible[r] <= s.n_hidden[r]) continue;
         const float* row = out + r * kv_->v_stride;
         if (item.split >= 0) {
           save_partial(step, item, kv_head, r, chunk, max[r], sum[r], row);
+        } else if (chunk == first_chunk(step, item.seq, item.row_begin + r)) {
+          s.max[r] = max[r];
+          s.sum[r] = sum[r];
+          std::memcpy(s.out + r * kv_->v_stride, row, out_bytes());
         } else {
           kernels().attention_merge(s.max + r, s.sum + r, s.out + r * kv_->v_stride, max[r], sum[r],
                                     row, kv_->v_stride);
@@ -236,29 +251,45 @@ class Attention : public Op {
     const int64_t start = c.seq_starts[static_cast<size_t>(item.seq)];
     const int64_t n_rows = item.row_end - item.row_begin;
     const int64_t first_token = chunk * kAttentionChunk;
+    const AttentionPlan& plan = step.attention_plans[plan_];
     for (int64_t r = 0; r < n_rows; ++r) {
       const int64_t position =
           c.positions[static_cast<size_t>(start + (item.row_begin + r) / group_)];
-      s.n_visible[r] =
-          static_cast<int32_t>(std::clamp<int64_t>(position + 1 - first_token, 0, kAttentionChunk));
+      s.n_hidden[r] = in_chunk(plan.first_token(position) - first_token);
+      s.n_visible[r] = in_chunk(position + 1 - first_token);
     }
     const uint16_t* panels[kMaxPanels];
     const int64_t n_panels = (s.n_visible[n_rows - 1] + kPanelTokens - 1) / kPanelTokens;
-    list_panels(step, item, kv_head, chunk, n_panels, panels);
-    const AttentionArgs args{n_rows,   head_dim_, kv_->v_stride, s.q, s.n_visible, panels,
-                             n_panels, s.scores,  s.tile,        max, sum,         out};
+    list_panels(step, item, kv_head, chunk, s.n_hidden[0] / kPanelTokens, n_panels, panels);
+    const AttentionArgs args{kv_->k_type, kv_->v_type, n_rows,      head_dim_, kv_->v_stride,
+                             s.q,         s.n_hidden,  s.n_visible, panels,    n_panels,
+                             s.scores,    s.tile,      max,         sum,       out};
     kernels().attention_chunk(&args);
+  }
+  static int32_t in_chunk(int64_t token) {
+    return static_cast<int32_t>(std::clamp<int64_t>(token, 0, kAttentionChunk));
+  }
+
+  // The first chunk of which a row of a sequence sees something.
+  int64_t first_chunk(const StepContext& step, int64_t seq, int64_t row) const {
+    const Columns& c = step.columns;
+    const int64_t token = c.seq_starts[static_cast<size_t>(seq)] + row / group_;
+    const int64_t position = c.positions[static_cast<size_t>(token)];
+    return step.attention_plans[plan_].first_token(position) / kAttentionChunk;
   }
 
   // The panels of a chunk in the order they are read, then the first keys of the item's next chunk.
+  // No row sees the first n_hidden panels, whose blocks may be gone: the next stands for them.
   void list_panels(const StepContext& step, const AttentionItem& item, int64_t kv_head,
-                   int64_t chunk, int64_t n_panels, const uint16_t** panels) const {
+                   int64_t chunk, int64_t n_hidden, int64_t n_panels,
+                   const uint16_t** panels) const {
     const int64_t first = chunk * (kAttentionChunk / kPanelTokens);
     const int64_t block_panels = kv_->block_size / kPanelTokens;
     for (int64_t p = 0; p < n_panels; ++p) {
-      const int64_t block = step.block(item.seq, (first + p) / block_panels);
-      panels[p] = kv_->keys(layer_, block, kv_head, (first + p) % block_panels);
-      panels[n_panels + p] = kv_->values(layer_, block, kv_head, (first + p) % block_panels);
+      const int64_t panel = first + std::max(p, n_hidden);
+      const int64_t block = step.block(item.seq, panel / block_panels);
+      panels[p] = kv_->keys(layer_, block, kv_head, panel % block_panels);
+      panels[n_panels + p] = kv_->values(layer_, block, kv_head, panel % block_panels);
     }
     const int64_t item_panels = std::min<int64_t>(item.chunk_end * (kAttentionChunk / kPanelTokens),
                                                   n_panels_of(step, item));
@@ -283,7 +314,7 @@ class Attention : public Op {
     float* saved = partial(step, split, kv_head, row, chunk);
     saved[0] = max;
     saved[1] = sum;
-    std::memcpy(saved + 16, out, static_cast<size_t>(kv_->v_stride) * sizeof(float));
+    std::memcpy(saved + 16, out, out_bytes());
   }
 
   // Chunk results in ascending order, exactly as one worker would have merged them.
@@ -291,10 +322,11 @@ class Attention : public Op {
     const Columns& c = step.columns;
     const int64_t start = c.seq_starts[static_cast<size_t>(split.seq)];
     for (int64_t r = 0; r < split.row_end - split.row_begin; ++r) {
-      float* merged = partial(step, split, kv_head, r, 0);
+      const int64_t first = first_chunk(step, split.seq, split.row_begin + r);
+      float* merged = partial(step, split, kv_head, r, first);
       const int64_t token = start + (split.row_begin + r) / group_;
       const int64_t n_chunks = c.positions[static_cast<size_t>(token)] / kAttentionChunk + 1;
-      for (int64_t chunk = 1; chunk < n_chunks; ++chunk) {
+      for (int64_t chunk = first + 1; chunk < n_chunks; ++chunk) {
         const float* next = partial(step, split, kv_head, r, chunk);
         kernels().attention_merge(merged, merged + 1, merged + 16, next[0], next[1], next + 16,
                                   kv_->v_stride);
@@ -304,6 +336,8 @@ class Attention : public Op {
     }
   }
 
+  size_t out_bytes() const { return static_cast<size_t>(kv_->v_stride) * sizeof(float); }
+
   float* out_head(const StepContext& step, int64_t seq, int64_t row, int64_t kv_head) const {
     const int64_t token = step.columns.seq_starts[static_cast<size_t>(seq)] + row / group_;
     return step.row(out_, token) + (kv_head * group_ + row % group_) * v_dim_;
@@ -311,7 +345,7 @@ class Attention : public Op {
 
   const KVPool* kv_;
   Value q_, k_, v_, out_;
-  int64_t layer_, n_heads_, n_kv_heads_, head_dim_, v_dim_, group_;
+  int64_t layer_, n_heads_, n_kv_heads_, head_dim_, v_dim_, group_, window_;
   std::vector<float> q_norm_, k_norm_;  // empty: none
   float scale_;                         // of scores in units of log2
   float eps_;

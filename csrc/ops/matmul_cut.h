@@ -40,7 +40,7 @@ constexpr int64_t chunk_bytes(int64_t tile_bytes) {
 template <typename Body>
 void for_passes(int64_t tile_begin, int64_t tile_end, int64_t n_tokens, int64_t row_bytes,
                 Body body) {
-  constexpr int64_t kTokenBlockBytes = 256 << 10;
+  constexpr int64_t kTokenBlockBytes = 512 << 10;
   const int64_t block =
       std::clamp<int64_t>(kTokenBlockBytes / row_bytes / 6 * 6, 6, kScratchTokens);
   for (int64_t t = 0; t < n_tokens; t += block) {

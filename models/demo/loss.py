@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pyllm.loader import Model, load_model
+from pyllm.evaluation import log_softmax, predictions
+from pyllm.loader import load_model
 
 from .corpus.case import Case
 from .corpus.chat_format import segments
@@ -57,28 +58,9 @@ def answer_predictions(
             answer += [is_answer] * len(ids)
         if len(tokens) <= LONGEST:
             at = np.flatnonzero(answer)
-            yield _log_softmax(_logits(model, tokens)[at - 1]), np.asarray(tokens)[at]
+            logits = np.stack(list(predictions(model, tokens, 1)))
+            yield log_softmax(logits[at - 1]), np.asarray(tokens)[at]
     model.close()
-
-
-def _logits(model: Model, tokens: list[Any]) -> npt.NDArray[np.float64]:
-    """[n, vocabulary] of all positions, in one step."""
-    n = len(tokens)
-    columns = model.program.columns
-    columns["tokens"][:n] = tokens
-    columns["positions"][:n] = columns["logit_rows"][:n] = np.arange(n)
-    columns["seq_starts"][:2] = 0, n
-    columns["block_tables"][0] = np.arange(columns["block_tables"].shape[1])
-    columns["temperature"][:n] = 0.0
-    columns["repetition_penalty"][:n] = columns["top_p"][:n] = 1.0
-    columns["n_logprobs"][:n] = -1
-    model.program.step(n, 1, n)
-    return np.asarray(columns["logits"][:n], np.float64)
-
-
-def _log_softmax(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    shifted = x - x.max(-1, keepdims=True)
-    return np.asarray(shifted - np.log(np.exp(shifted).sum(-1, keepdims=True)))
 
 
 def _row(predictions: list[Any], reference: list[Any]) -> str:

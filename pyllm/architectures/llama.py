@@ -66,8 +66,9 @@ def build(
 def attention(g: Graph, c: ModelConfig, q: Value, k: Value, v: Value, layer: int) -> Value:
     scale = c.head_dim**-0.5
     return g.attention(
-        q, k, v, layer=layer, n_heads=c.n_heads, n_kv_heads=c.n_kv_heads, scale=scale
-    )
+        q, k, v, layer=layer, n_heads=c.n_heads, n_kv_heads=c.n_kv_heads, scale=scale,
+        window=c.window,
+    )  # fmt: skip
 
 
 def frequencies(c: ModelConfig, w: Weights) -> Weight:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pyllm.cli.commands import Command
-from pyllm.cli.flags import DEBUG, HELP, MODEL, Flag
+from pyllm.cli.flags import DEBUG, HELP, Flag
 from pyllm.cli.values import text
 
 __all__ = ["CommandLineError", "Parsed", "parse"]
@@ -31,22 +31,32 @@ class Parsed:
     help: bool = False
     debug: bool = False
     values: dict[str, object] = field(default_factory=dict)
+    typed_as: dict[str, str] = field(default_factory=dict)  # keyword → "--temp", or the variable
     notes: list[str] = field(default_factory=list)
 
 
 def parse(command: Command, typed: Sequence[str], environ: Mapping[str, str]) -> Parsed:
     """Reads `typed` (without the command's name); CommandLineError when it makes no sense."""
-    words, given = _split(command, typed)
-    for flag in (MODEL, DEBUG, *command.flags):
+    words, given, names = _split(command, typed)
+    model, first_is_model = command.model_flag, bool(words) and not command.remote
+    for flag in (model, DEBUG, *command.flags):
         # PYLLM_MODEL stands back when words are given: the first of them is the model then.
-        if flag not in given and environ.get(flag.env) and not (flag is MODEL and words):
+        if flag not in given and environ.get(flag.env) and not (flag is model and first_is_model):
             given[flag] = [_parsed_value(flag, environ[flag.env], flag.env)]
+            names[flag] = flag.env
     parsed = Parsed(help=HELP in given, debug=bool(given.get(DEBUG, [False])[-1]))
-    if MODEL in given:
-        parsed.model = str(given[MODEL][-1])
-    elif words and not (command.demo and len(words) == 1 and _reads_as_prompt(words[0])):
+    parsed.typed_as = {flag.keyword: name for flag, name in names.items()}
+    if model in given and command.many_models:
+        words += map(str, given[model])
+    elif model in given:
+        parsed.model = str(given[model][-1])
+    elif command.many_models:
+        pass
+    elif first_is_model and not (command.demo and len(words) == 1 and _reads_as_prompt(words[0])):
         parsed.model = words.pop(0)
-    if words and not command.takes_text and not parsed.help:
+    if command.takes_words:
+        parsed.values[command.takes_words] = [_valid_text(word, "PROMPT") for word in words]
+    elif words and not command.takes_text and not parsed.help:
         raise CommandLineError(f"unexpected argument {words[0]!r}; usage: {usage(command)}")
     if words and command.takes_text:
         parsed.text = _valid_text(" ".join(words), command.words.split()[-1])
@@ -69,11 +79,14 @@ def usage(command: Command) -> str:
     return f"pyllm {command.name} {command.words} [options]"
 
 
-def _split(command: Command, typed: Sequence[str]) -> tuple[list[str], dict[Flag, list[object]]]:
-    """Words that are not flags, and every value given to each flag."""
+def _split(
+    command: Command, typed: Sequence[str]
+) -> tuple[list[str], dict[Flag, list[object]], dict[Flag, str]]:
+    """Words that are not flags, every value given to each flag, and the name it was given under."""
     by_name = {name: flag for flag in command.all_flags for name in flag.names}
     words: list[str] = []
     given: dict[Flag, list[object]] = {}
+    names: dict[Flag, str] = {}
     rest = list(reversed(typed))
     while rest:
         word = rest.pop()
@@ -87,6 +100,7 @@ def _split(command: Command, typed: Sequence[str]) -> tuple[list[str], dict[Flag
         flag = by_name.get(name)
         if flag is None:
             raise CommandLineError(_unknown(command, name, list(by_name)))
+        names[flag] = name
         if not flag.metavar:
             if has_value:
                 raise CommandLineError(f"{name} takes no value, {value!r} was given")
@@ -97,7 +111,7 @@ def _split(command: Command, typed: Sequence[str]) -> tuple[list[str], dict[Flag
                 raise CommandLineError(f"{name} needs a value: {name} {flag.metavar}")
             value = rest.pop()
         given.setdefault(flag, []).append(_parsed_value(flag, value, name))
-    return words, given
+    return words, given, names
 
 
 def _parsed_value(flag: Flag, typed: str, name: str) -> object:

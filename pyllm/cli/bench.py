@@ -12,12 +12,9 @@ from pyllm.cli.arguments import CommandLineError
 from pyllm.cli.bench_profile import profile_table, sum_by_op
 from pyllm.cli.bench_report import Measurement, Subject, formatted, header
 from pyllm.cli.bench_steps import Stepper
+from pyllm.kv_types import KVTypes, choose_kv_types
 
 __all__ = ["bench"]
-
-
-# The cache keeps f16, whichever way it was asked for.
-_KV_TYPES = {"auto": "f16", "f16": "f16", "float16": "f16"}
 
 
 class _Test(NamedTuple):
@@ -48,7 +45,8 @@ def bench(
     repetitions: int,
     output: str,
     profile: bool,
-    kv_cache_dtype: str,
+    cache_type_k: Sequence[str],
+    cache_type_v: Sequence[str],
 ) -> int:
     """Runs the command; returns its exit code."""
     from pyllm.loader import load_model
@@ -61,22 +59,27 @@ def bench(
         raise CommandLineError("nothing to measure: both -p and -n are 0")
     if profile and output != "md":
         raise CommandLineError("--profile prints tables for people; leave -o out")
-    loaded = load_model(
-        model,
-        num_threads=teams[0][0],
-        num_threads_batch=teams[0][1],
-        max_model_len=max(test.depth + test.n_prompt + test.n_gen for test in tests),
-        max_num_seqs=1,
-        max_num_batched_tokens=max(max_num_batched_tokens),
-    )
-    stepper = Stepper(loaded, loaded.config.n_vocab)
-    try:
-        if profile:
-            _print_profiles(stepper, tests, repetitions)
-        else:
-            _print_table(_subject(model, kv_cache_dtype), stepper, tests, repetitions, output)
-    finally:
-        loaded.close()
+    kinds = [choose_kv_types("auto", k, v) for k in cache_type_k for v in cache_type_v]
+    report = _Report(output, len(kinds) * len(tests))
+    for kind in kinds:
+        loaded = load_model(
+            model,
+            num_threads=teams[0][0],
+            num_threads_batch=teams[0][1],
+            max_model_len=max(test.depth + test.n_prompt + test.n_gen for test in tests),
+            max_num_seqs=1,
+            max_num_batched_tokens=max(max_num_batched_tokens),
+            kv_types=kind,
+        )
+        stepper = Stepper(loaded, loaded.config.n_vocab)
+        try:
+            if profile:
+                _print_profiles(stepper, kind, tests, repetitions)
+            else:
+                for result in _results(_subject(model), kind, stepper, tests, repetitions):
+                    report.add(result)
+        finally:
+            loaded.close()
     return 0
 
 
@@ -92,21 +95,33 @@ def _tests(
         yield from (_Test(*team, batch, depth, 0, count) for count in generations if count)
 
 
-def _print_table(
-    subject: Subject, stepper: Stepper, tests: Sequence[_Test], repetitions: int, output: str
-) -> None:
-    if first := header(output):
-        print(first, flush=True)
+class _Report:
+    """Prints each result as it comes."""
+
+    def __init__(self, output: str, n_results: int) -> None:
+        self._output = output
+        self._left = self._all = n_results
+
+    def add(self, result: Measurement) -> None:
+        if self._left == self._all and (first := header(self._output)):
+            print(first, flush=True)
+        self._left -= 1
+        print(formatted(result, self._output, last=self._left == 0), flush=True)
+
+
+def _results(
+    subject: Subject, kind: KVTypes, stepper: Stepper, tests: Sequence[_Test], repetitions: int
+) -> Iterator[Measurement]:
     for test in tests:
         _warm(stepper, test)
         samples_s = [_measure(stepper, test) for _ in range(repetitions)]
-        result = Measurement(
-            subject, test.threads, test.batch, test.n_prompt, test.n_gen, test.depth, samples_s
-        )
-        print(formatted(result, output, last=test is tests[-1]), flush=True)
+        counts = test.n_prompt, test.n_gen, test.depth
+        yield Measurement(subject, kind, test.threads, test.batch, *counts, samples_s)
 
 
-def _print_profiles(stepper: Stepper, tests: Sequence[_Test], repetitions: int) -> None:
+def _print_profiles(
+    stepper: Stepper, kind: KVTypes, tests: Sequence[_Test], repetitions: int
+) -> None:
     for test in tests:
         _warm(stepper, test)
         stepper.profiles, stepper.profiling = [], True
@@ -114,7 +129,7 @@ def _print_profiles(stepper: Stepper, tests: Sequence[_Test], repetitions: int) 
             _measure(stepper, test)
         stepper.profiling = False
         name = f"pp{test.n_prompt}" if test.n_prompt else f"tg{test.n_gen}"
-        title = f"{name} @ d{test.depth}, {test.threads} threads, batch {test.batch}"
+        title = f"{name} @ d{test.depth}, {test.threads} threads, batch {test.batch}, {kind}"
         print(profile_table(title, len(stepper.profiles), sum_by_op(stepper.profiles)), flush=True)
 
 
@@ -131,7 +146,7 @@ def _measure(stepper: Stepper, test: _Test) -> float:
     return stepper.generate(test.depth, test.n_gen)
 
 
-def _subject(path: Path, kv_cache_dtype: str) -> Subject:
+def _subject(path: Path) -> Subject:
     from pyllm import kernels
     from pyllm.doctor import cpu_name
     from pyllm.gguf import GGUFFile
@@ -149,5 +164,4 @@ def _subject(path: Path, kv_cache_dtype: str) -> Subject:
         n_params=sum(tensor.num_elements for tensor in tensors),
         backend=f"CPU {kernels.isa()}",
         cpu=cpu_name(),
-        kv_type=_KV_TYPES[kv_cache_dtype],
     )

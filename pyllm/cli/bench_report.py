@@ -9,6 +9,8 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from pyllm.kv_types import KVTypes
+
 __all__ = ["Measurement", "Subject", "formatted", "header"]
 
 
@@ -22,7 +24,6 @@ class Subject:
     n_params: int
     backend: str  # "CPU avx512vnni"
     cpu: str
-    kv_type: str  # "f16"
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Measurement:
     """One row: a test and the seconds each repetition of it took."""
 
     subject: Subject
+    kv_types: KVTypes
     threads: int
     batch: int
     n_prompt: int
@@ -60,8 +62,8 @@ class Measurement:
             "model_n_params": self.subject.n_params,
             "n_batch": self.batch,
             "n_threads": self.threads,
-            "type_k": self.subject.kv_type,
-            "type_v": self.subject.kv_type,
+            "type_k": self.kv_types.keys,
+            "type_v": self.kv_types.values,
             "n_prompt": self.n_prompt,
             "n_gen": self.n_gen,
             "n_depth": self.depth,
@@ -82,6 +84,7 @@ _COLUMNS = (
     ("backend", 14, False),
     ("threads", 7, True),
     ("n_batch", 7, True),
+    ("kv", 9, False),
     ("test", 15, True),
     ("t/s", 20, True),
 )
@@ -120,6 +123,7 @@ def _markdown(result: Measurement) -> str:
         subject.backend,
         str(result.threads),
         str(result.batch),
+        str(result.kv_types),
         result.test,
         rate,
     )

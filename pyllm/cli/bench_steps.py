@@ -12,6 +12,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from pyllm.greedy import ask_greedily
+
 __all__ = ["BenchModel", "Stepper"]
 
 
@@ -40,7 +42,7 @@ class BenchModel(Protocol):
 
 
 class Stepper:
-    """One sequence that owns the first KV blocks; any range of its positions can be computed.
+    """One sequence that owns all KV blocks; any range of its positions can be computed.
 
     profile  steps of a range → their per-op timings are in `profiles`
     """
@@ -48,11 +50,11 @@ class Stepper:
     def __init__(self, model: BenchModel, n_vocab: int) -> None:
         self._program: BenchProgram = model.program
         columns = self._program.columns
-        blocks = min(columns["block_tables"].shape[1], model.num_kv_blocks)
-        columns["block_tables"][0, :blocks] = np.arange(blocks)
+        # There are fewer blocks than places when a window slides: they take turns.
+        places = np.arange(columns["block_tables"].shape[1])
+        columns["block_tables"][0] = places % model.num_kv_blocks
         # Greedy: choosing the token is part of a step, drawing random numbers is not the point.
-        for name, value in _GREEDY.items():
-            columns[name][0] = value
+        ask_greedily(columns, 1)
         self._columns = columns
         rng = np.random.default_rng(0)
         self._tokens = rng.integers(0, n_vocab, model.max_model_len, dtype=np.int32)
@@ -88,16 +90,3 @@ class Stepper:
         self._program.step(count, 1, n_rows, profile=self.profiling)
         if self.profiling:
             self.profiles.append(self._program.profile())
-
-
-_GREEDY = {
-    "temperature": 0.0,
-    "top_k": 0,
-    "top_p": 1.0,
-    "min_p": 0.0,
-    "repetition_penalty": 1.0,
-    "presence_penalty": 0.0,
-    "frequency_penalty": 0.0,
-    "seed": 0,
-    "n_logprobs": -1,
-}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pyllm.cli.values import Parser, choice, integer, number, switch, text
+from pyllm.cli.values import Parser, choice, integer, switch, text
 
 __all__ = [
     "DEBUG",
@@ -17,9 +17,13 @@ __all__ = [
     "HELP",
     "IGNORED_CHAT",
     "IGNORED_HARDWARE",
+    "JSON",
     "KV_CACHE",
+    "KV_NAMES",
     "MODEL",
-    "SAMPLING",
+    "SERVER_MODEL",
+    "SPECULATION",
+    "STRUCTURE",
     "Flag",
 ]
 
@@ -57,8 +61,12 @@ class Flag:
 
 
 HELP = Flag(("-h", "--help"), "show this help")
+JSON = Flag(("--json",), "print JSON", argument="as_json")
 DEBUG = Flag(("--debug",), "on failure, print the traceback too")
 MODEL = Flag(("-m", "--model"), "the model, instead of the first argument", text, "MODEL", None)
+SERVER_MODEL = Flag(
+    ("-m", "--model"), "which of the server's models (default: its first)", text, "NAME", None
+)
 
 ENGINE = (
     Flag(
@@ -98,95 +106,70 @@ ENGINE = (
         "keep the packed weights in a file (~/.cache/pyllm) that later starts map",
         group="engine",
     ),
+    Flag(
+        ("--prefix-cache-dir",),
+        "keep what was computed of prompts in this directory, for later starts",
+        text,
+        "DIR",
+        None,
+        "engine",
+    ),
+    Flag(
+        ("--prefix-cache-bytes",),
+        "size of that directory at most (default: 8 GiB)",
+        integer(1, 2**62),
+        "N",
+        None,
+        "engine",
+    ),
 )
 
-SAMPLING = (
+SPECULATION = (
     Flag(
-        ("-n", "--max-tokens", "--predict", "--n-predict"),
-        "tokens to generate at most; -1 goes on until the context is full",
-        integer(1, 2**31 - 1, nothing={"-1": "no limit", "-2": "no limit"}),
-        "N",
-        None,
-        "sampling",
+        ("--spec-type",),
+        "guess what comes next and check it, with the same result: ngram looks it up in the text, "
+        "draft asks the model of -md; auto is draft with -md, else ngram; none is off",
+        choice("auto", "ngram", "draft", "none"),
+        "TYPE",
+        "auto",
+        "engine",
     ),
     Flag(
-        ("-s", "--seed"),
-        "random seed; the same seed gives the same text (default: a new one each time)",
-        integer(0, 2**64 - 1, nothing={"-1": "a new one each time"}),
-        "N",
-        None,
-        "sampling",
-    ),
-    Flag(
-        ("--temperature", "--temp"),
-        "randomness; 0 always takes the most likely token",
-        number(0),
-        "X",
-        0.8,
-        "sampling",
-    ),
-    Flag(
-        ("--top-k",),
-        "choose among the K most likely tokens; 0 is off",
-        integer(-1, 2**31 - 1),
-        "K",
-        40,
-        "sampling",
-    ),
-    Flag(
-        ("--top-p",),
-        "choose among the most likely tokens that hold this share of probability; 1 is off",
-        number(0, 1, above=True),
-        "P",
-        0.95,
-        "sampling",
-    ),
-    Flag(
-        ("--min-p",),
-        "drop tokens less likely than this share of the most likely one; 0 is off",
-        number(0, 1),
-        "P",
-        0.05,
-        "sampling",
-    ),
-    Flag(
-        ("--repetition-penalty", "--repeat-penalty"),
-        "divide the score of tokens seen before; 1 is off",
-        number(0, above=True),
-        "X",
-        1.0,
-        "sampling",
-    ),
-    Flag(
-        ("--presence-penalty",),
-        "lower the score of tokens already generated; 0 is off",
-        number(-2, 2),
-        "X",
-        0.0,
-        "sampling",
-    ),
-    Flag(
-        ("--frequency-penalty",),
-        "lower the score of a token each time it is generated; 0 is off",
-        number(-2, 2),
-        "X",
-        0.0,
-        "sampling",
-    ),
-    Flag(
-        ("-r", "--stop", "--reverse-prompt"),
-        "stop before this text; may be given several times",
+        ("-md", "--model-draft", "--speculative-model"),
+        "a smaller model of the same family that writes ahead",
         text,
-        "TEXT",
-        (),
-        "sampling",
-        repeat=True,
+        "MODEL",
+        None,
+        "engine",
     ),
     Flag(
-        ("--ignore-eos",),
-        "go on after the model says it has finished",
-        group="sampling",
+        ("--draft-max", "--draft", "--draft-n", "--num-speculative-tokens"),
+        "tokens to guess at most; how many pay is measured",
+        integer(1, 64),
+        "N",
+        16,
+        "engine",
     ),
+    Flag(
+        ("--draft-min", "--draft-n-min"),
+        "do not try fewer guesses than this",
+        integer(1, 64, nothing={"0": "any number"}),
+        "N",
+        None,
+        "engine",
+    ),
+)
+
+STRUCTURE = (
+    Flag(
+        ("-j", "--json-schema", "-jf", "--json-schema-file"),
+        "answer in JSON that follows this schema (text, or a file that holds it)",
+        text,
+        "SCHEMA",
+        None,
+    ),
+    Flag(("--grammar",), "answer as this grammar allows (GBNF or Lark)", text, "GRAMMAR", None),
+    Flag(("--grammar-file",), "read the grammar from a file", text, "FILE", None),
 )
 
 _CPU_ONLY = "pyllm computes on the CPU"
@@ -206,6 +189,9 @@ IGNORED_HARDWARE = (
     _ignored(("--gpu-memory-utilization",), _CPU_ONLY),
     _ignored(("-nkvo", "--no-kv-offload"), _CPU_ONLY, takes_value=False),
     _ignored(("--enforce-eager",), _CPU_ONLY, takes_value=False),
+    _ignored(("-np", "--parallel"), "requests share one pool of memory, there are no slots"),
+    _ignored(("--no-mmap",), "weights are read and packed as they are needed", takes_value=False),
+    _ignored(("--mlock",), "memory is the system's to manage", takes_value=False),
     _ignored(("-fa", "--flash-attn"), "attention is always computed in blocks"),
     _ignored(("-ub", "--ubatch-size"), "a step is one batch; set its size with -b"),
 )
@@ -216,12 +202,17 @@ IGNORED_CHAT = (
     _ignored(("-cnv", "--conversation"), "chatting is the default", takes_value=False),
 )
 
-# The key-value cache keeps 16-bit numbers; another type asked for must not be ignored.
-KV_CACHE = Flag(
-    ("-ctk", "-ctv", "--kv-cache-dtype", "--cache-type-k", "--cache-type-v"),
-    "number format of the key-value cache",
-    choice("auto", "f16", "float16"),
-    "TYPE",
-    "auto",
-    "engine",
+KV_NAMES = ("f16", "bf16", "q8_0", "q4_0", "auto", "float16", "bfloat16")
+
+
+def _kv_type(names: tuple[str, ...], what: str, default: str | None) -> Flag:
+    return Flag(
+        names, f"{what}: f16, bf16, q8_0 or q4_0", choice(*KV_NAMES), "TYPE", default, "engine"
+    )
+
+
+KV_CACHE = (
+    _kv_type(("--kv-cache-dtype", "--kv"), "how cached keys and values are stored", "auto"),
+    _kv_type(("-ctk", "--cache-type-k"), "keys alone", None),
+    _kv_type(("-ctv", "--cache-type-v"), "values alone", None),
 )

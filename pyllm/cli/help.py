@@ -6,10 +6,10 @@ import shutil
 import textwrap
 
 from pyllm.cli.arguments import usage
-from pyllm.cli.commands import COMMANDS, Command
+from pyllm.cli.commands import COMMANDS, Command, commands_below
 from pyllm.cli.flags import Flag
 
-__all__ = ["command_help", "overview"]
+__all__ = ["command_help", "group_help", "overview"]
 
 _SECTIONS = (("", "Options"), ("sampling", "Sampling"), ("engine", "Engine"))
 
@@ -35,6 +35,23 @@ def overview() -> str:
     )
 
 
+def group_help(name: str) -> str:
+    """What `pyllm NAME` prints when only its commands do something."""
+    return "\n".join(
+        [
+            f"Usage: pyllm {name} COMMAND MODEL [options]",
+            "",
+            *_commands_below(name),
+            "",
+            *_wrapped(f"pyllm {name} COMMAND --help lists a command's options."),
+        ]
+    )
+
+
+def _commands_below(name: str) -> list[str]:
+    return ["Commands:", *_table([(c.name, c.summary) for c in commands_below(name)])]
+
+
 def command_help(command: Command) -> str:
     """What `pyllm COMMAND --help` prints."""
     lines = [f"{command.summary[0].upper()}{command.summary[1:]}.", "", f"Usage: {usage(command)}"]
@@ -47,6 +64,8 @@ def command_help(command: Command) -> str:
     ignored = [name for flag in command.flags if flag.ignored for name in flag.names[:1]]
     if ignored:
         lines += ["", *_wrapped(f"Accepted without effect: {' '.join(ignored)}.")]
+    if commands_below(command.name):
+        lines += ["", *_commands_below(command.name)]
     if command.notes:
         lines += ["", *_wrapped(command.notes)]
     lines += ["", *_wrapped(_ENVIRONMENT)]
@@ -67,6 +86,7 @@ def _row(flag: Flag) -> tuple[str, str]:
         shown = ",".join(map(str, shown))
     # None is explained by the help text, and a switch needs no explanation.
     has_default = bool(flag.metavar) and shown is not None and shown != ""
+    has_default = has_default and "(default: " not in flag.help
     return left, f"{flag.help} (default: {shown})" if has_default else flag.help
 
 

@@ -10,6 +10,7 @@ import difflib
 import importlib
 import io
 import os
+import re
 import sys
 import traceback
 import warnings
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import TextIO
 
 from pyllm.cli.arguments import CommandLineError, Parsed, parse, usage
-from pyllm.cli.commands import COMMANDS, Command, find_command
+from pyllm.cli.commands import COMMANDS, Command, commands_below, find_command
 from pyllm.cli.model_path import resolve_model
 from pyllm.cli.terminal import note, one_line, print_error
 from pyllm.cli.values import switch
@@ -91,12 +92,13 @@ def _dispatch(typed: list[str]) -> int:
         return _print_overview()
     if typed[0] in ("--version", "-V", "version"):
         return _print_version()
-    name = next((word for word in typed if word != "--debug"), "")
-    command = find_command(name)
+    rest = [word for word in typed if word != "--debug"]
+    command = find_command(rest)
+    if _asks_for_the_group(rest, command):
+        return _print_group_help(rest[0], command)
     if command is None:
-        raise CommandLineError(_unknown_command(name))
-    rest = list(typed)
-    rest.remove(name)
+        raise CommandLineError(_unknown_command(rest))
+    rest = rest[len(command.name.split()) :] + ["--debug"] * ("--debug" in typed)
     parsed = parse(command, rest, os.environ)
     if parsed.help:
         from pyllm.cli.help import command_help
@@ -108,19 +110,35 @@ def _dispatch(typed: list[str]) -> int:
     return _run(command, parsed)
 
 
+def _asks_for_the_group(words: list[str], command: Command | None) -> bool:
+    """Whether `words` are a group of commands and nothing to do: `pyllm eval`, `pyllm bench`."""
+    if not words or not commands_below(words[0]):
+        return False
+    if command is None:
+        return words[1:] in ([], ["-h"], ["--help"])
+    return len(words) == 1 and not os.environ.get(command.model_flag.env)
+
+
+def _print_group_help(name: str, command: Command | None) -> int:
+    from pyllm.cli.help import command_help, group_help
+
+    print(command_help(command) if command else group_help(name))
+    return 0
+
+
 def _run(command: Command, parsed: Parsed) -> int:
     arguments = dict(parsed.values)
     if command.takes_text:
         arguments[command.takes_text] = parsed.text
     if parsed.model is None and command.model_required:
         raise CommandLineError(f"no MODEL was given; usage: {usage(command)}")
-    model = _model(command, parsed)
+    model = parsed.model if command.remote else _model(command, parsed)
     module, _, name = command.target.partition(":")
     function: Callable[..., int | None] = getattr(importlib.import_module(module), name)
     try:
         result = function(model, **arguments)
     except RequestError as error:
-        raise _as_typed(command, error) from error
+        raise _as_typed(command, parsed, error) from error
     sys.stdout.flush()
     return result or 0
 
@@ -131,15 +149,18 @@ def _model(command: Command, parsed: Parsed) -> Path | None:
     return demo_model() if command.demo else None
 
 
-def _as_typed(command: Command, error: RequestError) -> Exception:
+def _as_typed(command: Command, parsed: Parsed, error: RequestError) -> Exception:
     """The same error, naming the option a person can change instead of the library's field."""
+    shown = {flag.keyword: flag.shown for flag in command.flags if not flag.ignored}
+    shown |= parsed.typed_as
     if isinstance(error, ContextLengthError):
         counts = f"{error.prompt_tokens} tokens, the context holds {error.max_model_len}"
         return CommandLineError(f"the prompt has {counts}; shorten it, or raise -c/--ctx-size")
-    flags = [flag for flag in command.flags if flag.keyword == error.field]
-    if not flags:
-        return error
-    return CommandLineError(f"{flags[0].shown}: {printable(error.value)}: {error.message}")
+    name = re.split(r"[\[.]", error.field, maxsplit=1)[0]  # "logit_bias[7]" is one of -l's
+    field = shown.get(name, name) + error.field[len(name) :]
+    # Names of two words are fields; "seed" or "stop" may be just a word.
+    message = re.sub(r"\w+_\w+", lambda word: shown.get(word[0], word[0]), error.message)
+    return CommandLineError(f"{field}: {printable(error.value)}: {message}")
 
 
 def _print_overview() -> int:
@@ -159,8 +180,13 @@ def _print_version() -> int:
     return 0
 
 
-def _unknown_command(name: str) -> str:
+def _unknown_command(words: list[str]) -> str:
+    name = words[0] if words else ""
     names = [command.name for command in COMMANDS]
+    if group := [command.name for command in commands_below(name)]:
+        close = difflib.get_close_matches(" ".join(words[:2]), group, n=1, cutoff=0.8)
+        hint = f"did you mean {close[0]}?" if close else f"allowed: {', '.join(group)}"
+        return f"unknown command {' '.join(words[:2])!r}; {hint}"
     if name.startswith("-"):
         return f"unknown option {name}; a command comes first: {', '.join(names)}"
     close = difflib.get_close_matches(name, names, n=1)

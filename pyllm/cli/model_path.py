@@ -8,7 +8,7 @@ from pathlib import Path
 from pyllm.cli.arguments import CommandLineError
 from pyllm.errors import printable
 
-__all__ = ["resolve_model"]
+__all__ = ["resolve_model", "whole_models"]
 
 _SHARD = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$", re.IGNORECASE)
 
@@ -31,8 +31,8 @@ def resolve_model(name: str) -> Path:
     if shard and int(shard.group(1)) != 1:
         first = f"{path.name[: shard.start()]}-00001-of-{shard.group(2)}.gguf"
         raise CommandLineError(
-            f"{printable(name)} is part {int(shard.group(1))} of {int(shard.group(2))}; "
-            f"give the first part, {printable(str(path.with_name(first)))}"
+            f"{printable(name, 4096)} is part {int(shard.group(1))} of {int(shard.group(2))}; "
+            f"give the first part, {printable(str(path.with_name(first)), 4096)}"
         )
     return path
 
@@ -43,14 +43,31 @@ def _missing(name: str) -> str:
     return f"no such file: {printable(name, 4096)}{hint}"
 
 
-def _only_gguf(directory: Path) -> Path:
+def whole_models(directory: Path) -> list[Path]:
+    """Single files and first parts in a directory. CommandLineError when there are none."""
+    found = [file for file in _gguf_files(directory) if _begins_a_model(file)]
+    if not found:
+        _only_gguf(directory)  # says why
+    return found
+
+
+def _gguf_files(directory: Path) -> list[Path]:
     # A projector for images (mmproj) lies beside its model and is not one itself.
-    files = sorted(
+    return sorted(
         entry
         for entry in directory.iterdir()
         if entry.suffix.lower() == ".gguf" and not entry.name.lower().startswith("mmproj")
     )
-    whole = [f for f in files if not (shard := _SHARD.search(f.name)) or int(shard.group(1)) == 1]
+
+
+def _begins_a_model(file: Path) -> bool:
+    shard = _SHARD.search(file.name)
+    return shard is None or int(shard.group(1)) == 1
+
+
+def _only_gguf(directory: Path) -> Path:
+    files = _gguf_files(directory)
+    whole = [file for file in files if _begins_a_model(file)]
     shown = printable(str(directory), 4096)
     if len(whole) == 1:
         return whole[0]

@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from typing import Protocol
 
-from pyllm.cli.answer import print_answer
 from pyllm.cli.arguments import CommandLineError
 from pyllm.cli.interrupt import first_interrupt_only
 from pyllm.cli.multiline import Message, MessageReader
-from pyllm.cli.slash import ChatState, execute
 from pyllm.cli.terminal import one_line
 from pyllm.errors import ContextLengthError, PyLLMError
 
-__all__ = ["chat", "terminal_reader"]
+__all__ = ["Partner", "chat", "terminal_reader"]
 
 ReadLine = Callable[[str], str]  # prompt → line; EOFError at the end, KeyboardInterrupt on Ctrl-C
 
 
-def chat(state: ChatState, read_line: ReadLine) -> None:
+class Partner(Protocol):
+    """Whom the chat is with."""
+
+    def answer(self, text: str) -> str | None:
+        """Prints the answer to `text`; says why it ends before its end, None when it does not."""
+
+    def obey(self, line: str) -> bool:
+        """Carries out a /command; False when the chat is to end."""
+
+
+def chat(partner: Partner, read_line: ReadLine) -> None:
     """Runs until /bye or the end of input; no failure of one message ends it."""
     reader = MessageReader()
     while True:
@@ -34,14 +43,14 @@ def chat(state: ChatState, read_line: ReadLine) -> None:
         if message is None or not message.text.strip():
             continue
         with first_interrupt_only():
-            if not _carried_out(state, message):
+            if not _carried_out(partner, message):
                 return
 
 
-def _carried_out(state: ChatState, message: Message) -> bool:
+def _carried_out(partner: Partner, message: Message) -> bool:
     """Answers or obeys, and tells of failures; False when the chat is to end."""
     try:
-        return _obey_or_answer(state, message)
+        return _obey_or_answer(partner, message)
     except KeyboardInterrupt:
         _remark("(stopped)")
     except ContextLengthError as error:
@@ -51,12 +60,11 @@ def _carried_out(state: ChatState, message: Message) -> bool:
     return True
 
 
-def _obey_or_answer(state: ChatState, message: Message) -> bool:
+def _obey_or_answer(partner: Partner, message: Message) -> bool:
     if message.is_command:
-        return execute(state, message.text)
-    print_answer(state.session, message.text, verbose=state.verbose)
-    if state.session.cut:
-        _remark(f"(the answer was cut: {state.session.cut})")
+        return partner.obey(message.text)
+    if cut := partner.answer(message.text):
+        _remark(f"(the answer was cut: {cut})")
     _remark("")
     return True
 

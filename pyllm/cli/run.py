@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pyllm.cli.answer import print_answer
 from pyllm.cli.arguments import CommandLineError
+from pyllm.cli.question import read_question
 from pyllm.cli.session import Loader, Session, load_model
 from pyllm.cli.slash import ChatState
-from pyllm.cli.terminal import is_terminal, note
-from pyllm.errors import printable
+from pyllm.cli.structure import structure_of
+from pyllm.cli.terminal import note
 
 __all__ = ["run"]
 
@@ -25,22 +25,42 @@ def run(
     file: str | None,
     system_prompt: str | None,
     raw: bool,
+    token_healing: bool,
     verbose: bool,
     no_history: bool,
+    json_schema: str | None,
+    grammar: str | None,
+    grammar_file: str | None,
     engine: Mapping[str, Any],
     sampling: Mapping[str, Any],
     loader: Loader = load_model,
 ) -> int:
     """Runs the command; returns its exit code."""
-    question = _question(prompt_words, prompt, file)  # before loading: that takes a while
-    session = Session(model, engine, sampling, system=system_prompt, raw=raw, loader=loader)
+    question = read_question(prompt_words, prompt, file)  # before loading: that takes a while
+    if token_healing and not raw:
+        raise CommandLineError("--token-healing is for completing text: give --raw too")
+    if (structure := structure_of(json_schema, grammar, grammar_file)) is not None:
+        sampling = {**sampling, "structured_outputs": structure}
+    session = Session(
+        model,
+        engine,
+        sampling,
+        system=system_prompt,
+        raw=raw,
+        token_healing=token_healing,
+        loader=loader,
+    )
     try:
         if verbose:
-            note(f"keys and values take up to {session.llm.kv_cache_bytes / 2**20:.1f} MiB")
+            whole, one = session.llm.kv_cache_bytes, session.llm.kv_sequence_bytes
+            sizes = f"up to {whole / 2**20:.1f} MiB, {one / 2**20:.1f} MiB for the longest text"
+            note(f"keys and values take {sizes}")
         _explain_completion(session, raw)
         if question is not None:
             print_answer(session, question, verbose=verbose)
-            if session.cut and sampling.get("max_tokens") is None:
+            # Whoever gave -n knows of it; half a JSON document needs a word all the same.
+            told = sampling.get("max_tokens") is None or "structured_outputs" in sampling
+            if session.cut and told:
                 note(f"the answer was cut: {session.cut}")
         else:
             _chat(session, verbose=verbose, history=not no_history)
@@ -53,34 +73,7 @@ def _chat(session: Session, *, verbose: bool, history: bool) -> None:
     from pyllm.cli.repl import chat, terminal_reader
 
     read_line, set_history = terminal_reader(history=history)
-    chat(ChatState(session, verbose, set_history), read_line)
-
-
-def _question(words: str | None, prompt: str | None, file: str | None) -> str | None:
-    """The one prompt that was given, None when a person is to be asked."""
-    given = [text for text in (words, prompt) if text is not None]
-    if file is not None:
-        given.append(_decoded(Path(file).expanduser().read_bytes(), printable(file)))
-    if len(given) > 1:
-        raise CommandLineError("more than one prompt was given; use PROMPT, -p or -f")
-    if is_terminal(sys.stdin):
-        return given[0] if given else None
-    # A program may start us with stdin closed; Python then has none.
-    piped = _decoded(sys.stdin.buffer.read(), "stdin") if sys.stdin else ""
-    # As Ollama does it: what is piped in comes first, then the words about it.
-    parts = [text for text in (piped, *given) if text]
-    if not parts and not given:
-        raise CommandLineError("no prompt: stdin is empty; give PROMPT or run it in a terminal")
-    return " ".join(parts)
-
-
-def _decoded(data: bytes, source: str) -> str:
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise CommandLineError(
-            f"{source} is not UTF-8 text (byte {error.start}); a prompt must be text"
-        ) from None
+    chat(ChatState(session, verbose=verbose, set_history=set_history), read_line)
 
 
 def _explain_completion(session: Session, raw: bool) -> None:

@@ -15,7 +15,6 @@ from typing import Any, Protocol
 from pyllm.cli.timings import Timings
 from pyllm.errors import PyLLMError
 from pyllm.outputs import Delta
-from pyllm.progress import ProgressBar
 
 __all__ = ["LanguageModel", "Loader", "Session", "load_model"]
 
@@ -25,10 +24,14 @@ class LanguageModel(Protocol):
 
     @property
     def kv_cache_bytes(self) -> int: ...
+    @property
+    def kv_sequence_bytes(self) -> int: ...
 
     def get_tokenizer(self) -> Any: ...
 
-    def stream(self, prompt: Any, sampling_params: Any = None) -> Iterator[Delta]: ...
+    def stream(
+        self, prompt: Any, sampling_params: Any = None, *, token_healing: bool = False
+    ) -> Iterator[Delta]: ...
 
     def close(self) -> None: ...
 
@@ -37,22 +40,12 @@ Loader = Callable[[Path, Mapping[str, Any]], LanguageModel]
 
 
 def load_model(path: Path, engine: Mapping[str, Any]) -> LanguageModel:
-    """An LLM for one user, with a progress bar while a packed cache is written."""
-    from pyllm import loader
+    """An LLM for one user. `engine` are the flags of that group: options of `LLM`, and guessing."""
+    from pyllm.cli.speculation import llm_options
     from pyllm.llm import LLM
 
-    with ProgressBar(f"packing {path.name}", in_bytes=True) as progress:
-        model = loader.load_model(
-            path,
-            num_threads=engine["num_threads"],
-            num_threads_batch=engine["num_threads_batch"],
-            max_model_len=engine["max_model_len"],
-            max_num_seqs=1,  # memory for a second sequence would only shorten the context
-            max_num_batched_tokens=engine["max_num_batched_tokens"],
-            packed_cache=engine["packed_cache"],
-            progress=progress,
-        )
-    return LLM.from_model(model)
+    # Memory for a second sequence would only shorten the context.
+    return LLM(path, max_num_seqs=1, **llm_options(engine))
 
 
 class Session:
@@ -61,6 +54,7 @@ class Session:
     engine    arguments of `LLM`; changing them takes a reload
     sampling  fields of `SamplingParams`; a seed of None draws a new one for each answer
     raw       complete the text as it is instead of chatting
+    token_healing  and let the answer begin inside the last word
     """
 
     def __init__(
@@ -71,6 +65,7 @@ class Session:
         *,
         system: str | None = None,
         raw: bool = False,
+        token_healing: bool = False,
         loader: Loader = load_model,
     ) -> None:
         self.path = path
@@ -80,6 +75,7 @@ class Session:
         self.timings = Timings()
         self.finish_reason: str | None = None
         self._raw_wanted = raw
+        self._stream_options = {"token_healing": True} if token_healing else {}
         self._loader = loader
         self._llm: LanguageModel | None = None
         self.messages: list[dict[str, str]] = []  # without the system message
@@ -149,14 +145,17 @@ class Session:
         What was generated when it is closed stays in the conversation, so that "go on" works; a
         question that failed does not. Raises what `LLM.stream` raises.
         """
+        from pyllm.sampler_order import LLAMA_CPP_ORDER
         from pyllm.sampling import SamplingParams
 
         fields = dict(self.sampling)
+        if fields.get("samplers") is None and not fields.get("mirostat"):
+            fields["samplers"] = LLAMA_CPP_ORDER
         if fields.get("seed") is None:
             fields["seed"] = int.from_bytes(os.urandom(8)) >> 1
         prompt = self._completion_prompt(text) if self.completes else self._conversation(text)
         pieces: list[str] = []
-        stream = self.llm.stream(prompt, SamplingParams(**fields))
+        stream = self.llm.stream(prompt, SamplingParams(**fields), **self._stream_options)
         failed = False
         try:
             yield from self._text_of(stream, pieces)
@@ -191,6 +190,7 @@ class Session:
                 first_s = now_s
                 timings.prompt_s = now_s - start_s
                 timings.prompt_tokens = len(delta.prompt_token_ids)
+                timings.cached_tokens = delta.num_cached_tokens
             timings.tokens += len(delta.token_ids)
             timings.eval_s = now_s - first_s
             self.finish_reason = delta.finish_reason

@@ -6,6 +6,7 @@ import json
 import os
 from typing import Any
 
+from pyllm.byte_size import byte_size
 from pyllm.cli.model_summary import metadata_rows, summary, tensor_rows
 from pyllm.cli.terminal import escape_controls, note, one_line
 from pyllm.gguf import GGUFFile
@@ -43,7 +44,7 @@ def _lines(facts: dict[str, Any], *, all_of_template: bool) -> list[str]:
     lines = ["Model", *_table(list(model.items()))]
     lines += ["", "Types"]
     for row in facts["types"]:
-        size = _size(row["bytes"])
+        size = byte_size(row["bytes"])
         lines.append(
             f"  {row['type']:<8} {row['tensors']:>6} tensors {size:>10}  {row['share']:6.1%}"
         )
@@ -79,7 +80,7 @@ def _template_lines(template: dict[str, Any] | None, everything: bool) -> list[s
 
 def _tensor_line(row: dict[str, Any]) -> str:
     shape = " × ".join(str(size) for size in row["shape"])
-    return f"  {row['name']:<40} {row['type']:<8} {shape:<20} {_size(row['bytes'])}"
+    return f"  {row['name']:<40} {row['type']:<8} {shape:<20} {byte_size(row['bytes'])}"
 
 
 def _value(row: dict[str, Any]) -> str:
@@ -96,12 +97,3 @@ def _text(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.7g}"  # what a float32 holds
     return one_line(str(value))
-
-
-def _size(num_bytes: int) -> str:
-    size = float(num_bytes)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if size < 1024:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1024
-    return f"{size:.1f} TiB"

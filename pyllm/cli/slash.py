@@ -7,16 +7,33 @@ raises as CommandLineError, which the chat shows in one line.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
+from pyllm.cli.answer import print_answer
 from pyllm.cli.arguments import CommandLineError
-from pyllm.cli.flags import ENGINE, SAMPLING, Flag
+from pyllm.cli.flags import ENGINE, SPECULATION, Flag
 from pyllm.cli.model_path import resolve_model
+from pyllm.cli.sampling_flags import SAMPLING
 from pyllm.cli.session import Session
 from pyllm.cli.terminal import escape_controls
 
-__all__ = ["ChatState", "execute"]
+__all__ = [
+    "HELP_SET",
+    "HELP_SHORTCUTS",
+    "ChatState",
+    "Switches",
+    "dispatch",
+    "execute",
+    "new_system",
+    "read_parameter",
+    "set_sampling",
+    "set_switch",
+    "show_help",
+]
+
+State = TypeVar("State")
 
 HELP = '''\
 Available commands:
@@ -60,31 +77,54 @@ _PARAMETER_FLAGS = {
 }
 
 
-@dataclass
-class ChatState:
-    """The session and the switches of the chat around it."""
+@dataclass(kw_only=True)
+class Switches:
+    """What every chat can turn on and off."""
 
-    session: Session
     verbose: bool = False
     set_history: Callable[[bool], None] = lambda _: None  # turns the history file on or off
 
 
+@dataclass
+class ChatState(Switches):
+    """The session and the switches of the chat around it."""
+
+    session: Session
+
+    def answer(self, text: str) -> str | None:
+        print_answer(self.session, text, verbose=self.verbose)
+        return self.session.cut
+
+    def obey(self, line: str) -> bool:
+        return execute(self, line)
+
+
 def execute(state: ChatState, line: str) -> bool:
     """Runs the command in `line`; False when the chat is to end."""
+    return dispatch(_COMMANDS, state, line)
+
+
+def dispatch(commands: Mapping[str, Callable[[State, str], None]], state: State, line: str) -> bool:
+    """Runs the one of `commands` that `line` names; False when the chat is to end."""
     name, _, rest = line.strip().partition(" ")
     if name in ("/bye", "/exit", "/quit"):
         return False
-    if name not in _COMMANDS:
-        close = difflib.get_close_matches(name, _COMMANDS, n=1)
+    if name not in commands:
+        close = difflib.get_close_matches(name, commands, n=1)
         hint = f"did you mean {close[0]}?" if close else "/? lists the commands"
         raise CommandLineError(f"unknown command {name!r}; {hint}")
-    _COMMANDS[name](state, rest.strip())
+    commands[name](state, rest.strip())
     return True
 
 
+def show_help(topic: str, overview: str, subjects: str) -> None:
+    """Prints a chat's `overview`, or what it says of one topic; `subjects` are those of /show."""
+    texts = {"": overview, "set": HELP_SET, "show": subjects, "shortcuts": HELP_SHORTCUTS}
+    print(texts.get(topic.lstrip("/"), overview))
+
+
 def _help(_: ChatState, topic: str) -> None:
-    texts = {"": HELP, "set": HELP_SET, "show": HELP_SHOW, "shortcuts": HELP_SHORTCUTS}
-    print(texts.get(topic.lstrip("/"), HELP))
+    show_help(topic, HELP, HELP_SHOW)
 
 
 def _clear(state: ChatState, _: str) -> None:
@@ -106,43 +146,81 @@ def _set(state: ChatState, rest: str) -> None:
     if what == "parameter":
         _set_parameter(state.session, value.strip())
     elif what == "system":
-        state.session.system = _unquoted(value) or None
-        print("Set the system message." if state.session.system else "There is no system message.")
-    elif what in ("history", "nohistory"):
-        state.set_history(what == "history")
-        print(f"Set {what}.")
-    elif what in ("verbose", "quiet"):
-        state.verbose = what == "verbose"
-        print(f"Set {what}.")
+        state.session.system = new_system(value)
     elif not what:
         print(HELP_SET)
-    else:
+    elif not set_switch(state, what):
         raise CommandLineError(f"unknown setting {what!r}; /set lists them")
 
 
-def _set_parameter(session: Session, rest: str) -> None:
-    flags = {flag.keyword: flag for flag in (*SAMPLING, *ENGINE)}
-    typed, _, value = rest.partition(" ")
-    value = _unquoted(value)
-    if not typed or not value:
-        print(
-            "\n".join(f"  /set parameter {_parameter_name(flag)} VALUE" for flag in flags.values())
-        )
-        return
-    name = _PARAMETER_FLAGS.get(typed, typed)
-    if name not in flags:
+def new_system(value: str) -> str | None:
+    """The system message that `/set system VALUE` asks for."""
+    system = unquoted(value) or None
+    print("Set the system message." if system else "There is no system message.")
+    return system
+
+
+def set_switch(state: Switches, what: str) -> bool:
+    """Carries out `/set WHAT`; False when it is no switch."""
+    if what in ("history", "nohistory"):
+        state.set_history(what == "history")
+    elif what in ("verbose", "quiet"):
+        state.verbose = what == "verbose"
+    else:
+        return False
+    print(f"Set {what}.")
+    return True
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """What `/set parameter NAME VALUE` asks for; `typed` and `text` are the words for it."""
+
+    flag: Flag
+    typed: str
+    text: str
+    value: object
+
+
+def read_parameter(
+    rest: str, flags: Sequence[Flag], aliases: Mapping[str, str], shown: Sequence[str]
+) -> Parameter | None:
+    """`rest` without its value prints the parameters there are, and is None.
+
+    aliases  name → keyword of a flag
+    shown    the names that are printed
+    """
+    typed, _, text = rest.partition(" ")
+    text = unquoted(text)
+    if not typed or not text:
+        print("\n".join(f"  /set parameter {name} VALUE" for name in shown))
+        return None
+    name = aliases.get(typed, typed)
+    flag = next((flag for flag in flags if flag.keyword == name), None)
+    if flag is None:
         raise CommandLineError(f"unknown parameter {typed!r}; /set parameter lists them")
-    flag = flags[name]
     try:
-        parsed = flag.parse(value)
+        return Parameter(flag, typed, text, flag.parse(text))
     except ValueError as error:
         raise CommandLineError(f"{typed}: {error}") from None
-    if flag.group == "engine":
-        session.load(session.path, {name: parsed})
-        print(f"Set {typed} to {value}; the model was loaded again and the conversation cleared.")
+
+
+def set_sampling(sampling: dict[str, Any], wish: Parameter) -> None:
+    sampling[wish.flag.keyword] = [wish.value] if wish.flag.repeat else wish.value
+    print(f"Set {wish.typed} to {escape_controls(wish.text)}.")
+
+
+def _set_parameter(session: Session, rest: str) -> None:
+    flags = (*SAMPLING, *ENGINE, *SPECULATION)
+    wish = read_parameter(rest, flags, _PARAMETER_FLAGS, list(map(_parameter_name, flags)))
+    if wish is None:
         return
-    session.sampling[name] = [parsed] if flag.repeat else parsed
-    print(f"Set {typed} to {escape_controls(value)}.")
+    if wish.flag.group != "engine":
+        set_sampling(session.sampling, wish)
+        return
+    session.load(session.path, {wish.flag.keyword: wish.value})
+    what = f"Set {wish.typed} to {wish.text}"
+    print(f"{what}; the model was loaded again and the conversation cleared.")
 
 
 def _show(state: ChatState, what: str) -> None:
@@ -180,7 +258,8 @@ def _parameter_name(flag: Flag) -> str:
     return ollamas.get(flag.keyword, flag.keyword)
 
 
-def _unquoted(value: str) -> str:
+def unquoted(value: str) -> str:
+    """A value without the quotes that may stand around it."""
     value = value.strip()
     quoted = len(value) >= 2 and value[0] == value[-1] == '"'
     return value[1:-1] if quoted else value

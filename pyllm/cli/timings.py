@@ -13,20 +13,24 @@ class Timings:
 
     load_s: float = 0.0
     prompt_tokens: int = 0
+    cached_tokens: int = 0  # of the prompt, not computed again
     prompt_s: float = 0.0
     tokens: int = 0
     eval_s: float = 0.0
 
     def lines(self) -> str:
         """The table, one quantity a line; a rate that was not measured is left out."""
+        computed = self.prompt_tokens - self.cached_tokens
         rows = [
             ("total duration", duration(self.load_s + self.prompt_s + self.eval_s)),
             ("load duration", duration(self.load_s)),
-            ("prompt eval count", f"{self.prompt_tokens} token(s)"),
+            ("prompt eval count", f"{computed} token(s)"),
             ("prompt eval duration", duration(self.prompt_s)),
         ]
+        if self.cached_tokens:
+            rows.insert(2, ("prompt cached count", f"{self.cached_tokens} token(s)"))
         if self.prompt_s > 0:
-            rows.append(("prompt eval rate", f"{self.prompt_tokens / self.prompt_s:.2f} tokens/s"))
+            rows.append(("prompt eval rate", f"{computed / self.prompt_s:.2f} tokens/s"))
         rows += [
             ("eval count", f"{self.tokens} token(s)"),
             ("eval duration", duration(self.eval_s)),

@@ -9,8 +9,27 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 
-__all__ = ["Parser", "choice", "integer", "integers", "number", "switch", "text"]
+from pyllm.durations import read_duration
+
+__all__ = [
+    "Parser",
+    "Shard",
+    "byte_size",
+    "choice",
+    "choices",
+    "duration",
+    "integer",
+    "integers",
+    "number",
+    "number_or_inf",
+    "sampler_names",
+    "shard",
+    "switch",
+    "text",
+    "token_biases",
+]
 
 Parser = Callable[[str], object]
 
@@ -71,6 +90,21 @@ def number(lowest: float, highest: float | None = None, *, above: bool = False) 
     return parse
 
 
+def number_or_inf(above: float) -> Parser:
+    """A number more than `above`, or "inf"."""
+    parse_finite = number(above, above=True)
+
+    def parse(typed: str) -> object:
+        if typed.lower() == "inf":
+            return math.inf
+        try:
+            return parse_finite(typed)
+        except ValueError as error:
+            raise ValueError(f"{error}, or inf") from None
+
+    return parse
+
+
 def choice(*allowed: str) -> Parser:
     """One of a few words."""
 
@@ -82,6 +116,12 @@ def choice(*allowed: str) -> Parser:
     return parse
 
 
+def choices(*allowed: str) -> Parser:
+    """Some of a few words, separated by commas: "f16,q8_0"."""
+    parse_one = choice(*allowed)
+    return lambda typed: [parse_one(part.strip()) for part in typed.split(",")]
+
+
 def text(typed: str) -> str:
     """Any text that is valid Unicode."""
     try:
@@ -89,6 +129,60 @@ def text(typed: str) -> str:
     except UnicodeEncodeError:
         raise ValueError("the text is not valid UTF-8") from None
     return typed
+
+
+def duration(typed: str) -> float:
+    """Seconds from "5m", "1h30m" or "300"; a negative number is for ever."""
+    return read_duration(typed)
+
+
+def byte_size(typed: str) -> int:
+    """Bytes from "12G" or "12GiB"."""
+    value = _human_integer(re.sub(r"(?i)(i?b)$", "", typed.strip()))
+    if value is None or value < 1:
+        raise ValueError(f"{typed!r} is no number of bytes; allowed: 1 or more, as 500M or 12G")
+    return value
+
+
+@dataclass(frozen=True)
+class Shard:
+    """The `index`th, from 1, of `count` parts."""
+
+    index: int
+    count: int
+
+
+def shard(typed: str) -> Shard:
+    """A part of N, as "1/4" to "4/4"."""
+    match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", typed.strip(), re.ASCII)
+    if match is None:
+        raise ValueError(f"{typed!r} is no shard; allowed: i/N, as 1/4 to 4/4")
+    found = Shard(int(match[1]), int(match[2]))
+    if not 1 <= found.index <= found.count:
+        raise ValueError(f"{typed} is out of range; allowed: 1/N to N/N")
+    return found
+
+
+def sampler_names(typed: str) -> list[str]:
+    """llama.cpp's list of samplers, "top_k;top_p;temperature"; aliases become the usual names."""
+    from pyllm.errors import RequestError
+    from pyllm.sampler_order import canonical_names
+
+    try:
+        return list(canonical_names(typed))
+    except RequestError as error:
+        raise ValueError(f"{error.value!r} cannot be used; {error.message}") from None
+
+
+def token_biases(typed: str) -> dict[int, float]:
+    """llama.cpp's "15043+1,29871-0.5": token id, sign and value; "15043-inf" forbids a token."""
+    biases = {}
+    for part in typed.split(","):
+        match = re.fullmatch(r"(\d{1,10})([+-]\d{1,3}(?:\.\d{1,9})?|-inf)", part.strip())
+        if match is None:
+            raise ValueError(f"{part!r} is no bias; allowed: a token id and a number, like 15043+1")
+        biases[int(match[1])] = float(match[2])
+    return biases
 
 
 def switch(typed: str) -> bool:

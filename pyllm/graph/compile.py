@@ -1,4 +1,4 @@
-"""Turn a plan into a program of the C++ core, which only this and packed_cache.py import."""
+"""Turn a plan into a program of the C++ core, which few files import (test_source_rules.py)."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ from pyllm import _core
 from pyllm.config import ModelConfig
 from pyllm.errors import DeviceError
 from pyllm.graph.graph import Op, Value
+from pyllm.graph.hidden import hidden_op
 from pyllm.graph.plan import Plan
 from pyllm.graph.weights import Weight
 from pyllm.interrupt import StepInterrupted
+from pyllm.kv_types import KVTypes
 
 PackedTensor = _core.PackedTensor
 KVPool = _core.KVPool
@@ -39,6 +41,7 @@ class CompiledProgram:
     def __init__(self, program: _core.Program, kv_pool: KVPool | None, plan: Plan) -> None:
         self._program: _core.Program | None = program
         self._columns: dict[str, npt.NDArray[Any]] = program.columns  # made once: a step reads them
+        self.mask_gate = _core.MaskGate()
         self.kv_pool = kv_pool
         self.plan = plan
 
@@ -57,18 +60,27 @@ class CompiledProgram:
 
     def step(
         self, n_tokens: int, n_seqs: int, n_rows: int, history: Any = None, bias: Any = None,
-        profile: bool = False,
+        profile: bool = False, masks: Any = None, mask_gate: Any = None, dry: Any = None,
+        n_hidden: int = 0,
     ) -> None:  # fmt: skip
         """Run the first `n_tokens`, `n_seqs` and `n_rows` entries of the columns; GIL released.
 
         history  (offsets int32 [n_rows + 1], tokens int32 [n], output_counts int32 [n])
         bias     (offsets int32 [n_rows + 1], tokens int32 [n], values float32 [n])
+        masks    (rows int32 [m] ascending, words uint32 [m, ceil(n_vocab / 32)]): the tokens that
+                 these rows may choose, bit t % 32 of word t / 32 allows token t
+        mask_gate  `self.mask_gate` when somebody still writes the words and will open it
+        dry      as bias, added where DRY stands in a row's order of samplers
+        n_hidden  rows behind those: the step leaves their states after the final norm in the
+                  column `hidden`, float32 [max rows, width], and computes no logits of them
         Raises ValueError naming the column that holds an impossible value, DeviceError when the
         model file cannot be read any more, StepInterrupted after `interrupt`.
         """
         core = self.core
         with _device_errors():
-            finished = core.step(n_tokens, n_seqs, n_rows, history, bias, profile)
+            finished = core.step(
+                n_tokens, n_seqs, n_rows, history, bias, profile, masks, mask_gate, dry, n_hidden
+            )
         if not finished:
             raise StepInterrupted
 
@@ -79,6 +91,22 @@ class CompiledProgram:
         """
         if self._program is not None:
             self._program.interrupt()
+
+    def sample(
+        self,
+        row: int,
+        logits: npt.NDArray[np.float32],
+        history: Any = None,
+        bias: Any = None,
+        masks: Any = None,
+        dry: Any = None,
+    ) -> None:
+        """Sample a row of the last step from other logits, float32 [n_vocab].
+
+        history, bias, masks, dry  as the step had them
+        Raises ValueError when a logit is NaN or +infinity.
+        """
+        self.core.sample(row, logits, history, bias, masks, dry)
 
     def profile(self) -> list[tuple[int, str, int, int, int]]:
         """Return (op index, name, nanoseconds, bytes, multiply-adds) of the last profiled step."""
@@ -132,15 +160,19 @@ def compile_program(
         "arena_floats": plan.arena_floats,
         "n_vocab": plan.result.width,
     }
+    last = hidden_op(plan.ops)
+    hidden = None if last is None else _op_dict(plan, last, operand)
     with _device_errors():
-        core = _core.Program(ops, kv_pool, sizes, threads, threads_batch)
+        core = _core.Program(ops, kv_pool, sizes, threads, threads_batch, hidden)
         return CompiledProgram(core, kv_pool, plan)
 
 
-def make_kv_pool(config: ModelConfig, num_blocks: int, block_size: int) -> KVPool:
-    """Reserve keys and values of all layers, f16; memory is taken block by block on first use."""
+def make_kv_pool(config: ModelConfig, num_blocks: int, block_size: int, types: KVTypes) -> KVPool:
+    """Reserve keys and values of all layers; memory is taken block by block on first use."""
     heads = config.n_kv_heads, config.head_dim, config.v_dim
-    return KVPool(config.n_layers, *heads, block_size, num_blocks)
+    return KVPool(
+        config.n_layers, *heads, block_size, num_blocks, k_type=types.keys, v_type=types.values
+    )
 
 
 def pack(weight: Weight, threads: int) -> PackedTensor:

@@ -74,16 +74,19 @@ class Graph:
 
     def attention(
         self, q: Value, k: Value, v: Value, *, layer: int, n_heads: int, n_kv_heads: int,
-        scale: float,
+        scale: float, window: int = 0,
     ) -> Value:  # fmt: skip
-        """Store k and v in the cache of `layer`; each query attends to positions 0..its own."""
+        """Store k and v in the cache of `layer`; each query attends to positions 0..its own.
+
+        With a `window` it attends to the last `window` of them only, its own among them.
+        """
         head_dim, v_dim = k.width // n_kv_heads, v.width // n_kv_heads
         assert (q.width, k.width) == (n_heads * head_dim, n_kv_heads * head_dim)
         assert (v.width, n_heads % n_kv_heads) == (n_kv_heads * v_dim, 0)
         return self._append(
             "attention", (q, k, v), n_heads * v_dim, "T", (None, None, None), layer=layer,
             n_heads=n_heads, n_kv_heads=n_kv_heads, head_dim=head_dim, v_dim=v_dim, scale=scale,
-            eps=0.0, rope_dim=0, mode="neox",
+            window=window, eps=0.0, rope_dim=0, mode="neox",
         )  # fmt: skip
 
     def moe(

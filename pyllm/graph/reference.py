@@ -148,11 +148,13 @@ def attention(c: Call) -> list[Array]:
     if c.w[2] is not None:
         q, k = _rotate(c, q, c.w[2]), _rotate(c, k, c.w[2])
     out = np.empty((*q.shape[:2], v.shape[2]), q.dtype)
+    window = c.number("window") or max(c.batch.positions) + 1
     for seq, rows in _sequences(c.batch):
         keys, values = _extend(c, seq, k[rows], v[rows], rows)
         for row in range(rows.start, rows.stop):
-            seen = c.batch.positions[row] + 1
-            out[row] = _attend(q[row], keys[:seen], values[:seen], float(c.op.attrs["scale"]))
+            end = c.batch.positions[row] + 1
+            seen = slice(max(0, end - window), end)
+            out[row] = _attend(q[row], keys[seen], values[seen], float(c.op.attrs["scale"]))
     return [out.reshape(len(out), -1)]
 
 

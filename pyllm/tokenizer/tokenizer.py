@@ -67,6 +67,7 @@ class Tokenizer:
         self._texts = vocabulary.tokens
         self._types = vocabulary.types
         self._is_spm = vocabulary.model == "llama"
+        self._bytes: dict[int, bytes] = {}  # of tokens that were asked for; at most all
 
     @classmethod
     def from_gguf(cls, file: GGUFFile) -> Tokenizer:
@@ -101,19 +102,26 @@ class Tokenizer:
         )
 
     def encode(
-        self, text: str, *, add_special: bool = True, parse_special: bool = False
+        self,
+        text: str,
+        *,
+        add_special: bool = True,
+        parse_special: bool = False,
+        add_prefix: bool = True,
     ) -> list[int]:
         """Token ids of `text`.
 
         add_special    put BOS before and EOS behind, as the model wants it
         parse_special  "<|im_end|>" in `text` becomes that token; otherwise, as is right for text
                        from users, it is encoded like any other text
+        add_prefix     let SPM's space precede it; False for text that continues another
 
         Raises TokenizerError for text that cannot be encoded (lone surrogates).
         """
         splitter = self._found_when_asked if parse_special else self._found_in_plain_text
         pieces = splitter.split(text)
-        plain = iter(self._encoder.encode_many(self._plain_texts(pieces)))
+        prefix = " " if add_prefix and self.add_space_prefix else ""
+        plain = iter(self._encoder.encode_many(_plain_texts(pieces, prefix)))
         ids = [self.bos_id] if add_special and self.add_bos and self.bos_id is not None else []
         for piece in pieces:
             if isinstance(piece, int):
@@ -123,11 +131,6 @@ class Tokenizer:
         if add_special and self.add_eos and self.eos_id is not None:
             ids.append(self.eos_id)
         return ids
-
-    def _plain_texts(self, pieces: list[str | int]) -> list[str]:
-        prefix = " " if self.add_space_prefix else ""
-        # Plain pieces are always apart: each is at the start or behind a special token.
-        return [prefix + piece for piece in pieces if isinstance(piece, str)]
 
     def decode(self, ids: Iterable[int], *, skip_special: bool = True) -> str:
         """Text of `ids`; bytes that are no character become U+FFFD.
@@ -161,6 +164,12 @@ class Tokenizer:
 
     def token_bytes(self, token: int) -> bytes:
         """The bytes a token stands for; a special token's own text. Raises TokenizerError."""
+        raw = self._bytes.get(token)
+        if raw is None:
+            raw = self._bytes[token] = self._spelled_out(token)
+        return raw
+
+    def _spelled_out(self, token: int) -> bytes:
         if not 0 <= token < self.n_vocab:
             raise TokenizerError(f"token id {token} is not in 0 to {self.n_vocab - 1}")
         text, kind = self._texts[token], int(self._types[token])
@@ -174,6 +183,16 @@ class Tokenizer:
     def is_special(self, token: int) -> bool:
         """Whether `token` is a control token, which text from users cannot produce."""
         return token in self._special
+
+    def special_id(self, text: str) -> int | None:
+        """The control token that is written like `text`; None when there is none."""
+        ids = self.encode(text, add_special=False, parse_special=True)
+        return ids[0] if len(ids) == 1 and ids[0] in self._restarts else None
+
+
+def _plain_texts(pieces: list[str | int], prefix: str) -> list[str]:
+    # Plain pieces are always apart: each is at the start or behind a special token.
+    return [prefix + piece for piece in pieces if isinstance(piece, str)]
 
 
 def _splitter(vocabulary: Vocabulary, *types: TokenType) -> SpecialTokens:

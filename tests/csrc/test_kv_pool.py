@@ -7,6 +7,7 @@ import pytest
 
 from pyllm import _core
 from tests.support.attention_model import AttentionModel
+from tests.support.kv_reference import stored
 
 GOOD = {"n_layers": 2, "n_kv_heads": 3, "k_dim": 10, "v_dim": 20, "block_size": 32, "n_blocks": 5}
 
@@ -15,6 +16,19 @@ def test_size_counts_padded_values() -> None:
     pool = _core.KVPool(**GOOD)
     assert pool.nbytes == 2 * 5 * 3 * 32 * (10 + 32) * 2
     assert (pool.block_size, pool.n_blocks, pool.k_dim, pool.v_dim) == (32, 5, 10, 20)
+
+
+@pytest.mark.parametrize(
+    ("k_type", "v_type", "token_bytes"),
+    [("bf16", "bf16", 2 * (10 + 32)), ("q8_0", "q8_0", (10 + 2) + (32 + 2)),
+     ("q4_0", "q4_0", (5 + 2) + (16 + 2)), ("q4_0", "f16", 5 + 2 + 64)],
+)  # fmt: skip
+def test_size_follows_the_types(k_type: str, v_type: str, token_bytes: int) -> None:
+    pool = _core.KVPool(**GOOD, k_type=k_type, v_type=v_type)
+    assert pool.nbytes == 2 * 5 * 3 * 32 * token_bytes
+    assert (pool.k_type, pool.v_type) == (k_type, v_type)
+    with pytest.raises(ValueError, match="no type 'q5_1'"):
+        _core.KVPool(**GOOD, k_type="q5_1")
 
 
 def test_memory_is_not_touched_until_written() -> None:
@@ -37,11 +51,13 @@ def test_impossible_sizes_are_refused(field: str, value: int) -> None:
         _core.KVPool(**sizes)
 
 
+@pytest.mark.parametrize("kind", ["f16", "bf16", "q8_0", "q4_0"])
 @pytest.mark.parametrize("block_size", [16, 32, 48])
-def test_tokens_land_in_their_blocks(isa: str, block_size: int) -> None:
+def test_tokens_land_in_their_blocks(isa: str, block_size: int, kind: str) -> None:
     model = AttentionModel(
-        (75, 20), n_heads=2, n_kv_heads=2, head_dim=10, v_dim=18, block_size=block_size
-    )
+        (75, 20), n_heads=2, n_kv_heads=2, head_dim=37, v_dim=45, block_size=block_size,
+        k_type=kind, v_type=kind,
+    )  # fmt: skip
     program, kv, _ = model.program(threads=2)
     c = program.columns
     c["tokens"][:95] = np.arange(95)
@@ -56,8 +72,8 @@ def test_tokens_land_in_their_blocks(isa: str, block_size: int) -> None:
             keys = np.concatenate([kv.keys(0, int(b), head) for b in blocks])[:n]
             values = np.concatenate([kv.values(0, int(b), head) for b in blocks])[:n]
             rows = slice(start, start + n)
-            expected_keys = model.k[rows].reshape(n, 2, 10)[:, head].astype(np.float16)
-            expected_values = model.v[rows].reshape(n, 2, 18)[:, head].astype(np.float16)
+            expected_keys = stored(model.k[rows].reshape(n, 2, 37)[:, head], kind)
+            expected_values = stored(model.v[rows].reshape(n, 2, 45)[:, head], kind)
             np.testing.assert_array_equal(keys, expected_keys)
             np.testing.assert_array_equal(values, expected_values)
 
@@ -67,3 +83,41 @@ def test_reading_outside_is_refused() -> None:
     for place in ((2, 0, 0), (0, 5, 0), (0, 0, 3), (-1, 0, 0)):
         with pytest.raises(ValueError, match="no such"):
             pool.keys(*place)
+
+
+def test_the_bytes_of_a_block_move_to_another_pool() -> None:
+    pool = _core.KVPool(**GOOD)
+    other = _core.KVPool(**{**GOOD, "n_blocks": 2})
+    assert pool.block_bytes == other.block_bytes == pool.nbytes // 5
+    # halves whose exponents are not all ones: no NaN, which equals nothing
+    halves = np.random.default_rng(1).integers(0, 0x7C00, pool.block_bytes // 2, dtype=np.uint16)
+    sent = halves.view(np.uint8)
+    pool.copy_in(3, sent)
+    received = bytearray(pool.block_bytes)
+    pool.copy_out(3, received)
+    assert received == sent.tobytes()
+    other.copy_in(1, received)
+    for layer in range(2):
+        for head in range(3):
+            for name in ("keys", "values"):
+                moved = getattr(other, name)(layer, 1, head)
+                kept = getattr(pool, name)(layer, 3, head)
+                assert moved.any()
+                assert moved.tobytes() == kept.tobytes()
+            assert not pool.keys(layer, 2, head).any()
+            assert not pool.keys(layer, 4, head).any()
+
+
+@pytest.mark.parametrize(("block", "size"), [(-1, 0), (5, 0), (0, 1), (0, -1)])
+def test_only_whole_blocks_move(block: int, size: int) -> None:
+    pool = _core.KVPool(**GOOD)
+    with pytest.raises(ValueError, match="block"):
+        pool.copy_in(block, bytes(pool.block_bytes + size))
+    with pytest.raises(ValueError, match="block"):
+        pool.copy_out(block, bytearray(pool.block_bytes + size))
+
+
+def test_the_layout_names_every_size() -> None:
+    names = {_core.KVPool(**{**GOOD, field: 16 * GOOD[field]}).layout for field in GOOD}
+    assert len(names) == len(GOOD), "all but n_blocks differ"
+    assert _core.KVPool(**GOOD).layout in names

@@ -251,8 +251,10 @@ def test_an_empty_program_is_refused() -> None:
 def test_attention_needs_a_pool() -> None:
     builder = ProgramBuilder(max_tokens=1)
     x = builder.rows(np.ones((1, 8)))
-    builder.op("attention", [x, x, x], [8], [None, None, None], layer=0, n_heads=1, n_kv_heads=1,
-               head_dim=8, v_dim=8, scale=1.0, eps=0.0, rope_dim=0, mode="neox")  # fmt: skip
+    builder.op(
+        "attention", [x, x, x], [8], [None, None, None], layer=0, window=0, n_heads=1,
+        n_kv_heads=1, head_dim=8, v_dim=8, scale=1.0, eps=0.0, rope_dim=0, mode="neox",
+    )  # fmt: skip
     with pytest.raises(ValueError, match="needs a KVPool"):
         builder.build()
 
@@ -345,7 +347,13 @@ def test_column_shapes_and_types() -> None:
         "sampled": ((2,), "int32"), "status": ((2,), "int32"), "logprob": ((2,), "float32"),
         "top_ids": ((2, 20), "int32"), "top_logprobs": ((2, 20), "float32"),
         "logits": ((2, 6), "float32"),
-    }  # fmt: skip
+        "target": ((2,), "int32"), "deferred": ((2,), "int32"), "min_keep": ((2,), "int32"),
+        "sampler_order": ((2,), "uint64"), "rank": ((2,), "int32"), "log_sum": ((2,), "float64"),
+    } | dict.fromkeys(
+        ("typical_p", "top_n_sigma", "xtc_probability", "xtc_threshold", "dynatemp_range",
+         "dynatemp_exponent", "mirostat_tau", "mirostat_eta", "mirostat_mu", "mirostat_next"),
+        ((2,), "float32"),
+    )  # fmt: skip
 
 
 def test_profile_counts_what_each_op_does() -> None:

@@ -14,7 +14,10 @@ from tests.support.core_program import Floats, ProgramBuilder, pack_f32
 DEFAULTS = {
     "temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0, "repetition_penalty": 1.0,
     "presence_penalty": 0.0, "frequency_penalty": 0.0, "seed": 0, "rng_position": 0,
-    "n_logprobs": -1,
+    "n_logprobs": -1, "target": -1, "deferred": 0, "sampler_order": 0, "typical_p": 1.0,
+    "top_n_sigma": -1.0, "xtc_probability": 0.0, "xtc_threshold": 0.1, "dynatemp_range": 0.0,
+    "dynatemp_exponent": 1.0, "mirostat_tau": 5.0, "mirostat_eta": 0.1, "mirostat_mu": 10.0,
+    "min_keep": 0,
 }  # fmt: skip
 
 
@@ -30,8 +33,9 @@ class LogitRows:
         self.n_table_rows = len(logits)
 
     def sample(
-        self, history: Any = None, bias: Any = None, **columns: Any
-    ) -> dict[str, np.ndarray]:
+        self, history: Any = None, bias: Any = None, masks: Any = None, dry: Any = None,
+        **columns: Any,
+    ) -> dict[str, np.ndarray]:  # fmt: skip
         c = self.program.columns
         n = self.n_rows
         c["tokens"][:n] = np.arange(n) % self.n_table_rows
@@ -40,9 +44,10 @@ class LogitRows:
         c["logit_rows"][:n] = np.arange(n)
         for name, value in {**DEFAULTS, **columns}.items():
             c[name][:n] = value
-        self.program.step(n, 1, n, history, bias)
+        self.program.step(n, 1, n, history, bias, masks=masks, dry=dry)
         return {name: c[name].copy() for name in
-                ("sampled", "status", "logprob", "top_ids", "top_logprobs", "logits")}  # fmt: skip
+                ("sampled", "status", "logprob", "rank", "log_sum", "top_ids", "top_logprobs",
+                 "logits", "mirostat_next")}  # fmt: skip
 
 
 class LinearRows(LogitRows):
@@ -61,7 +66,7 @@ class LinearRows(LogitRows):
 def philox(seed: int, counter: int) -> list[int]:
     """Philox 4x32-10, from the paper."""
     mask = 0xFFFFFFFF
-    c = [counter & mask, counter >> 32 & mask, 0, 0]
+    c = [counter >> 32 * word & mask for word in range(4)]
     key = [seed & mask, seed >> 32 & mask]
     for _ in range(10):
         high = [0xD2511F53 * c[0], 0xCD9E8D57 * c[2]]
@@ -83,20 +88,20 @@ def uniform(seed: int, position: int) -> float:
 def allowed_tokens(
     logits: Floats, temperature: float, top_k: int, top_p: float, min_p: float
 ) -> list[tuple[int, float]]:
-    """(token, weight) best first, after top_k, top_p and min_p."""
+    """(token, weight) best first, after min_p, top_k and top_p."""
     order = np.lexsort((np.arange(len(logits)), -logits))
-    if top_k:
-        order = order[:top_k]
     weights = np.exp((logits[order].astype(np.float64) - logits.max()) / temperature)
+    count = max(1, int((weights >= min_p).sum()))
+    if top_k:
+        count = min(count, top_k)
+    order, weights = order[:count], weights[:count]
     if top_p < 1:
         before = np.cumsum(weights) - weights
         order, weights = (
             order[before < top_p * weights.sum()],
             weights[before < top_p * weights.sum()],
         )
-    keep = weights >= min_p
-    keep[0] = True
-    return list(zip(order[keep].tolist(), weights[keep].tolist(), strict=True))
+    return list(zip(order.tolist(), weights.tolist(), strict=True))
 
 
 def test_philox_known_answer() -> None:
@@ -157,7 +162,8 @@ def check_draws(logits: Floats, case: dict[str, Any], n_draws: int) -> None:
     positions = np.arange(n_draws)
     sampled = rows.sample(temperature=0.8, seed=5, rng_position=positions, **case)["sampled"]
     allowed = allowed_tokens(logits, 0.8, **case)
-    if not case["top_k"] and case["top_p"] == 1.0 and not case["min_p"]:
+    no_top_k = not 0 < case["top_k"] < len(logits)
+    if no_top_k and case["top_p"] == 1.0 and not case["min_p"]:
         allowed.sort()  # an untruncated draw goes through the vocabulary in order
     tokens = np.array([token for token, _ in allowed])
     cumulated = np.cumsum([weight for _, weight in allowed])
@@ -273,7 +279,7 @@ def test_nothing_left_to_draw_is_a_status() -> None:
     bias = (np.int32([0, 2]), np.int32([0, 1]), np.float32([-np.inf, -np.inf]))
     for columns in ({}, {"top_p": 0.5}, {"temperature": 0.0}):
         result = rows.sample(None, bias, **columns)
-        assert (result["status"][0], result["sampled"][0]) == (1, -1)
+        assert (result["status"][0], result["sampled"][0]) == (2, -1)
 
 
 def test_non_finite_logits_fail_their_row_only(isa: str) -> None:

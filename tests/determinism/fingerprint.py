@@ -1,6 +1,6 @@
 """Runs three target requests in given company and writes down every bit they produced.
 
-python -m tests.determinism.fingerprint MODEL     fingerprints as JSON, for another process
+python -m tests.determinism.fingerprint MODEL TYPE     as JSON, for another process
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from pyllm.engine import Engine
+from pyllm.kv_types import KVTypes
 from pyllm.loader import load_model
 from pyllm.sampling import RequestOutputKind, SamplingParams
 
@@ -45,13 +46,15 @@ NUM_OUTPUT_TOKENS = 24
 
 @dataclass(frozen=True)
 class Setting:
-    """How a target is run; the result must not depend on any of it."""
+    """How a target is run; the result must not depend on any of it but the type of the cache."""
 
     batch: int = 1  # sequences, the target among them
     chunk: int = 512  # tokens per step
     threads: int = 1
     threads_batch: int | None = None  # None: as many
+    kv_type: str = "f16"
     num_kv_blocks: int | None = None  # None: plenty; fewer make sequences give way and come back
+    cached: bool = False  # each target runs a second time, on blocks that the first left
 
 
 class RecordingEngine(Engine):
@@ -75,12 +78,16 @@ def fingerprints(path: Path, setting: Setting) -> dict[str, list[str]]:
         max_model_len=CONTEXT if setting.num_kv_blocks is None else 600,
         max_num_seqs=min(setting.batch, setting.chunk),
         max_num_batched_tokens=setting.chunk,
+        kv_types=KVTypes(setting.kv_type, setting.kv_type),
     )
     if setting.num_kv_blocks is not None:
         model = replace(model, num_kv_blocks=setting.num_kv_blocks)
     try:
         # One engine for all: later targets run in blocks that hold what others left.
         engine = RecordingEngine(model)
+        if setting.cached:
+            for name in TARGETS:
+                _run(engine, name, replace(setting, cached=False))
         return {name: _run(engine, name, setting) for name in TARGETS}
     finally:
         model.close()
@@ -102,6 +109,8 @@ def _run(engine: RecordingEngine, name: str, setting: Setting) -> list[str]:
         outputs |= {output.request_id: output for output in engine.step()}
     if setting.num_kv_blocks is not None and name == "long":
         assert any(output.metrics.num_preemptions for output in outputs.values())
+    if setting.cached:
+        assert outputs[name].num_cached_tokens == (TARGETS[name][0] - 1) // 32 * 32
     target = outputs[name].outputs[0]
     lines = [
         f"{token} {_digest(logits.tobytes())}"
@@ -126,4 +135,5 @@ def _digest(data: bytes) -> str:
 __all__ = ["CONTEXT", "TARGETS", "RecordingEngine", "Setting", "fingerprints"]
 
 if __name__ == "__main__":
-    json.dump(fingerprints(Path(sys.argv[1]), Setting(batch=2, chunk=64, threads=2)), sys.stdout)
+    other = Setting(batch=2, chunk=64, threads=2, kv_type=sys.argv[2])
+    json.dump(fingerprints(Path(sys.argv[1]), other), sys.stdout)

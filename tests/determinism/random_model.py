@@ -1,6 +1,7 @@
 """A small llama with random weights in a mix of block formats, and a vocabulary of bytes.
 
 With experts it is a small Mixtral: each feed-forward layer becomes a router and a stack of them.
+With a window it is a small Mistral: a token sees the last `window` tokens only.
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ _SHAPES = {
 }
 
 
-def write_random_model(path: Path, *, poisoned: bool = False, experts: bool = False) -> Path:
+def write_random_model(
+    path: Path, *, poisoned: bool = False, experts: bool = False, window: int = 0
+) -> Path:
     """Write the model; the same bytes every time."""
     rng = np.random.default_rng(2)
     writer = gguf.GGUFWriter(path, "llama")
@@ -48,6 +51,8 @@ def write_random_model(path: Path, *, poisoned: bool = False, experts: bool = Fa
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_rope_dimension_count(N_EMBD // N_HEADS)
     writer.add_rope_freq_base(10000.0)
+    if window:
+        writer.add_sliding_window(window)
     if experts:
         writer.add_expert_count(N_EXPERTS)
         writer.add_expert_used_count(N_EXPERTS_USED)

@@ -5,6 +5,7 @@ instruction set, and after any preemption.
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import os
 import subprocess
@@ -54,8 +55,8 @@ def path(request: pytest.FixtureRequest, random_model: Path, random_experts: Pat
 
 
 @functools.cache
-def alone(path: Path) -> dict[str, list[str]]:
-    return fingerprints(path, Setting())
+def alone(path: Path, kv_type: str = "f16") -> dict[str, list[str]]:
+    return fingerprints(path, Setting(kv_type=kv_type))
 
 
 @pytest.mark.isa
@@ -65,23 +66,54 @@ def test_company_chunks_and_threads_change_nothing(path: Path, setting: Setting)
 
 
 @pytest.mark.isa
+@pytest.mark.parametrize("kv_type", ["bf16", "q8_0", "q4_0"])
+def test_nor_do_they_with_a_smaller_cache(path: Path, kv_type: str) -> None:
+    assert alone(path, kv_type) != alone(path)
+    for batch, chunk, threads in ((8, 64, 2), (1, 7, 2), (33, 512, 1)):
+        setting = Setting(batch=batch, chunk=chunk, threads=threads, kv_type=kv_type)
+        assert fingerprints(path, setting) == alone(path, kv_type)
+
+
+@pytest.mark.isa
 def test_preemption_changes_nothing(path: Path) -> None:
     # 19 blocks of 32 tokens: the long target alone takes 18, so its company must give way.
     setting = Setting(batch=8, chunk=64, num_kv_blocks=19)
     assert fingerprints(path, setting) == alone(path)
 
 
-@pytest.mark.parametrize("isa", kernels.isas())
-def test_instruction_sets_change_nothing(path: Path, isa: str) -> None:
+@pytest.mark.isa
+@pytest.mark.parametrize("setting", [Setting(cached=True), Setting(batch=8, chunk=7, cached=True)])
+def test_cached_prefixes_change_nothing(path: Path, setting: Setting) -> None:
+    assert fingerprints(path, setting) == alone(path)
+
+
+@pytest.mark.isa
+def test_prefixes_from_disk_change_nothing(random_model: Path, tmp_path: Path) -> None:
+    params = SamplingParams(max_tokens=20, seed=1, logprobs=3, ignore_eos=True)
+    prompt = {"prompt_token_ids": [5 + number % 90 for number in range(300)]}
+    options = {"num_threads": 1, "max_model_len": 512, "prefix_cache_dir": tmp_path / "cache"}
+    results = []
+    for _ in range(2):
+        with LLM(random_model, **options) as llm:
+            results += llm.generate(prompt, params)
+    cold, warm = results
+    assert (cold.num_cached_tokens, warm.num_cached_tokens) == (0, 288)
+    assert warm.outputs == cold.outputs
+
+
+@pytest.mark.parametrize(
+    ("isa", "kv_type"), list(itertools.product(kernels.isas(), ["f16", "q4_0"]))
+)
+def test_instruction_sets_change_nothing(path: Path, isa: str, kv_type: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "tests.determinism.fingerprint", os.fspath(path)],
+        [sys.executable, "-m", "tests.determinism.fingerprint", os.fspath(path), kv_type],
         env=environment(PYLLM_ISA=isa),
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == alone(path)
+    assert json.loads(done.stdout) == alone(path, kv_type)
 
 
 def test_the_targets_say_something(path: Path) -> None:

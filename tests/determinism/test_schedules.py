@@ -7,7 +7,8 @@ from __future__ import annotations
 import functools
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any, TypeAlias
 
 import pytest
 from hypothesis import given, settings
@@ -16,93 +17,165 @@ from hypothesis import strategies as st
 from pyllm.engine import Engine
 from pyllm.llm import LLM
 from pyllm.loader import Model, load_model
-from pyllm.outputs import CompletionOutput
+from pyllm.outputs import CompletionOutput, RequestOutput
+from pyllm.pooling import POOLING_TYPES
+from pyllm.pooling_request import PooledOutput
 from pyllm.sampling import RequestOutputKind, SamplingParams
 from tests.determinism.random_model import write_random_model
 from tests.determinism.schedules import (
+    ALL_SAMPLINGS,
     BLOCK_SIZE,
-    BLOCKS_OF_ONE,
     MAX_MODEL_LEN,
     PROMPT_LENGTHS,
     SAMPLINGS,
     Guest,
+    Knowing,
     Schedule,
     Wish,
+    blocks_of_one,
     run,
     solo,
 )
 
 FINAL = RequestOutputKind.FINAL_ONLY
+Alone: TypeAlias = "functools._lru_cache_wrapper[RequestOutput]"
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["dense", "experts"])
+# The window is passed in the middle of a block, and by prompts as well as by answers.
+KINDS: dict[str, dict[str, Any]] = {
+    "dense": {},
+    "experts": {"experts": True},
+    "window": {"window": 27, "chunk": 40},
+}
+
+
+@pytest.fixture(scope="module", params=KINDS.values(), ids=KINDS)
 def model(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Model]:
     path = tmp_path_factory.mktemp("model") / "random.gguf"
-    write_random_model(path, experts=request.param)
+    options = dict(request.param)
+    chunk = options.pop("chunk", 512)
+    write_random_model(path, **options)
     model = load_model(
         path, num_threads=1, num_threads_batch=2, max_model_len=MAX_MODEL_LEN, max_num_seqs=8,
-        max_num_batched_tokens=512, block_size=BLOCK_SIZE,
+        max_num_batched_tokens=chunk, block_size=BLOCK_SIZE,
     )  # fmt: skip
     yield model
     model.close()
 
 
 @pytest.fixture(scope="module")
-def alone(model: Model) -> functools._lru_cache_wrapper[list[CompletionOutput]]:
+def alone(model: Model) -> Alone:
     return functools.cache(functools.partial(solo, model))
 
 
-def bits(outputs: list[CompletionOutput]) -> str:
+def bits(output: RequestOutput | list[CompletionOutput] | None) -> str:
     """All that a caller can see; floats by their shortest exact decimal."""
-    return repr(outputs)
+    if isinstance(output, PooledOutput):
+        vector = None if output.pooled is None else output.pooled.tobytes().hex()
+        return repr((output.outputs, vector))
+    if isinstance(output, RequestOutput):
+        return repr((output.outputs, output.prompt_logprobs))
+    return repr(output)
 
 
-wishes = st.builds(
-    Wish,
-    prompt=st.integers(0, len(PROMPT_LENGTHS) - 1),
-    sampling=st.integers(0, len(SAMPLINGS) - 1),
-    n=st.sampled_from([1, 1, 1, 2, 3]),
-    max_tokens=st.sampled_from([3, 12, 25]),
-)
-guests = st.builds(
-    Guest,
-    wish=wishes,
-    arrives=st.integers(0, 40),
-    leaves_after=st.one_of(st.none(), st.none(), st.integers(0, 30)),
-    priority=st.sampled_from([0, 0, 0, -1, 1]),
-    kind=st.sampled_from([FINAL, RequestOutputKind.CUMULATIVE]),
-)
+def wishes_of(
+    samplings: Collection[int], poolings: Sequence[str | None]
+) -> st.SearchStrategy[Wish]:
+    return st.builds(
+        Wish,
+        prompt=st.integers(0, len(PROMPT_LENGTHS) - 1),
+        sampling=st.sampled_from(sorted(samplings)),
+        n=st.sampled_from([1, 1, 1, 2, 3]),
+        max_tokens=st.sampled_from([3, 12, 25]),
+        pooling=st.sampled_from(poolings),
+    )
+
+
 NO_STEPS = frozenset[int]()
-schedules = st.builds(
-    Schedule,
-    guests=st.lists(guests, min_size=1, max_size=10),
-    num_kv_blocks=st.sampled_from([BLOCKS_OF_ONE, BLOCKS_OF_ONE + 1, 14, 25, 80]),
-    max_num_seqs=st.sampled_from([2, 5, 8]),
-    budgets=st.lists(st.sampled_from([1, 7, 64, 512]), min_size=1, max_size=5),
-    interrupted=st.frozensets(st.integers(0, 60), max_size=4),
-    failing=st.one_of(st.just(NO_STEPS), st.frozensets(st.integers(1, 60), max_size=1)),
-)
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
-@given(schedule=schedules)
-def test_a_request_says_in_any_schedule_what_it_says_alone(
-    model: Model,
-    alone: functools._lru_cache_wrapper[list[CompletionOutput]],
-    schedule: Schedule,
-) -> None:
-    outputs = run(model, schedule)
+def schedules_of(
+    samplings: Collection[int], poolings: Sequence[str | None] = (None,)
+) -> st.SearchStrategy[Schedule]:
+    guests = st.builds(
+        Guest,
+        wish=wishes_of(samplings, poolings),
+        arrives=st.integers(0, 40),
+        leaves_after=st.one_of(st.none(), st.none(), st.integers(0, 30)),
+        priority=st.sampled_from([0, 0, 0, -1, 1]),
+        kind=st.sampled_from([FINAL, RequestOutputKind.CUMULATIVE]),
+    )
+    return st.builds(
+        Schedule,
+        guests=st.lists(guests, min_size=1, max_size=10),
+        spare_blocks=st.sampled_from([0, 1, 4, 15, 70]),
+        max_num_seqs=st.sampled_from([2, 5, 8]),
+        budgets=st.lists(st.sampled_from([1, 7, 64, 512]), min_size=1, max_size=5),
+        interrupted=st.frozensets(st.integers(0, 60), max_size=4),
+        failing=st.one_of(st.just(NO_STEPS), st.frozensets(st.integers(1, 60), max_size=1)),
+    )
+
+
+def assert_as_alone(schedule: Schedule, outputs: list[RequestOutput | None], alone: Alone) -> None:
     for guest, output in zip(schedule.guests, outputs, strict=True):
         if output is None:
             assert guest.leaves_after is not None
-        elif all(part.finish_reason != "abort" for part in output):
-            assert bits(output) == bits(alone(guest.wish))
+        elif all(part.finish_reason != "abort" for part in output.outputs):
+            assert bits(output) == bits(alone(guest.wish)), guest.wish
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(schedule=schedules_of(range(len(SAMPLINGS))))
+def test_a_request_says_in_any_schedule_what_it_says_alone(
+    model: Model, alone: Alone, schedule: Schedule
+) -> None:
+    assert_as_alone(schedule, run(model, schedule), alone)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(schedule=schedules_of([0], POOLING_TYPES))
+def test_an_embedding_has_in_any_schedule_the_bits_it_has_alone(
+    model: Model, alone: Alone, schedule: Schedule
+) -> None:
+    assert_as_alone(schedule, run(model, schedule), alone)
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(
+    schedule=schedules_of(range(len(ALL_SAMPLINGS)), (*[None] * 6, *POOLING_TYPES)),
+    guesses=st.booleans(),
+)
+def test_every_feature_beside_every_other_changes_nothing(
+    model: Model, alone: Alone, schedule: Schedule, guesses: bool
+) -> None:
+    """Guesses, penalties, DRY, mirostat, scored prompts, grammars, processors, cached prefixes,
+    texts that are embedded.
+    """
+    answers = [alone(guest.wish) for guest in schedule.guests]
+    proposer = Knowing(answers) if guesses else None
+    outputs = run(model, schedule, proposer=proposer)
+    assert_as_alone(schedule, outputs, alone)
+
+
+def test_guesses_are_taken_beside_scored_prompts(model: Model, alone: Alone) -> None:
+    """The gate above proves little if its guesses are never tried."""
+    samplings = [0, 3, len(SAMPLINGS) + 5, len(SAMPLINGS) + 3, len(SAMPLINGS) + 14]
+    wishes = [Wish(prompt=5, sampling=sampling, max_tokens=25) for sampling in samplings]
+    guests = [Guest(wish, arrives=5 * number) for number, wish in enumerate(wishes)]
+    schedule = Schedule(guests)
+    proposer = Knowing([alone(wish) for wish in wishes])
+    outputs = run(model, schedule, proposer=proposer)
+    assert_as_alone(schedule, outputs, alone)
+    for output in outputs:
+        assert output is not None
+        assert output.metrics is not None
+        assert output.metrics.num_accepted_tokens > 0
 
 
 def test_a_pool_for_three_of_eight_long_requests_finishes_them_all(
-    model: Model, alone: functools._lru_cache_wrapper[list[CompletionOutput]]
+    model: Model, alone: Alone
 ) -> None:
     wishes = [Wish(prompt=5, sampling=number % 5, max_tokens=110) for number in range(8)]
     preempted = 0
@@ -112,14 +185,16 @@ def test_a_pool_for_three_of_eight_long_requests_finishes_them_all(
         engine.scheduler.check()
         preempted = max([preempted, *(s.num_preemptions for s in engine.scheduler.running)])
 
-    schedule = Schedule([Guest(wish) for wish in wishes], num_kv_blocks=3 * BLOCKS_OF_ONE)
+    # With a window a long request takes little more than one that has just begun.
+    spare_blocks = 3 if model.kv_window else 2 * blocks_of_one(model)
+    schedule = Schedule([Guest(wish) for wish in wishes], spare_blocks=spare_blocks)
     outputs = run(model, schedule, check)
-    assert [bits(output or []) for output in outputs] == [bits(alone(wish)) for wish in wishes]
+    assert [bits(output) for output in outputs] == [bits(alone(wish)) for wish in wishes]
     assert preempted, "the pool was too small for all at once"
 
 
 def test_what_is_alone_says_something(
-    alone: functools._lru_cache_wrapper[list[CompletionOutput]],
+    alone: Alone,
 ) -> None:
     """Equal results prove nothing if every request says the same."""
     texts = {bits(alone(Wish(p, s))) for p in range(len(PROMPT_LENGTHS)) for s in range(5)}

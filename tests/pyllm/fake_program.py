@@ -7,6 +7,7 @@ position, or that two sequences write in one step, is an assertion failure.
 
 from __future__ import annotations
 
+import threading
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,9 +16,11 @@ from itertools import pairwise
 import numpy as np
 
 from pyllm.interrupt import StepInterrupted
+from pyllm.pooling import ModelPooling
 
 LogitsOf = Callable[[list[int]], np.ndarray]
 N_VOCAB = 272
+WIDTH = 6  # of hidden states
 BOS, EOS, EOT, THINK = 256, 257, 258, 259
 WORDS = {260: "st", 261: "op", 262: "stop", 263: " the", 264: " end", 265: "ab", 266: "abc"}
 
@@ -35,7 +38,7 @@ class FakeTokenizer:
         "{% if add_generation_prompt %}[assistant]{% endif %}"
     )
 
-    def encode(self, text, *, add_special=True, parse_special=False):
+    def encode(self, text, *, add_special=True, parse_special=False, add_prefix=True):
         return [BOS] * add_special + list(text.encode())
 
     def is_special(self, token):
@@ -63,6 +66,11 @@ def hashed_logits(tokens: list[int]) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal(N_VOCAB).astype(np.float32)
 
 
+def hashed_state(tokens: list[int]) -> np.ndarray:
+    """Different for every history, float32 [WIDTH]."""
+    return hashed_logits([*tokens, -1])[:WIDTH]
+
+
 def printable_logits(tokens: list[int]) -> np.ndarray:
     """As hashed_logits, but only the letters a-z can win."""
     logits = hashed_logits(tokens)
@@ -82,14 +90,22 @@ def scripted(prompt_length: int, script: list[int]) -> LogitsOf:
     return logits_of
 
 
+class FakeGate(threading.Event):
+    open, close = threading.Event.set, threading.Event.clear
+
+
 class FakeProgram:
     def __init__(
-        self, *, max_tokens, max_seqs, max_blocks, num_blocks, block_size, logits_of=hashed_logits
-    ):
-        rows = max_seqs
+        self, *, max_tokens, max_seqs, max_blocks, num_blocks, block_size, logits_of=hashed_logits,
+        draft_rows=0, window=0, hidden_of=hashed_state,
+    ):  # fmt: skip
+        rows = max_seqs + max(draft_rows, 4)  # four prompt tokens can be scored in a step
         self.block_size = block_size
         self.logits_of = logits_of
+        self.window = window  # tokens that a token sees, itself included; 0: all before it
+        self.hidden_of = hidden_of
         self.cells = np.full((num_blocks, block_size, 2), -1, np.int64)  # token, position
+        self.mask_gate = FakeGate()
         self.num_steps = 0
         self.computed_tokens = 0
         self.closed = False
@@ -110,20 +126,40 @@ class FakeProgram:
             "seed": (np.uint64, rows),
             "rng_position": (np.int64, rows),
             "n_logprobs": (np.int32, rows),
+            "target": (np.int32, rows),
+            "deferred": (np.int32, rows),
+            "sampler_order": (np.uint64, rows),
+            "typical_p": (np.float32, rows),
+            "top_n_sigma": (np.float32, rows),
+            "xtc_probability": (np.float32, rows),
+            "xtc_threshold": (np.float32, rows),
+            "dynatemp_range": (np.float32, rows),
+            "dynatemp_exponent": (np.float32, rows),
+            "mirostat_tau": (np.float32, rows),
+            "mirostat_eta": (np.float32, rows),
+            "mirostat_mu": (np.float32, rows),
+            "min_keep": (np.int32, rows),
+            "mirostat_next": (np.float32, rows),
+            "log_sum": (np.float64, rows),
+            "rank": (np.int32, rows),
             "sampled": (np.int32, rows),
             "logprob": (np.float32, rows),
             "top_ids": (np.int32, (rows, 20)),
             "top_logprobs": (np.float32, (rows, 20)),
             "status": (np.int32, rows),
             "logits": (np.float32, (rows, N_VOCAB)),
+            "hidden": (np.float32, (rows, WIDTH)),
         }
         self.columns = {name: np.zeros(shape, kind) for name, (kind, shape) in shapes.items()}
 
-    def step(self, n_tokens, n_seqs, n_rows, history=None, bias=None, profile=False):
+    def step(
+        self, n_tokens, n_seqs, n_rows, history=None, bias=None, profile=False, masks=None,
+        mask_gate=None, dry=None, n_hidden=0,
+    ):  # fmt: skip
         c = self.columns
         assert 0 < n_tokens <= len(c["tokens"])
         assert 0 < n_seqs < len(c["seq_starts"])
-        assert n_rows <= len(c["logit_rows"])
+        assert n_rows + n_hidden <= len(c["logit_rows"])
         starts = c["seq_starts"][: n_seqs + 1].tolist()
         assert starts[0] == 0
         assert starts[-1] == n_tokens
@@ -134,18 +170,28 @@ class FakeProgram:
         self.num_steps += 1
         self.computed_tokens += n_tokens
         self._write(starts)
+        if mask_gate is not None:
+            assert mask_gate is self.mask_gate
+            assert mask_gate.wait(10), "nobody opened the gate"
         owner = np.repeat(np.arange(n_seqs), np.diff(starts))
         for row in range(n_rows):
             token = int(c["logit_rows"][row])
-            visible = self._read(int(owner[token]), int(c["positions"][token]))
-            assert c["rng_position"][row] == len(visible)
-            self._sample(row, self.logits_of(visible), history, bias)
+            position = int(c["positions"][token])
+            visible = self._read(int(owner[token]), position, self._first_seen(position))
+            assert c["target"][row] >= 0 or c["rng_position"][row] == position + 1
+            self._sample(row, self.logits_of(visible), history, bias, masks, dry)
+        for row in range(n_rows, n_rows + n_hidden):
+            token = int(c["logit_rows"][row])
+            position = int(c["positions"][token])
+            visible = self._read(int(owner[token]), position, self._first_seen(position))
+            c["hidden"][row] = self.hidden_of(visible)
 
     def interrupt(self):
         self.interrupted = True
 
     def _cell(self, seq, position):
         block = int(self.columns["block_tables"][seq, position // self.block_size])
+        assert block >= 0, f"position {position} was given back"
         return block, position % self.block_size
 
     def _write(self, starts):
@@ -153,34 +199,61 @@ class FakeProgram:
         for seq, (start, end) in enumerate(pairwise(starts)):
             for i in range(start, end):
                 position = int(self.columns["positions"][i])
+                if self.window and i == start:  # its rows read, whether or not logits are wanted
+                    self._read(seq, position - 1, self._first_seen(position))
                 cell = self._cell(seq, position)
                 assert cell not in written, "two tokens in one KV cell"
                 written.add(cell)
                 self.cells[cell] = int(self.columns["tokens"][i]), position
 
-    def _read(self, seq, last_position):
+    def _first_seen(self, position):
+        return max(0, position + 1 - self.window) if self.window else 0
+
+    def _read(self, seq, last_position, first):
         tokens = []
-        for position in range(last_position + 1):
+        for position in range(first, last_position + 1):
             token, stored = self.cells[self._cell(seq, position)]
             assert stored == position, f"position {position} was never written, or overwritten"
             tokens.append(int(token))
         return tokens
 
-    def _sample(self, row, raw, history, bias):
+    def sample(self, row, logits, history=None, bias=None, masks=None, dry=None):
+        assert self.columns["deferred"][row] == 1
+        if np.isnan(logits).any():
+            raise ValueError("logits hold NaN")
+        raw = self.columns["logits"][row].copy()
+        self._sample(row, raw, history, bias, masks, dry, logits)
+
+    def _sample(self, row, raw, history, bias, masks, dry, processed=None):
         c = self.columns
         c["logits"][row] = raw
         c["status"][row] = int(not np.isfinite(raw).all())
         if c["status"][row]:
             return
-        logits = raw.astype(np.float64)
-        if history is not None:
-            self._penalize(row, logits, history)
-        if bias is not None:
-            offsets, tokens, values = bias
+        if c["deferred"][row] and processed is None:
+            c["sampled"][row] = -1
+            return
+        logits = (raw if processed is None else processed).astype(np.float64)
+        for offsets, tokens, values in filter(None, (bias, dry)):
             for i in range(offsets[row], offsets[row + 1]):
                 logits[tokens[i]] += values[i]
-        token = int(np.argmax(logits)) if c["temperature"][row] == 0 else self._draw(row, logits)
-        logprobs = raw - np.log(np.exp(raw.astype(np.float64)).sum())
+        if history is not None:
+            self._penalize(row, logits, history)
+        if masks is not None and row in masks[0]:
+            words = masks[1][masks[0].tolist().index(row)]
+            logits[np.unpackbits(words.view(np.uint8), bitorder="little")[:N_VOCAB] == 0] = -np.inf
+        if logits.max() == -np.inf:
+            c["status"][row] = 2
+            return
+        if c["target"][row] >= 0:
+            token = int(c["target"][row])
+        else:
+            greedy = c["temperature"][row] == 0
+            token = int(np.argmax(logits)) if greedy else self._draw(row, logits)
+        c["mirostat_next"][row] = c["mirostat_mu"][row] - 0.125 * (token % 3)
+        c["log_sum"][row] = np.log(np.exp(raw.astype(np.float64)).sum())
+        logprobs = (raw - c["log_sum"][row]).astype(np.float32)
+        c["rank"][row] = 1 + (logprobs > logprobs[token]).sum()
         best = np.argsort(-logprobs, kind="stable")[:20]
         c["sampled"][row] = token
         c["logprob"][row] = logprobs[token]
@@ -228,8 +301,13 @@ class FakeModel:
     max_num_seqs: int = 8
     max_num_batched_tokens: int = 64
     logits_of: LogitsOf = hashed_logits
+    draft_rows: int = 0
+    kv_window: int = 0
+    hidden_of: LogitsOf = hashed_state
+    pooling: ModelPooling = field(default_factory=ModelPooling)
     tokenizer: FakeTokenizer = field(default_factory=FakeTokenizer)
     program: FakeProgram = field(init=False)
+    prefix_store: None = None
 
     def __post_init__(self):
         self.program = FakeProgram(
@@ -239,6 +317,9 @@ class FakeModel:
             num_blocks=self.num_kv_blocks,
             block_size=self.block_size,
             logits_of=self.logits_of,
+            draft_rows=self.draft_rows,
+            window=self.kv_window,
+            hidden_of=self.hidden_of,
         )
 
     def close(self):

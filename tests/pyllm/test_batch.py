@@ -1,5 +1,7 @@
 """Batch: every column says what C++ must read, also when only little changed since last time."""
 
+from itertools import pairwise
+
 import numpy as np
 
 from pyllm.batch import Batch
@@ -132,3 +134,31 @@ def test_a_step_without_rows():
     step = make()[0].fill([sequence_of([1, 2, 3], scheduled=2, presence_penalty=1.0)])
     assert step.rows == []
     assert step.history is None
+
+
+def test_a_draft_has_a_row_for_each_guess_and_one_before():
+    batch, columns = make()
+    plain = sequence_of([1, 2], computed=1, blocks=[3])
+    guessing = sequence_of([5, 6, 7], computed=2, scheduled=4, blocks=[4], temperature=0.5)
+    guessing.draft = [8, 9, 10]
+    step = batch.fill([plain, guessing])
+    assert (step.n_tokens, step.n_seqs, step.rows) == (5, 2, [plain, *[guessing] * 4])
+    assert columns["tokens"][:5].tolist() == [2, 7, 8, 9, 10]
+    assert columns["positions"][:5].tolist() == [1, 2, 3, 4, 5]
+    assert columns["logit_rows"][:5].tolist() == [0, 1, 2, 3, 4]
+    assert columns["rng_position"][:5].tolist() == [2, 3, 4, 5, 6]
+    assert columns["temperature"][:5].tolist() == [1.0, 0.5, 0.5, 0.5, 0.5]
+
+
+def test_each_row_of_a_draft_has_seen_the_guesses_before_it():
+    batch, _ = make()
+    sequence = sequence_of(
+        [4, 5], computed=1, scheduled=3, stop_ids=[2], presence_penalty=1.0, min_tokens=2
+    )
+    sequence.draft = [5, 6]
+    step = batch.fill([sequence])
+    offsets, tokens, counts = step.history
+    rows = [slice(*pair) for pair in pairwise(offsets)]
+    assert [tokens[row].tolist() for row in rows] == [[4, 5], [4, 5], [4, 5, 6]]
+    assert [counts[row].tolist() for row in rows] == [[0, 0], [0, 1], [0, 1, 1]]
+    assert step.bias[0].tolist() == [0, 1, 2, 2]  # the third token may be the end

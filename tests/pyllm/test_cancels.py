@@ -2,6 +2,8 @@
 
 import random
 
+import pytest
+
 from pyllm.engine import Engine
 from pyllm.sampling import RequestOutputKind, SamplingParams
 from tests.pyllm.fake_program import FakeModel, hashed_logits
@@ -13,12 +15,12 @@ NUM_CANCELS = 10_000
 class Load:
     """Requests that come, go and are cancelled at random, beside some that nobody cancels."""
 
-    def __init__(self, seed):
+    def __init__(self, seed, **model):
         self.random = random.Random(seed)
         self.engine = Engine(
             FakeModel(
-                max_model_len=96, block_size=8, num_kv_blocks=30, max_num_seqs=6,
-                max_num_batched_tokens=32, logits_of=cheap_logits,
+                max_model_len=96, block_size=8, max_num_seqs=6, max_num_batched_tokens=32,
+                logits_of=cheap_logits, **model,
             )
         )  # fmt: skip
         self.victims = []  # requests that will be cancelled
@@ -64,8 +66,11 @@ def cheap_logits(tokens):
     return hashed_logits(tokens[-8:])
 
 
-def test_ten_thousand_cancels():
-    load = Load(seed=7)
+@pytest.mark.parametrize(
+    "model", [{"num_kv_blocks": 30}, {"num_kv_blocks": 11, "kv_window": 20}], ids=["all", "window"]
+)
+def test_ten_thousand_cancels(model):
+    load = Load(seed=7, **model)
     while load.num_cancels < NUM_CANCELS:
         for _ in range(load.random.randint(0, 12)):
             load.join()
@@ -77,8 +82,11 @@ def test_ten_thousand_cancels():
             break
         load.step()
     assert not load.engine.has_unfinished(), "somebody is stuck"
-    assert load.engine.scheduler.kv_cache.num_free_blocks == 30
+    assert load.engine.scheduler.kv_cache.num_free_blocks == model["num_kv_blocks"]
     assert len(load.neighbours) > 150
     for name, (prompt, seed) in load.neighbours.items():
-        alone = complete(load.params(seed), prompt=prompt, logits_of=cheap_logits, max_model_len=96)
+        alone = complete(
+            load.params(seed), prompt=prompt, logits_of=cheap_logits, max_model_len=96,
+            kv_window=model.get("kv_window", 0),
+        )  # fmt: skip
         assert load.outputs[name].outputs == alone.outputs

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pyllm.checks import check_integer
+from pyllm.checks import check_flag, check_integer
 from pyllm.errors import RequestError
 
 
@@ -18,3 +18,14 @@ def test_integers_within_bounds_pass(value: int) -> None:
 def test_anything_else_is_named(value: object) -> None:
     with pytest.raises(RequestError, match="n: "):
         check_integer("n", value, 1, 8)
+
+
+@pytest.mark.parametrize("value", [True, False, 1, 0])
+def test_flags_pass(value: object) -> None:
+    check_flag("f", value)
+
+
+@pytest.mark.parametrize("value", ["true", None, 2, []])
+def test_what_is_no_flag_is_named(value: object) -> None:
+    with pytest.raises(RequestError, match="f: "):
+        check_flag("f", value)

@@ -130,6 +130,15 @@ def test_window_as_long_as_the_context_changes_nothing(tmp_path: Path) -> None:
     assert config_of(tmp_path, file) == config_of(tmp_path, tiny_model())
 
 
+def test_a_shorter_window_is_for_llamas_only(tmp_path: Path) -> None:
+    assert config_of(tmp_path, tiny_model()).window == 0
+    file = tiny_model().set(key("llama.attention.sliding_window", 8))
+    assert config_of(tmp_path, file).window == 8
+    file = tiny_model(architecture="qwen2").set(key("qwen2.attention.sliding_window", 8))
+    with pytest.raises(UnsupportedModelError, match=r"sliding_window: read 8"):
+        config_of(tmp_path, file)
+
+
 def test_config_cannot_be_changed(tmp_path: Path) -> None:
     config = config_of(tmp_path, tiny_model())
     with pytest.raises(FrozenInstanceError):

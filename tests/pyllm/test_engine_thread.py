@@ -1,6 +1,7 @@
 """The engine's thread: aborts inside a prompt, inboxes that break, queues that are full."""
 
 import queue
+import sys
 import threading
 import time
 
@@ -28,13 +29,13 @@ class StuckModel(FakeModel):
         self.told_to_stop = threading.Event()
         whole_step = self.program.step
 
-        def step(n_tokens, *rest):
+        def step(n_tokens, *rest, **options):
             if (self.program.columns["tokens"][:n_tokens] == 77).sum() > 9:
                 self.reading.set()
                 assert self.told_to_stop.wait(PATIENCE_S), "nobody interrupted"
                 self.told_to_stop.clear()
                 raise StepInterrupted
-            whole_step(n_tokens, *rest)
+            whole_step(n_tokens, *rest, **options)
 
         self.program.step = step
         self.program.interrupt = self.told_to_stop.set
@@ -162,3 +163,148 @@ def test_an_inbox_that_breaks_ends_its_request_alone(healthy):
         assert last(running.submit([1, 2])).outputs == expected
         running.wait_until_free()
         assert not running.engine.has_unfinished()
+
+
+# ---- ends that nobody expected -----------------------------------------------------------------
+
+
+def test_a_step_that_exits_is_reported_and_the_engine_goes_on(monkeypatch):
+    with Running(FakeModel()) as running:
+        with monkeypatch.context() as broken:
+            broken.setattr(running.engine, "step", lambda has_news: sys.exit("enough"))
+            with pytest.raises(PyLLMError, match="SystemExit: enough"):
+                last(running.submit([1]))
+        assert len(last(running.submit([1])).outputs[0].token_ids) == 5
+
+
+def test_nobody_waits_for_a_thread_that_is_gone(monkeypatch):
+    model = StuckModel(**LONG)
+    limits = QueueLimits(5, None)
+    with Running(model, limits) as running:
+        reading = running.submit([77] * 5000, name="long")
+        assert model.reading.wait(PATIENCE_S)
+        waiting = running.submit([1], refusable=True)
+        monkeypatch.setattr(running.engine, "abort", lambda name: sys.exit("enough"))
+        monkeypatch.setattr(running.engine, "reset", lambda: sys.exit("twice"))
+        running.thread.abort(["long"])
+        unheard = running.submit([1], refusable=True)
+        for inbox in (reading, waiting, unheard):
+            with pytest.raises(PyLLMError, match="SystemExit"):
+                last(inbox)
+        running.thread._thread.join(PATIENCE_S)
+        with pytest.raises(PyLLMError, match="the engine has stopped: SystemExit: twice"):
+            running.submit([1])
+        running.thread.abort(["long"])
+        assert limits.num_requests == 0
+
+
+def test_a_request_made_on_the_engines_thread_is_refused():
+    with Running(FakeModel()) as running:
+        params = SamplingParams(max_tokens=5, logits_processors=[lambda *_: running.submit([1])])
+        answer = last(running.submit([1], params)).outputs[0]
+        assert answer.finish_reason == "error"
+        assert "cannot wait for the LLM that runs it" in answer.stop_reason
+        assert len(last(running.submit([1])).outputs[0].token_ids) == 5
+
+
+# ---- names -------------------------------------------------------------------------------------
+
+
+def test_an_abort_with_another_inbox_is_not_meant():
+    with Running(FakeModel(logits_of=printable_logits, **LONG)) as running:
+        expected = last(running.submit([1, 2], name="x")).outputs
+        owner = running.submit([1, 2], name="x")
+        running.thread.abort(["x"], queue.SimpleQueue())
+        assert last(owner).outputs == expected
+
+
+def test_a_refused_name_does_not_uncount_its_owner():
+    def slow_logits(tokens):
+        time.sleep(0.002)  # thousands of them: it runs until it is aborted
+        return printable_logits(tokens)
+
+    limits = QueueLimits(3, None)
+    endless = SamplingParams(max_tokens=None, ignore_eos=True)
+    with Running(FakeModel(max_num_seqs=1, logits_of=slow_logits, **LONG), limits) as running:
+        running.submit([1], endless, name="long")
+        owner = running.submit([1], name="x", refusable=True)
+        for _ in range(5):
+            with pytest.raises(PyLLMError, match="in use by another request"):
+                last(running.submit([1], name="x", refusable=True))
+            assert limits.num_requests == 1
+        running.thread.abort(["long"])
+        assert len(last(owner).outputs[0].token_ids) == 5
+        assert limits.num_requests == 0
+
+
+def test_a_number_that_waits_for_its_first_step_is_in_use():
+    model = StuckModel(**LONG)
+    with Running(model) as running:
+        running.submit([77] * 5000, name="1")
+        assert model.reading.wait(PATIENCE_S)
+        running.submit([1], name="2")
+        assert running.engine.make_request(None, [1], PARAMS).request_id == "3"
+
+
+def test_aborts_of_nobody_are_not_queued_and_aborts_of_somebody_hold_up_nobody():
+    with Running(FakeModel(logits_of=printable_logits, **LONG)) as running:
+        running.thread.abort(["nobody"])
+        assert running.thread._door.commands.empty()
+        stop = threading.Event()
+
+        def spam():
+            inbox = queue.SimpleQueue()
+            while not stop.is_set():
+                running.thread.abort(["x"], inbox)
+                while running.thread._door.commands.qsize() > 1000:
+                    time.sleep(0)
+
+        spammer = threading.Thread(target=spam)
+        spammer.start()
+        try:
+            assert len(last(running.submit([1] * 700, name="x")).outputs[0].token_ids) == 5
+        finally:
+            stop.set()
+            spammer.join()
+
+
+# ---- numbers -----------------------------------------------------------------------------------
+
+
+def test_stats_count_those_that_the_engine_has_not_heard_of():
+    model = StuckModel(max_num_seqs=1, **LONG)
+    with Running(model) as running:
+        running.submit([77] * 5000, name="long")
+        assert model.reading.wait(PATIENCE_S)
+        inbox = running.submit([1], SamplingParams(n=2, max_tokens=3, ignore_eos=True))
+        stats = running.thread.stats()
+        assert (stats.num_running, stats.num_waiting) == (1, 2)
+        running.thread.abort(["long"])
+        last(inbox)
+        running.wait_until_free()
+        stats = running.thread.stats()
+        assert (stats.num_running, stats.num_waiting) == (0, 0)
+        assert stats.num_cancelled == {"queue": 0, "prefill": 1, "decode": 0}
+
+
+def test_stats_are_there_after_the_end():
+    running = Running(FakeModel(logits_of=printable_logits))
+    last(running.submit([1]))
+    running.thread.close()
+    running.thread.close()
+    stats = running.thread.stats()
+    assert stats.num_generated_tokens == 5
+    assert (stats.num_running, stats.num_waiting, stats.kv_cache_usage) == (0, 0, 0.0)
+
+
+def test_stats_may_be_asked_while_it_works():
+    with Running(FakeModel(logits_of=printable_logits)) as running:
+        inboxes = [running.submit([number] * 9) for number in range(20)]
+        seen = [running.thread.stats() for _ in range(300)]
+        for inbox in inboxes:
+            last(inbox)
+        seen.append(running.thread.stats())
+    tokens = [stats.num_generated_tokens for stats in seen]
+    assert tokens == sorted(tokens)
+    assert tokens[-1] == 100
+    assert all(0 <= stats.kv_cache_usage <= 1 for stats in seen)

@@ -43,7 +43,7 @@ EXAMPLES = [
         MemoryBudgetError(8 << 30, 4 << 30, "use a smaller context"),
         "needs 8.0 GiB, 4.0 GiB are available; use a smaller context",
     ),
-    (MemoryBudgetError(1 << 30, 0), "needs 1.0 GiB, 0.0 GiB are available"),
+    (MemoryBudgetError(3 << 19, 0), "needs 1.5 MiB, 0 B are available"),
     (errors.TemplateError("no"), "no"),
 ]
 

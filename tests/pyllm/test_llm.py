@@ -13,9 +13,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import pyllm.llm as llm_module
+from pyllm.beam_search import BeamSearchParams
 from pyllm.errors import ContextLengthError, DeviceError, PyLLMError, RequestError
+from pyllm.kv_types import KVTypes
 from pyllm.llm import LLM
 from pyllm.sampling import SamplingParams
+from pyllm.speculation.config import SpeculativeConfig
 from tests.pyllm.fake_program import EOS, FakeModel, hashed_logits, printable_logits, scripted
 
 GREEDY = SamplingParams(temperature=0, max_tokens=8, ignore_eos=True)
@@ -67,6 +70,43 @@ def test_thousands_of_prompts_wait_for_their_turn():
         assert all(len(output.outputs[0].token_ids) == 2 for output in outputs)
 
 
+def test_sharers_of_a_prefix_run_together_and_keep_their_seeds():
+    prompts = [f"{'long shared beginning' if i % 2 else 'another beginning'} {i}" for i in range(9)]
+    params = SamplingParams(max_tokens=6, temperature=5)
+    with llm_of(logits_of=printable_logits, max_num_seqs=1) as llm:
+        outputs = llm.generate(prompts, params)
+    assert [output.prompt for output in outputs] == prompts
+    by_start = sorted(outputs, key=lambda output: output.metrics.first_token_time)
+    beginnings = [output.prompt.split()[0] for output in by_start]
+    assert beginnings in (["another"] * 5 + ["long"] * 4, ["long"] * 4 + ["another"] * 5)
+    with llm_of(logits_of=printable_logits) as llm:
+        one_by_one = [llm.generate(prompt, params)[0] for prompt in prompts]
+    assert [o.outputs for o in outputs] == [o.outputs for o in one_by_one]
+
+
+def test_finished_requests_are_let_go_while_others_run(monkeypatch):
+    with llm_of(logits_of=printable_logits, max_num_seqs=1) as llm:
+        alive = weakref.WeakSet()
+        make = llm.engine.make_request
+
+        def make_request(*args, **options):
+            request = make(*args, **options)
+            alive.add(request)
+            return request
+
+        def logits_of(tokens):
+            gc.collect()
+            counts.append(len(alive))
+            return printable_logits(tokens)
+
+        counts = []
+        monkeypatch.setattr(llm.engine, "make_request", make_request)
+        llm.model.program.logits_of = logits_of
+        llm.generate([f"{number}" for number in range(20)], SamplingParams(max_tokens=1))
+        assert counts[0] == 20
+        assert counts[-1] <= 3
+
+
 def test_priority_says_who_goes_first():
     with llm_of(max_num_seqs=1, logits_of=printable_logits) as llm:
         for priority, order in ((0, "abc"), ([3, 1, 2], "bca")):
@@ -94,7 +134,7 @@ def test_parse_special_reaches_the_tokenizer(door, monkeypatch):
         monkeypatch.setattr(
             llm.get_tokenizer(),
             "encode",
-            lambda text, *, parse_special: asked.append(parse_special) or encode(text),
+            lambda text, *, parse_special, **_: asked.append(parse_special) or encode(text),
             raising=True,
         )
         for options in ({}, {"parse_special": True}):
@@ -155,6 +195,29 @@ def test_template_options_reach_the_template():
         stream = llm.stream(HELLO, GREEDY, **options)
         assert next(stream).prompt_token_ids[1:] == [*b"calm"]
         stream.close()
+
+
+def test_a_chat_can_go_on_with_an_answer_and_keep_its_cache_to_itself():
+    messages = [*HELLO, {"role": "assistant", "content": "x" * 40}]
+    with llm_of(logits_of=printable_logits) as llm:
+
+        def cached(salt):
+            options = {"continue_final_message": True, "cache_salt": salt}
+            output = llm.chat(messages, GREEDY, **options)[0]
+            assert output.prompt == "[user]hello[assistant]" + "x" * 40
+            first = next(llm.stream(messages, GREEDY, **options))
+            assert first.prompt_token_ids == output.prompt_token_ids
+            assert first.num_cached_tokens > 0
+            return output.num_cached_tokens
+
+        assert [cached(salt) > 0 for salt in ("mine", "mine", "yours", None)] == [
+            *(False, True, False, False)
+        ]
+
+
+def test_plain_prompts_refuse_the_salt_of_a_chat():
+    with llm_of() as llm, pytest.raises(RequestError, match="cache_salt"):
+        llm.stream("a", cache_salt="mine")
 
 
 def test_plain_prompts_refuse_template_options():
@@ -256,7 +319,7 @@ def test_a_failing_step_ends_the_request_that_made_it_fail_and_no_other():
 def test_a_failure_of_the_machine_is_reported_to_all_and_the_engine_goes_on(monkeypatch):
     with llm_of() as llm:
 
-        def step(*_):
+        def step(*_, **__):
             raise DeviceError("the model file cannot be read any more")
 
         monkeypatch.setattr(llm.model.program, "step", step)
@@ -268,6 +331,15 @@ def test_a_failure_of_the_machine_is_reported_to_all_and_the_engine_goes_on(monk
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
+def test_a_processor_that_asks_its_own_llm_is_told_so():
+    with llm_of() as llm:
+        params = SamplingParams(logits_processors=[lambda *_: llm.generate("b")])
+        answer = llm.generate("a", params)[0].outputs[0]
+        assert answer.finish_reason == "error"
+        assert "cannot wait for the LLM that runs it" in answer.stop_reason
+        assert len(llm.generate("a", GREEDY)[0].outputs[0].token_ids) == 8
+
+
 def test_ctrl_c_ends_the_call_and_nothing_else():
     with llm_of(logits_of=slow_logits, **ENDLESS) as llm:
         timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT))
@@ -302,6 +374,14 @@ def test_a_stream_made_before_close_and_iterated_after_it_says_so():
     llm.close()
     with pytest.raises(PyLLMError, match="this LLM is closed"):
         next(stream)
+
+
+def test_stats_count_what_was_generated():
+    with LLM.from_model(FakeModel(logits_of=printable_logits)) as llm:
+        outputs = llm.generate([[1, 2], [3]], SamplingParams(max_tokens=4), use_tqdm=False)
+    stats = llm.stats()
+    assert stats.num_prompt_tokens == 3
+    assert stats.num_generated_tokens == sum(len(o.outputs[0].token_ids) for o in outputs)
 
 
 def test_close_lets_go_of_the_engine():
@@ -378,7 +458,8 @@ print(len(llm.generate("a", GREEDY)))
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("kv_cache_dtype", "q8_0"), ("enable_prefix_caching", True), ("max_num_seqs", 0),
+        ("kv_cache_dtype", "q5_1"), ("cache_type_k", "fp8"), ("enable_prefix_caching", None),
+        ("max_num_seqs", 0),
         ("max_num_batched_tokens", 15), ("max_num_batched_tokens", 0), ("max_num_seqs", 1.5),
         ("seed", "x"), ("num_threads", "2"), ("num_threads", 10**9), ("num_threads_batch", 10**9),
         ("max_decode_slowdown", 1), ("max_decode_slowdown", "2"), ("max_decode_slowdown", True),
@@ -398,8 +479,13 @@ def test_the_constructor_loads_what_it_was_told(monkeypatch):
         return FakeModel()
 
     monkeypatch.setattr(llm_module, "load_model", load_model)
-    with LLM("m.gguf", num_threads=3, max_model_len=99, enable_prefix_caching=False, seed=4) as llm:
+    options = {
+        "num_threads": 3, "max_model_len": 99, "enable_prefix_caching": False,
+        "cache_type_k": "q8_0",
+    }  # fmt: skip
+    with LLM("m.gguf", prefix_cache_dir="not used then", seed=4, **options) as llm:
         assert llm.engine.seed == 4
+        assert not llm.engine.enable_prefix_caching
         assert llm.get_tokenizer().name == "fake"
     del calls["progress"]
     assert calls == {
@@ -410,7 +496,11 @@ def test_the_constructor_loads_what_it_was_told(monkeypatch):
         "max_num_seqs": 16,
         "max_num_batched_tokens": 512,
         "kv_cache_bytes": None,
+        "kv_types": KVTypes("q8_0", "f16"),
         "packed_cache": False,
+        "prefix_cache_dir": None,
+        "prefix_cache_bytes": None,
+        "speculation": SpeculativeConfig(),
     }
 
 
@@ -418,3 +508,75 @@ def test_scripted_end():
     with llm_of(logits_of=scripted(2, [*b"ok"])) as llm:
         output = llm.generate("x", SamplingParams(temperature=0)).pop().outputs[0]
         assert (output.text, output.token_ids[-1], output.finish_reason) == ("ok", EOS, "stop")
+
+
+def test_the_owner_may_allow_more_logprobs():
+    greedy = SamplingParams(temperature=0, max_tokens=1, logprobs=-1)
+    with llm_of() as llm, pytest.raises(RequestError, match="max_logprobs"):
+        llm.generate("x", greedy)
+    with LLM.from_model(FakeModel(), max_logprobs=-1) as llm:
+        (logprobs,) = llm.generate("x", greedy)[0].outputs[0].logprobs
+        assert len(logprobs) == llm.model.tokenizer.n_vocab
+    with pytest.raises(RequestError, match="max_logprobs: -2"):
+        LLM.from_model(FakeModel(), max_logprobs=-2)
+
+
+def test_wide_beams_need_no_leave():
+    with llm_of() as llm:
+        (output,) = llm.beam_search("x", BeamSearchParams(beam_width=16, max_tokens=2))
+        assert len(output.sequences) == 16
+
+
+@pytest.mark.parametrize(("window", "blocks"), [(0, 16), (70, 5 + 4 + 1)])
+def test_what_a_text_of_full_length_takes(window, blocks):
+    """256 tokens in blocks of 16, or a window and a chunk of 64."""
+    llm = llm_of(kv_window=window, kv_cache_bytes=64 * 100)
+    assert (llm.kv_cache_bytes, llm.kv_sequence_bytes) == (6400, blocks * 100)
+
+
+# ---- texts that are read only ------------------------------------------------------------------
+
+
+def test_embeddings_come_in_the_order_of_the_texts():
+    texts = [f"text {n % 7} {'x' * (n % 5)}" for n in range(60)]
+    with llm_of() as llm:
+        outputs = llm.embed(texts)
+        alone = {text: llm.embed(text)[0].outputs for text in set(texts)}
+    assert [output.outputs for output in outputs] == [alone[text] for text in texts]
+    assert [bytes(o.prompt_token_ids[1:]).decode() for o in outputs] == texts
+
+
+def test_threads_that_embed_and_threads_that_generate_share_the_engine():
+    with llm_of() as llm:
+        texts = [f"text {n}" for n in range(20)]
+        vectors = [output.outputs for output in llm.embed(texts)]
+        (answer,) = llm.generate("hello", GREEDY)
+        with ThreadPoolExecutor(4) as pool:
+            embedding = [pool.submit(llm.embed, texts) for _ in range(6)]
+            generating = [pool.submit(llm.generate, "hello", GREEDY) for _ in range(6)]
+            for future in embedding:
+                assert [output.outputs for output in future.result()] == vectors
+            for future in generating:
+                assert future.result()[0].outputs == answer.outputs
+        assert all_blocks_are_free(llm)
+
+
+def test_a_text_that_cannot_be_read_is_refused_before_any_work():
+    with llm_of() as llm:
+        with pytest.raises(ContextLengthError):
+            llm.embed(["fine", "x" * 256])
+        with pytest.raises(RequestError, match="prompt: '': is empty"):
+            llm.embed(["fine", ""])
+        with pytest.raises(RequestError, match="priority"):
+            llm.embed(["fine", "also"], priority=[1])
+        with pytest.raises(RequestError, match="priority"):
+            llm.score("fine", "also", priority=2**40)
+        assert llm.model.program.num_steps == 0
+        assert llm.embed([]) == []
+
+
+def test_a_closed_llm_embeds_nothing():
+    llm = llm_of()
+    llm.close()
+    with pytest.raises(PyLLMError, match="closed"):
+        llm.embed("x")

@@ -22,7 +22,8 @@ from pyllm.errors import (
     UnsupportedModelError,
 )
 from pyllm.gguf import GGUFFile
-from pyllm.loader import load_model
+from pyllm.graph.graph import Op
+from pyllm.loader import SCORED_ROWS, load_model, widest_window
 from tests.support.child_process import environment
 from tests.support.reference_models import NAMES, model_path, write_copy
 from tests.support.toy_models import toy_arrays, toy_config
@@ -42,7 +43,7 @@ def test_loads(name: str) -> None:
     assert model.kv_cache_bytes == model.program.kv_pool.nbytes
     assert model.tokenizer.n_vocab == model.config.n_vocab == N_VOCAB
     assert len(model.program.columns["tokens"]) == 512
-    assert len(model.program.columns["logit_rows"]) == 16
+    assert len(model.program.columns["logit_rows"]) == 16 + SCORED_ROWS
     model.close()
     model.close()  # a second time does nothing
     with pytest.raises(RuntimeError, match="closed"):
@@ -59,6 +60,28 @@ def test_limits_reach_the_columns() -> None:
     assert columns["block_tables"].shape == (3, 7)
     assert model.max_model_len == 100
     assert model.num_kv_blocks == 3 * 7
+
+
+def test_a_windowed_model_keeps_its_window_only() -> None:
+    """2 blocks of a window of 20, 1 of a chunk of 16, and one that it begins in."""
+    sizes = {"block_size": 16, "max_num_seqs": 1, "max_num_batched_tokens": 16}
+    model = load(model_path("mistral-window"), **sizes)
+    assert (model.config.window, model.kv_window) == (20, 20)
+    assert (model.max_model_len, model.num_kv_blocks) == (256, 4)
+    model.close()
+    model = load(model_path("mistral-window"), keep_whole_texts=True, **sizes)
+    assert (model.kv_window, model.num_kv_blocks) == (0, 16)
+    model.close()
+
+
+def test_a_model_is_windowed_when_all_its_layers_are() -> None:
+    def layers(*windows: int) -> list[Op]:
+        return [Op("attention", (), (), attrs={"window": window}) for window in windows]
+
+    assert widest_window(layers(24, 24)) == 24
+    assert widest_window(layers(24, 50)) == 50
+    assert widest_window(layers(24, 0)) == 0
+    assert widest_window([]) == 0
 
 
 def test_shared_weights_are_packed_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -273,3 +296,21 @@ def test_peak_memory_stays_near_the_file(kind: gguf.GGMLQuantizationType, tmp_pa
 def test_a_model_must_be_a_path() -> None:
     with pytest.raises(RequestError, match="must be the path of a GGUF file"):
         load_model(None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("directory", ["", 5, b"x"])
+def test_a_prefix_cache_must_have_a_directory(directory: Any) -> None:
+    with pytest.raises(RequestError, match="prefix_cache_dir"):
+        load_model(model_path(NAMES[0]), prefix_cache_dir=directory)
+
+
+def test_blocks_on_disk_belong_to_one_model_and_layout(tmp_path: Path) -> None:
+    roots = set()
+    for name, block_size in [(NAMES[0], 32), (NAMES[0], 32), (NAMES[0], 16), (NAMES[1], 32)]:
+        model = load_model(model_path(name), prefix_cache_dir=tmp_path, block_size=block_size)
+        assert model.prefix_store is not None
+        roots.add(model.prefix_store.root)
+        model.close()
+        model.close()
+    assert len(roots) == 3
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(r.hex() for r in roots)

@@ -42,9 +42,17 @@ def test_without_limits_everybody_may_wait():
         limits.enter(str(number), 10**6, free_places=0)
 
 
+def test_a_second_request_of_the_same_name_counts_for_itself():
+    limits = QueueLimits(1, None)
+    first, second = object(), object()
+    limits.enter(first, 3, free_places=1)
+    limits.enter(second, 3, free_places=1)
+    limits.leave(second)
+    assert (limits.num_requests, limits.num_tokens) == (1, 3)
+
+
 def test_leaving_twice_or_unknown_changes_nothing():
     limits = QueueLimits(None, None)
-    limits.enter("a", 3, free_places=0)
     limits.enter("a", 3, free_places=0)
     for _ in range(2):
         limits.leave("a")
@@ -72,3 +80,26 @@ def test_the_time_to_retry_follows_the_rate_of_departures(monkeypatch):
     now += 10_000
     with pytest.raises(QueueFullError, match="try again in 60 s"):
         limits.enter("x", 100, free_places=0)
+
+
+def test_those_in_preparation_count_before_they_wait():
+    limits = QueueLimits(1, None)
+    two = limits.preparing(free_places=1), limits.preparing(free_places=1)
+    with two[0], two[1], pytest.raises(QueueFullError), limits.preparing(free_places=1):
+        pass
+    with limits.preparing(free_places=1):
+        limits.enter("a", 10, free_places=1)
+        limits.enter("b", 10, free_places=1)
+    with pytest.raises(QueueFullError), limits.preparing(free_places=1):
+        pass
+    limits.leave("a")
+    with limits.preparing(free_places=1):
+        pass
+
+
+def test_whoever_finds_nobody_may_be_prepared():
+    limits = QueueLimits(0, None)
+    with limits.preparing(free_places=0):
+        limits.enter("a", 10, free_places=0)
+        with pytest.raises(QueueFullError), limits.preparing(free_places=0):
+            pass

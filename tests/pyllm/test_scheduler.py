@@ -9,7 +9,7 @@ from pyllm.errors import RequestError
 from pyllm.kv_cache import KVCache
 from pyllm.sampling import SamplingParams
 from pyllm.scheduler import Scheduler
-from pyllm.sequence import Sequence
+from pyllm.sequence import NOTHING_TO_SCORE, Sequence
 
 
 def sequence_of(num_tokens, priority=0):
@@ -17,12 +17,22 @@ def sequence_of(num_tokens, priority=0):
     return Sequence("r", SamplingParams(), 0, num_tokens, frozenset(), None, None, tokens, priority)
 
 
-def scheduler_of(num_blocks=64, block_size=4, max_num_seqs=4, budget=16, chunk_limit=None):
+def scheduler_of(
+    num_blocks=64,
+    block_size=4,
+    max_num_seqs=4,
+    budget=16,
+    chunk_limit=None,
+    prefix_caching=False,
+    max_num_scored_tokens=0,
+    window=0,
+):
     return Scheduler(
-        KVCache(num_blocks, block_size),
+        KVCache(num_blocks, block_size, window=window, prefix_caching=prefix_caching),
         max_num_seqs=max_num_seqs,
         max_num_batched_tokens=budget,
         chunk_limit=chunk_limit,
+        max_num_scored_tokens=max_num_scored_tokens,
     )
 
 
@@ -32,6 +42,8 @@ def step(scheduler):
     counts = [(sequence, sequence.num_scheduled_tokens) for sequence in scheduled]
     for sequence, count in counts:
         sequence.num_computed_tokens += count
+        if sequence.num_computed_tokens >= sequence.settle_at:
+            scheduler.kv_cache.settle(sequence)
         if sequence.num_computed_tokens == len(sequence.tokens):
             sequence.tokens.append(2)
     return counts
@@ -56,6 +68,40 @@ def test_decodes_come_first_and_prompts_take_the_rest_of_the_budget():
     assert step(scheduler) == [(old, 1), (new, 1)]
 
 
+def test_prompts_that_are_scored_share_the_rows_for_it_by_rank():
+    scheduler = scheduler_of(budget=16, max_num_scored_tokens=5)
+    first, second, plain = sequence_of(8), sequence_of(6), sequence_of(7)
+    for sequence in (first, second):
+        sequence.next_scored = 1
+    for sequence in (first, second, plain):
+        scheduler.add(sequence)
+    assert step(scheduler) == [(first, 5)]  # the next one waits, and so do all behind it
+    assert step(scheduler) == [(first, 3), (second, 2), (plain, 7)]
+    first.next_scored = NOTHING_TO_SCORE
+    assert step(scheduler) == [(first, 1), (plain, 1), (second, 4)]
+
+
+def test_a_scored_prompt_without_rows_gives_way_to_the_others_that_run():
+    scheduler = scheduler_of(budget=16, max_num_scored_tokens=3)
+    first, second, plain = (sequence_of(9) for _ in range(3))
+    for sequence in (first, second, plain):
+        scheduler.add(sequence)
+        sequence.next_scored = 1 if sequence is not plain else NOTHING_TO_SCORE
+    for _ in range(3):
+        scheduler._admit([])
+    assert step(scheduler) == [(first, 3), (plain, 9)]
+    assert second.num_scheduled_tokens == 0
+
+
+def test_nobody_waits_for_a_block_that_is_read_as_slowly_as_a_prompt_is_scored():
+    scheduler = scheduler_of(budget=64, prefix_caching=True, max_num_scored_tokens=3)
+    scored, plain = sequence_of(40), sequence_of(40)
+    scored.next_scored = 1
+    scheduler.add(scored)
+    scheduler.add(plain)
+    assert step(scheduler) == [(scored, 3), (plain, 40)]
+
+
 def test_first_come_first_served_up_to_max_num_seqs():
     scheduler = scheduler_of(max_num_seqs=2)
     sequences = [sequence_of(3) for _ in range(3)]
@@ -76,6 +122,34 @@ def test_a_prompt_waits_until_its_first_chunk_fits_beside_a_block_for_each_that_
     ]  # 3 blocks; 4 for a chunk of 16 and 1 spare are not left
     scheduler.finish(first)
     assert step(scheduler) == [(second, 16)]
+
+
+def test_only_what_a_window_keeps_counts():
+    """Two texts of 100 tokens, a window of 8: 5 blocks each while a prompt is read, then 3."""
+    scheduler = scheduler_of(num_blocks=8, budget=8, window=8)
+    old, new = sequence_of(100), sequence_of(100)
+    scheduler.add(old)
+    while old.num_pending_tokens > 1:
+        step(scheduler)
+    assert scheduler.kv_cache.num_free_blocks >= 5
+    scheduler.add(new)
+    for _ in range(60):
+        assert len(step(scheduler)) == 2
+        scheduler.check()
+    assert new.num_pending_tokens == 1
+    assert (old.num_preemptions, new.num_preemptions) == (0, 0)
+
+
+def test_one_that_was_preempted_starts_again_when_its_window_fits():
+    """5 free blocks of 4 tokens, for a text of 100: 2 for a window of 8, 3 for chunks of 8."""
+    scheduler = scheduler_of(num_blocks=8, budget=8, window=8)
+    long, holder = sequence_of(100), sequence_of(12)
+    scheduler.add(long)
+    for _ in range(5):
+        step(scheduler)
+    scheduler._preempt_last()
+    assert scheduler.kv_cache.grow(holder, 12)
+    assert step(scheduler) == [(long, 8)]
 
 
 def test_a_prompt_starts_before_there_is_room_for_all_of_it():
@@ -225,6 +299,40 @@ def test_a_budget_that_decodes_alone_could_fill_is_refused():
         scheduler_of(budget=3, max_num_seqs=4)
 
 
+def test_a_prompt_waits_for_a_prefix_that_is_being_computed():
+    scheduler = scheduler_of(budget=16, prefix_caching=True)
+    first, second, third = sequence_of(30), sequence_of(30), sequence_of(30)
+    for sequence in (first, second, third):
+        scheduler.add(sequence)
+    assert step(scheduler) == [(first, 16)]
+    assert step(scheduler) == [(first, 14)]  # two tokens are left, but not for the next block
+    assert step(scheduler) == [(first, 1), (second, 2), (third, 2)]
+    scheduler.check()
+
+
+def test_a_cached_prefix_needs_no_free_blocks():
+    scheduler = scheduler_of(num_blocks=9, budget=32, prefix_caching=True)
+    first, second = sequence_of(24), sequence_of(25)
+    scheduler.add(first)
+    step(scheduler)
+    scheduler.add(second)
+    assert step(scheduler) == [(first, 1), (second, 1)]
+
+
+def test_a_preempted_sequence_finds_what_is_left_of_its_blocks():
+    scheduler = scheduler_of(num_blocks=6, block_size=4, prefix_caching=True)
+    old, young = sequence_of(8), sequence_of(9)
+    old.tokens[0] = 7
+    scheduler.add(old)
+    scheduler.add(young)
+    while not young.num_preemptions:
+        step(scheduler)
+        scheduler.check()
+    scheduler.finish(old)
+    ((_, computed),) = step(scheduler)
+    assert computed < 9
+
+
 def test_a_limit_of_0_gives_a_step_of_decodes_alone():
     limits = [100, 0, 7]
     scheduler = scheduler_of(chunk_limit=lambda *_: limits.pop(0))
@@ -253,11 +361,19 @@ def test_a_limit_of_0_gives_way_when_no_decode_finds_a_block():
 class AnyInterleaving(RuleBasedStateMachine):
     """Add, abort and step in any order: the invariants hold, and the first in rank advances."""
 
+    prefix_caching = False
+    window, num_blocks, max_model_len = 0, 12, 48
+
     def __init__(self):
         super().__init__()
         self.limit = 100
         self.scheduler = scheduler_of(
-            num_blocks=12, block_size=4, max_num_seqs=4, budget=6, chunk_limit=lambda *_: self.limit
+            num_blocks=self.num_blocks,
+            window=self.window,
+            max_num_seqs=4,
+            budget=6,
+            chunk_limit=lambda *_: self.limit,
+            prefix_caching=self.prefix_caching,
         )
         self.targets = {}  # sequence -> length at which it ends
 
@@ -268,7 +384,7 @@ class AnyInterleaving(RuleBasedStateMachine):
     @rule(prompt=st.integers(1, 40), output=st.integers(1, 30), priority=st.integers(-1, 1))
     def add(self, prompt, output, priority):
         sequence = sequence_of(prompt, priority)
-        self.targets[sequence] = min(prompt + output, self.scheduler.kv_cache.capacity)
+        self.targets[sequence] = min(prompt + output, self.max_model_len)
         self.scheduler.add(sequence)
 
     @precondition(lambda self: self.targets)
@@ -315,8 +431,30 @@ class AnyInterleaving(RuleBasedStateMachine):
                 break
             self.step(limit=1)
         assert not self.scheduler.has_unfinished(), "every sequence ends"
-        assert self.scheduler.kv_cache.num_free_blocks == 12
+        assert self.scheduler.kv_cache.num_free_blocks == self.num_blocks
+
+
+class AnyInterleavingCached(AnyInterleaving):
+    """All prompts begin alike."""
+
+    prefix_caching = True
+
+
+class AnyInterleavingWindowed(AnyInterleaving):
+    """Texts of up to 70 tokens, of which a window of 9 is kept, in 28 places."""
+
+    window, num_blocks, max_model_len = 9, 7, 70
+
+
+class AnyInterleavingWindowedCached(AnyInterleavingWindowed):
+    prefix_caching = True
 
 
 TestAnyInterleaving = AnyInterleaving.TestCase
 TestAnyInterleaving.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestAnyInterleavingCached = AnyInterleavingCached.TestCase
+TestAnyInterleavingCached.settings = TestAnyInterleaving.settings
+TestAnyInterleavingWindowed = AnyInterleavingWindowed.TestCase
+TestAnyInterleavingWindowed.settings = TestAnyInterleaving.settings
+TestAnyInterleavingWindowedCached = AnyInterleavingWindowedCached.TestCase
+TestAnyInterleavingWindowedCached.settings = TestAnyInterleaving.settings

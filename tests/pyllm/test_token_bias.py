@@ -1,6 +1,10 @@
 """TokenBias: the caller's numbers, except that nothing may end a sequence too early."""
 
+import math
+
+from pyllm.bad_words import BadWords
 from pyllm.token_bias import NO_BIAS, TokenBias
+from tests.pyllm.fake_program import FakeTokenizer
 
 
 def test_before_min_tokens_the_ends_are_banned_whatever_the_caller_adds():
@@ -14,5 +18,19 @@ def test_before_min_tokens_the_ends_are_banned_whatever_the_caller_adds():
     }
 
 
+def test_never_is_never_before_min_tokens_too():
+    bias = TokenBias({9: -math.inf}, {9})
+    assert bias.usual[1].tolist() == bias.before_min_tokens[1].tolist() == [-math.inf]
+
+
 def test_no_bias_is_empty_and_typed():
     assert [(len(array), array.dtype.name) for array in NO_BIAS] == [(0, "int32"), (0, "float32")]
+
+
+def test_bad_words_forbid_single_tokens_always_and_others_when_they_would_be_complete():
+    bias = TokenBias({7: 2.0}, {9}, BadWords(["x", "abc"], FakeTokenizer()))
+    tokens, values = bias.after(list(b"ab"), 0, must_not_stop=False)
+    found = dict(zip(tokens.tolist(), values.tolist(), strict=True))
+    assert found == {7: 2.0, ord("x"): -math.inf, ord("c"): -math.inf}
+    tokens, _ = bias.after(list(b"ab"), 1, must_not_stop=True)
+    assert tokens.tolist() == [7, 9, ord("x")]

@@ -9,6 +9,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -39,10 +40,28 @@ COMMANDS = [line for page in PAGES for line in commands(page)]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the `model.gguf` that the examples speak of: the embedded one."""
+    """A folder with the files that the examples speak of: all of them the embedded model."""
     folder = tmp_path_factory.mktemp("docs")
-    shutil.copy(demo_model(), folder / "model.gguf")
+    for name in ("model.gguf", "small.gguf", "path/to/other.gguf", "models/third.gguf"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(demo_model(), folder / name)
     return folder
+
+
+@contextlib.contextmanager
+def served(arguments: list[str], folder: Path) -> Iterator[str]:
+    """The URL of `pyllm serve` while it runs; it must end well when it is told to."""
+    command = [sys.executable, "-m", "pyllm", *arguments, "--port", "0"]
+    with subprocess.Popen(
+        command, cwd=folder, env=environment(), stdout=subprocess.PIPE, text=True
+    ) as server:
+        assert server.stdout is not None
+        try:
+            lines = iter(server.stdout.readline, "")
+            yield next(url[0] for line in lines if (url := re.search(r"http://[\d.:]+", line)))
+        finally:
+            server.terminate()
+            assert server.wait(60) == 0
 
 
 def test_the_readme_has_examples() -> None:
@@ -65,11 +84,23 @@ def test_python_examples_run(name: str, folder: Path, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize("line", COMMANDS)
 def test_commands_run(line: str, folder: Path) -> None:
     arguments = shlex.split(line, comments=True)[1:]
+    if arguments[0] == "serve":
+        with served(arguments, folder) as url:
+            assert url
+    elif arguments[0] == "chat":
+        with served(["serve"], folder) as url:
+            arguments = [url if word == "http://127.0.0.1:8000" else word for word in arguments]
+            run(arguments, folder, "What is 3 + 4?")
+    else:
+        run(arguments, folder, "")
+
+
+def run(arguments: list[str], folder: Path, typed: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "pyllm", *arguments],
         cwd=folder,
         env=environment(),
-        stdin=subprocess.DEVNULL,
+        input=typed,
         capture_output=True,
         text=True,
         timeout=120,

@@ -13,7 +13,12 @@ SOURCES = sorted((ROOT / "pyllm").rglob("*.py"))
 
 # module: the only files that may import it
 SOLE_IMPORTERS = {
-    "pyllm._core": {"pyllm/graph/compile.py", "pyllm/packed_cache.py"},
+    "pyllm._core": {
+        "pyllm/dry.py",
+        "pyllm/graph/compile.py",
+        "pyllm/packed_cache.py",
+        "pyllm/prefix_segment.py",
+    },
     "jinja2": {
         "pyllm/tokenizer/chat_template.py",
         "pyllm/tokenizer/template_compiler.py",

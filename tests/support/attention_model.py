@@ -8,6 +8,7 @@ import numpy as np
 
 from pyllm import _core
 from tests.support.core_program import Floats, ProgramBuilder
+from tests.support.kv_reference import stored
 
 # A step: (sequence, number of its next tokens) pairs.
 Schedule = list[list[tuple[int, int]]]
@@ -26,6 +27,9 @@ class AttentionModel:
     rope_pairs: int = 0
     mode: str = "neox"
     norms: bool = False
+    window: int = 0
+    k_type: str = "f16"
+    v_type: str = "f16"
     seed: int = 0
     q: Floats = field(init=False)
     k: Floats = field(init=False)
@@ -47,7 +51,8 @@ class AttentionModel:
 
     def program(self, threads: int = 1) -> tuple[_core.Program, _core.KVPool, tuple[int, int, str]]:
         n_blocks = 1 + self.max_blocks() * len(self.lengths)
-        kv = _core.KVPool(1, self.n_kv_heads, self.head_dim, self.v_dim, self.block_size, n_blocks)
+        heads = self.n_kv_heads, self.head_dim, self.v_dim
+        kv = _core.KVPool(1, *heads, self.block_size, n_blocks, self.k_type, self.v_type)
         builder = ProgramBuilder(sum(self.lengths), 0, len(self.lengths), self.max_blocks())
         inputs = [builder.rows(table) for table in (self.q, self.k, self.v)]
         weights = [
@@ -59,7 +64,7 @@ class AttentionModel:
             "attention", inputs, [self.n_heads * self.v_dim], weights, layer=0,
             n_heads=self.n_heads, n_kv_heads=self.n_kv_heads, head_dim=self.head_dim,
             v_dim=self.v_dim, scale=self.scale, eps=1e-6, rope_dim=2 * self.rope_pairs,
-            mode=self.mode,
+            mode=self.mode, window=self.window,
         )  # fmt: skip
         program = builder.build(kv, threads)
         return program, kv, out
@@ -69,11 +74,21 @@ class AttentionModel:
         n = len(self.lengths)
         return np.arange(self.max_blocks(), dtype=np.int32)[::-1] * n + seq
 
-    def run(self, schedule: Schedule | None = None, threads: int = 1) -> Floats:
-        """Attention rows of all tokens, in the order of the tables."""
+    def first_needed(self, position: int) -> int:
+        """The first block that the token at `position` reads."""
+        return max(0, position + 1 - self.window) // self.block_size if self.window else 0
+
+    def run(
+        self, schedule: Schedule | None = None, threads: int = 1, *, gone: np.ndarray | None = None
+    ) -> Floats:
+        """Attention rows of all tokens, in the order of the tables.
+
+        gone  bytes that are written over a block as soon as it has left the window; tables do not
+              name it from then on
+        """
         if schedule is None:
             schedule = [[(seq, n) for seq, n in enumerate(self.lengths)]]
-        program, _, out = self.program(threads)
+        program, kv, out = self.program(threads)
         columns = program.columns
         first_id = np.concatenate([[0], np.cumsum(self.lengths)])
         done = [0] * len(self.lengths)
@@ -84,7 +99,12 @@ class AttentionModel:
                 columns["seq_starts"][i] = len(ids)
                 rows = slice(len(ids), len(ids) + n)
                 columns["positions"][rows] = np.arange(done[seq], done[seq] + n)
-                columns["block_tables"][i] = self.block_table(seq)
+                table = self.block_table(seq)
+                if gone is not None:
+                    for block in table[: self.first_needed(done[seq])]:
+                        kv.copy_in(block, gone)
+                    table[: self.first_needed(done[seq])] = -1
+                columns["block_tables"][i] = table
                 ids += range(first_id[seq] + done[seq], first_id[seq] + done[seq] + n)
                 done[seq] += n
             columns["seq_starts"][len(step)] = len(ids)
@@ -94,18 +114,20 @@ class AttentionModel:
         return result
 
     def expected(self) -> np.ndarray:
-        """The same in float64, with keys and values rounded to f16 as the cache holds them."""
+        """The same in float64, with keys and values rounded as the cache holds them."""
         out = np.zeros((sum(self.lengths), self.n_heads, self.v_dim))
         group = self.n_heads // self.n_kv_heads
         start = 0
         for n in self.lengths:
             rows = slice(start, start + n)
             q = self._heads(self.q[rows], self.n_heads, 0)
-            k = self._heads(self.k[rows], self.n_kv_heads, 1).astype(np.float16).astype(np.float64)
-            v = self.v[rows].astype(np.float16).astype(np.float64).reshape(n, self.n_kv_heads, -1)
+            k = stored(self._heads(self.k[rows], self.n_kv_heads, 1), self.k_type)
+            v = stored(self.v[rows].reshape(n, self.n_kv_heads, -1), self.v_type)
             for head in range(self.n_heads):
-                scores = q[:, head] @ k[:, head // group].T * self.scale
+                scores = q[:, head] @ k[:, head // group].T.astype(np.float64) * self.scale
                 scores[np.triu_indices(n, 1)] = -np.inf
+                if self.window:
+                    scores[np.tril_indices(n, -self.window)] = -np.inf
                 weights = np.exp(scores - scores.max(axis=1, keepdims=True))
                 out[rows, head] = weights @ v[:, head // group] / weights.sum(axis=1, keepdims=True)
             start += n

@@ -47,7 +47,7 @@ def values(weight: Weight) -> npt.NDArray[np.float32]:
 
 def write_copy(
     name: str, to: Path, *, matrices: Any = None, drop: Any = (), extra: Any = None,
-    fields: Any = None,
+    fields: Any = None, added: Any = None, raw_types: Any = None,
 ) -> Path:  # fmt: skip
     """Write a variant of a reference model.
 
@@ -55,6 +55,8 @@ def write_copy(
     drop      tensors to leave out
     extra     tensors to add or replace: name -> array
     fields    metadata to replace: key -> value of the same type
+    added     metadata to add: key -> text or number
+    raw_types  of tensors of `extra` that are rows of blocks: name -> ggml type
     """
     reader = gguf.GGUFReader(model_path(name))
     writer = gguf.GGUFWriter(to, _architecture(name))
@@ -64,13 +66,17 @@ def write_copy(
         kind, value = field.types[0], (fields or {}).get(key, field.contents())
         sub_type = field.types[-1] if kind == gguf.GGUFValueType.ARRAY else None
         writer.add_key_value(key, value, kind, sub_type)
+    for key, value in (added or {}).items():
+        (writer.add_string if isinstance(value, str) else writer.add_uint32)(key, value)
     tensors = {t.name: np.array(t.data) for t in reader.tensors if t.name not in drop}
     for key, array in (tensors | (extra or {})).items():
         if matrices is not None and array.ndim > 1:
             data = gguf.quants.quantize(array.astype(np.float32), matrices)
             writer.add_tensor(key, data, raw_dtype=matrices)
         else:
-            writer.add_tensor(key, array)
+            raw_type = (raw_types or {}).get(key)
+            kind = None if raw_type is None else gguf.GGMLQuantizationType(raw_type)
+            writer.add_tensor(key, array, raw_dtype=kind)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

@@ -22,6 +22,7 @@ def toy_config(architecture: str = "llama", **changes: Any) -> Any:
         "architecture": architecture, "n_layers": 2, "n_embd": 24, "n_heads": 6, "n_kv_heads": 3,
         "head_dim": 10, "v_dim": 10, "n_ff": 37, "n_vocab": 43, "context_length": 128,
         "rms_eps": 1e-5, "rope_dim": 10, "rope_base": 1e4, "rope_scale_factor": 1.0,
+        "window": 0,
         "n_experts": 0, "n_experts_used": 0, "n_expert_ff": 0, "n_shared_ff": 0,
     }  # fmt: skip
     return SimpleNamespace(**{**fields, **changes})

@@ -19,6 +19,7 @@ from pyllm.graph.graph import Op, Value
 from pyllm.graph.plan import Plan
 from pyllm.graph.reference import Batch
 from pyllm.kernels import prepare
+from pyllm.kv_types import KVTypes
 
 BLOCK_SIZE = 16
 BLOCKS_PER_SEQ = 40  # 640 tokens
@@ -28,7 +29,7 @@ MAX_SEQS = 33
 def compile_toy(plan: Plan, config: Any, threads: int = 1) -> CompiledProgram:
     """Pack the weights of a toy model and build its program; each sequence has its own blocks."""
     prepared = {w: _operand(w) for op in plan.ops for w in op.weights if w is not None}
-    pool = make_kv_pool(config, MAX_SEQS * BLOCKS_PER_SEQ, BLOCK_SIZE)
+    pool = make_kv_pool(config, MAX_SEQS * BLOCKS_PER_SEQ, BLOCK_SIZE, KVTypes())
     limits = Limits(MAX_SEQS, BLOCKS_PER_SEQ)
     return compile_program(plan, prepared.__getitem__, pool, limits, threads)
 
@@ -51,8 +52,8 @@ def spread(ops: Sequence[Op], max_tokens: int, max_rows: int) -> Plan:
     return Plan(tuple(ops), offsets, end, max_tokens, max_rows)
 
 
-def run(program: CompiledProgram, batch: Batch) -> npt.NDArray[np.float32]:
-    """Logits [R, n_vocab] of one step."""
+def run(program: CompiledProgram, batch: Batch, n_hidden: int = 0) -> npt.NDArray[np.float32]:
+    """Logits [R - n_hidden, n_vocab] of one step; the last rows only leave hidden states."""
     columns = program.columns
     n_tokens, n_seqs, n_rows = len(batch.tokens), len(batch.seq_ids), len(batch.logit_rows)
     columns["tokens"][:n_tokens] = batch.tokens
@@ -62,8 +63,9 @@ def run(program: CompiledProgram, batch: Batch) -> npt.NDArray[np.float32]:
     for row, seq in enumerate(batch.seq_ids):
         first = seq * BLOCKS_PER_SEQ
         columns["block_tables"][row, :BLOCKS_PER_SEQ] = range(first, first + BLOCKS_PER_SEQ)
-    program.step(n_tokens, n_seqs, n_rows)
-    return np.array(columns["logits"][:n_rows])
+    n_logits = n_rows - n_hidden
+    program.step(n_tokens, n_seqs, n_logits, n_hidden=n_hidden)
+    return np.array(columns["logits"][:n_logits])
 
 
 def batch_of(parts: Sequence[tuple[int, int, Sequence[int]]]) -> Batch:

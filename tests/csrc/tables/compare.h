@@ -19,12 +19,14 @@ inline bool same_bits(float a, float b) {
   return (std::isnan(a) && std::isnan(b)) || std::memcmp(&a, &b, sizeof a) == 0;
 }
 inline bool same_bits(uint8_t a, uint8_t b) { return a == b; }
+inline bool same_bits(uint16_t a, uint16_t b) { return a == b; }
 inline double shown(float x) { return static_cast<double>(x); }
 inline double shown(uint8_t x) { return x; }
+inline double shown(uint16_t x) { return x; }
 
 class Comparison {
  public:
-  // run(): a vector of float or uint8_t, calculated with pyllm::kernels().
+  // run(): a vector of float, uint8_t or uint16_t, calculated with pyllm::kernels().
   template <class Run>
   void check(const std::string& label, const Run& run) {
     pyllm::set_isa("scalar");

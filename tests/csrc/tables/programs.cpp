@@ -74,17 +74,21 @@ void compare_rope(int64_t n_pairs, int64_t n, Random* random, Comparison* compar
   }
 }
 
-void compare_kv_store(const Floats& key, const Floats& value, Comparison* comparison) {
-  const auto k_dim = static_cast<int64_t>(key.size()), v_dim = static_cast<int64_t>(value.size());
-  comparison->check(sized("kv_store", k_dim), [&] {
-    std::vector<uint16_t> panel(static_cast<size_t>(16 * k_dim), 0x1111);
-    std::vector<uint16_t> row(static_cast<size_t>((v_dim + 15) / 16 * 16 + 1), 0x2222);
-    pyllm::kernels().kv_store(key.data(), k_dim, panel.data() + 5, value.data(), v_dim, row.data());
-    panel.insert(panel.end(), row.begin(), row.end());
-    std::vector<uint8_t> bytes(2 * panel.size());
-    std::memcpy(bytes.data(), panel.data(), bytes.size());
-    return bytes;
-  });
+void compare_kv_store(const Floats& x, Comparison* comparison) {
+  const auto n = static_cast<int64_t>(x.size());
+  for (const auto type : {pyllm::kKvF16, pyllm::kKvBf16, pyllm::kKvQ8_0, pyllm::kKvQ4_0}) {
+    const std::string name = "of type " + std::to_string(type);
+    comparison->check(sized(("store_key " + name).c_str(), n), [&] {
+      std::vector<uint16_t> panel(static_cast<size_t>(pyllm::kv_key_panel(type, n) + 1), 0x1111);
+      pyllm::kernels().store_key(type, x.data(), n, panel.data(), 5);
+      return panel;
+    });
+    comparison->check(sized(("store_value " + name).c_str(), n), [&] {
+      std::vector<uint16_t> panel(static_cast<size_t>(pyllm::kv_value_panel(type, n) + 1), 0x2222);
+      pyllm::kernels().store_value(type, x.data(), n, panel.data(), 15);
+      return panel;
+    });
+  }
 }
 
 void compare_logits(const Floats& x, Comparison* comparison) {
@@ -117,11 +121,12 @@ void compare_programs(Comparison* comparison) {
     compare_silu(random.reals(n, 30.0f), &random, comparison);
     compare_gate(n, &random, comparison);
     compare_weighted_sum(n, &random, comparison);
-    compare_kv_store(random.reals(n), random.reals(n + 5), comparison);
+    compare_kv_store(random.reals(n), comparison);
     compare_logits(random.reals(n, 20.0f), comparison);
   }
   compare_silu(special_row(61), &random, comparison);
-  compare_kv_store(special_row(61), special_row(45), comparison);
+  compare_kv_store(special_row(61), comparison);
+  compare_kv_store(special_row(45), comparison);
   compare_logits(special_row(61), comparison);
   compare_logits(special_row(640), comparison);
   compare_rope(32, 64, &random, comparison);

@@ -34,6 +34,7 @@ class FakeLLM:
         self.streams_ended = 0
         self.closed = 0
         self.kv_cache_bytes = 3 * 2**19
+        self.kv_sequence_bytes = 2**19
 
     def load(self, path: Path, engine: Mapping[str, Any]) -> FakeLLM:
         """The loader to pass to Session and run."""

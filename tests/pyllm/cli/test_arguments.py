@@ -61,7 +61,15 @@ def test_short_and_long_spellings_are_one_flag() -> None:
             "max_model_len": 4096,
             "max_num_batched_tokens": 512,
             "packed_cache": False,
+            "prefix_cache_dir": None,
+            "prefix_cache_bytes": None,
+            "spec_type": "auto",
+            "model_draft": None,
+            "draft_max": 16,
+            "draft_min": None,
             "kv_cache_dtype": "auto",
+            "cache_type_k": None,
+            "cache_type_v": None,
         }
     assert sampling(run("m", "--temperature=0.5"))["temperature"] == 0.5
     assert run("m", "-sys", "be brief").values["system_prompt"] == "be brief"
@@ -95,7 +103,7 @@ def test_prompts_may_begin_with_a_dash() -> None:
         (["m", "-n"], "-n needs a value: -n N"),
         (["m", "--raw=yes"], "--raw takes no value, 'yes' was given"),
         (["m", "-t4"], "unknown option -t4"),
-        (["m", "-ctk", "q8_0"], "-ctk: 'q8_0' is not known; allowed: auto, f16, float16"),
+        (["m", "-ctk", "q5_1"], "-ctk: 'q5_1' is not known; allowed: f16, bf16, q8_0, q4_0"),
     ],
 )
 def test_mistakes_are_named(typed: list[str], message: str) -> None:
@@ -126,10 +134,11 @@ def test_model_from_the_environment_only_without_words() -> None:
 
 
 def test_flags_without_effect_leave_a_note() -> None:
-    parsed = run("m", "-ngl", "99", "-fa", "on", "hello")
+    parsed = run("m", "-ngl", "99", "-fa", "on", "-np", "4", "hello")
     assert parsed.text == "hello"
     assert parsed.notes == [
         "-ngl/--n-gpu-layers/--gpu-layers has no effect: pyllm computes on the CPU",
+        "-np/--parallel has no effect: requests share one pool of memory, there are no slots",
         "-fa/--flash-attn has no effect: attention is always computed in blocks",
     ]
     assert "n_gpu_layers" not in parsed.values

@@ -130,7 +130,7 @@ def test_bad_models_to_look_at(make: Any, model: Path, tmp_path: Path, capsys: A
         (["--top-p", "1.5"], "--top-p: 1.5 is out of range; allowed: more than 0 to 1"),
         (["-n", "0"], "-n: 0 is out of range"),
         (["-c", "lots"], "-c: 'lots' is not a whole number"),
-        (["-c", "1M"], f"-c/--max-model-len/--ctx-size: 1048576: at most {CONTEXT}"),
+        (["-c", "1M"], f"-c: 1048576: at most {CONTEXT}"),
         (["--frobnicate"], "unknown option --frobnicate"),
         (["-f", "/nowhere/prompt.txt"], "/nowhere/prompt.txt: No such file"),
         (["-p", "two prompts"], "more than one prompt was given"),

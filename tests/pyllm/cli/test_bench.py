@@ -18,10 +18,11 @@ from pyllm.cli.arguments import CommandLineError
 from pyllm.cli.bench_profile import profile_table, sum_by_op
 from pyllm.cli.bench_report import Measurement, Subject, formatted, header
 from pyllm.cli.bench_steps import Stepper
+from pyllm.kv_types import KVTypes
 from tests.pyllm.cli.tiny_model import write_tiny_model
 
 CPU = 'A "CPU", fast'
-SUBJECT = Subject("m.gguf", "llama Q4_K", 800 * 2**20, 1_236_000_000, "CPU avx2", CPU, "f16")
+SUBJECT = Subject("m.gguf", "llama Q4_K", 800 * 2**20, 1_236_000_000, "CPU avx2", CPU)
 
 
 class FakeProgram:
@@ -45,6 +46,9 @@ class FakeProgram:
                 "frequency_penalty": np.float32,
                 "seed": np.int64,
                 "n_logprobs": np.int32,
+                "target": np.int32,
+                "deferred": np.int32,
+                "sampler_order": np.int64,
             }.items()
         }
         self.columns["block_tables"] = np.full((2, 4), -7, np.int32)
@@ -83,7 +87,7 @@ def stepper(program: FakeProgram) -> Stepper:
 def test_a_prompt_goes_in_chunks_and_samples_once(program: FakeProgram, stepper: Stepper) -> None:
     assert stepper.prompt(2, 5, 2) > 0
     assert program.steps == [([2, 3], 0), ([4, 5], 0), ([6], 1)]
-    assert program.columns["block_tables"][0].tolist() == [0, 1, 2, -7]
+    assert program.columns["block_tables"][0].tolist() == [0, 1, 2, 0]
 
 
 def test_generation_goes_one_by_one(program: FakeProgram, stepper: Stepper) -> None:
@@ -94,7 +98,7 @@ def test_generation_goes_one_by_one(program: FakeProgram, stepper: Stepper) -> N
 
 def measurement(**changes: Any) -> Measurement:
     values = {"threads": 2, "batch": 512, "n_prompt": 512, "n_gen": 0, "depth": 0}
-    return Measurement(SUBJECT, **{**values, **changes}, samples_s=[1.0, 2.0])
+    return Measurement(SUBJECT, KVTypes(), **{**values, **changes}, samples_s=[1.0, 2.0])
 
 
 def test_names_of_tests() -> None:
@@ -113,6 +117,7 @@ def test_markdown() -> None:
         "CPU avx2",
         "2",
         "512",
+        "f16",
         "pp512",
         "384.00 ± 181.02",
     ]
@@ -133,7 +138,7 @@ def test_csv_and_json_agree() -> None:
 
 
 def test_one_repetition_has_no_deviation() -> None:
-    single = Measurement(SUBJECT, 1, 512, 512, 0, 0, [2.0])
+    single = Measurement(SUBJECT, KVTypes("q8_0", "q4_0"), 1, 512, 512, 0, 0, [2.0])
     assert formatted(single, "md", last=True).endswith("256.00 ± 0.00 |")
 
 
@@ -165,7 +170,7 @@ def loaded(monkeypatch: pytest.MonkeyPatch, program: FakeProgram) -> list[dict[s
         )
 
     monkeypatch.setattr("pyllm.loader.load_model", load_model)
-    monkeypatch.setattr(command, "_subject", lambda path, kv: SUBJECT)
+    monkeypatch.setattr(command, "_subject", lambda path: SUBJECT)
     return calls
 
 
@@ -179,7 +184,8 @@ OPTIONS: dict[str, Any] = {
     "repetitions": 3,
     "output": "md",
     "profile": False,
-    "kv_cache_dtype": "auto",
+    "cache_type_k": ["f16"],
+    "cache_type_v": ["f16"],
 }
 
 
@@ -188,7 +194,7 @@ def test_every_combination_is_a_row(
 ) -> None:
     assert command.bench(Path("m.gguf"), **OPTIONS) == 0
     rows = [line.split("|") for line in capsys.readouterr().out.splitlines()[2:]]
-    assert [(row[5].strip(), row[7].strip()) for row in rows] == [
+    assert [(row[5].strip(), row[8].strip()) for row in rows] == [
         (threads, test)
         for threads in ("1", "2")
         for test in ("pp8", "tg4", "pp8 @ d16", "tg4 @ d16")
@@ -211,7 +217,7 @@ def test_prompts_have_threads_of_their_own(
     options = {**OPTIONS, "n_depth": [16], "num_threads": [1], "num_threads_batch": [3, 4]}
     assert command.bench(Path("m.gguf"), **options) == 0
     rows = [line.split("|") for line in capsys.readouterr().out.splitlines()[2:]]
-    assert [(row[5].strip(), row[7].strip()) for row in rows] == [
+    assert [(row[5].strip(), row[8].strip()) for row in rows] == [
         ("3", "pp8 @ d16"),
         ("1", "tg4 @ d16"),
         ("4", "pp8 @ d16"),
@@ -221,6 +227,19 @@ def test_prompts_have_threads_of_their_own(
     assert (program.threads, program.threads_batch) == (1, 4)
 
 
+def test_each_pair_of_types_is_loaded_by_itself(
+    loaded: list[dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    types = {"cache_type_k": ["f16", "q8_0"], "cache_type_v": ["q8_0"]}
+    options = {**OPTIONS, "n_prompt": [0], "n_depth": [0], "num_threads": [1], "output": "json"}
+    assert command.bench(Path("m.gguf"), **{**options, **types}) == 0
+    assert [call.get("kv_types") for call in loaded] == [
+        KVTypes("f16", "q8_0"), None, KVTypes("q8_0", "q8_0"), None,
+    ]  # fmt: skip
+    rows = json.loads(capsys.readouterr().out)
+    assert [(row["type_k"], row["type_v"]) for row in rows] == [("f16", "q8_0"), ("q8_0", "q8_0")]
+
+
 def test_profile_prints_tables(
     loaded: list[dict[str, Any]], program: FakeProgram, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -228,8 +247,8 @@ def test_profile_prints_tables(
         Path("m.gguf"), **{**OPTIONS, "n_depth": [0], "num_threads": [1], "profile": True}
     )
     out = capsys.readouterr().out
-    assert "pp8 @ d0, 1 threads, batch 4: " in out
-    assert "tg4 @ d0, 1 threads, batch 4: " in out
+    assert "pp8 @ d0, 1 threads, batch 4, f16: " in out
+    assert "tg4 @ d0, 1 threads, batch 4, f16: " in out
     assert program.profiled == OPTIONS["repetitions"] * (2 + 4)
 
 

@@ -9,7 +9,7 @@ from dataclasses import fields
 import pytest
 
 from pyllm.cli.arguments import parse
-from pyllm.cli.commands import COMMANDS, Command
+from pyllm.cli.commands import COMMANDS, Command, find_command
 from pyllm.sampling import SamplingParams
 
 
@@ -43,3 +43,20 @@ def test_sampling_flags_are_sampling_fields() -> None:
     known = {field.name for field in fields(SamplingParams)}
     for command in COMMANDS:
         assert {flag.keyword for flag in command.flags if flag.group == "sampling"} <= known
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        (["bench", "m.gguf"], "bench"),
+        (["bench"], "bench"),
+        (["bench", "serve", "m.gguf"], "bench serve"),
+        (["bench", "./serve"], "bench"),
+        (["serve"], "serve"),
+        (["sever"], None),
+        ([], None),
+    ],
+)
+def test_the_longest_name_wins(words: list[str], name: str | None) -> None:
+    found = find_command(words)
+    assert (found and found.name) == name

@@ -105,6 +105,34 @@ def test_a_refused_field_is_named_as_its_option(
     assert capsys.readouterr().err == f"pyllm: error: {shown}\n"
 
 
+@pytest.mark.parametrize(
+    ("field", "typed", "environ", "shown"),
+    [
+        ("temperature", ["--temp", "1"], {}, "--temp: 7: at least --min-p"),
+        ("temperature", [], {"PYLLM_TEMPERATURE": "1"}, "PYLLM_TEMPERATURE: 7: at least "),
+        ("temperature", [], {}, "--temperature/--temp: 7: at least --min-p"),
+        ("logit_bias[5]", ["-l", "5+1"], {}, "-l[5]: 7: at least --min-p"),
+        ("elsewhere", [], {}, "elsewhere: 7: at least --min-p"),
+    ],
+)
+def test_a_refused_value_is_named_as_it_was_typed(
+    field: str,
+    typed: list[str],
+    environ: dict[str, str],
+    shown: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Any,
+) -> None:
+    def run(*_: Any, **__: Any) -> None:
+        raise RequestError(field, 7, "at least min_p")
+
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("pyllm.cli.run.run", run)
+    assert main(["run", *typed]) == 2
+    assert capsys.readouterr().err.startswith(f"pyllm: error: {shown}")
+
+
 def test_exit_code_of_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     use(monkeypatch, lambda: 1)
     assert main(["doctor"]) == 1
@@ -124,9 +152,11 @@ def test_warnings_are_lines_too(monkeypatch: pytest.MonkeyPatch, capsys: Any) ->
     ("typed", "message"),
     [
         (["rnu"], "unknown command 'rnu'; did you mean run?"),
-        (["frobnicate"], "unknown command 'frobnicate'; allowed: run, show, "),
+        (["frobnicate"], "unknown command 'frobnicate'; allowed: run, serve, run-batch, "),
         (["m.gguf"], "unknown command 'm.gguf'; to run a model: pyllm run m.gguf"),
         (["--temp", "1"], "unknown option --temp; a command comes first: run, "),
+        (["eval", "klt", "m.gguf"], "unknown command 'eval klt'; did you mean eval kld?"),
+        (["eval", "m.gguf"], "unknown command 'eval m.gguf'; allowed: eval kld, eval perplexity"),
         (["show"], "no MODEL was given; usage: pyllm show MODEL [options]"),
         (["show", "m.gguf", "--tensor"], "unknown option --tensor; did you mean --tensors?"),
     ],
@@ -149,10 +179,34 @@ def test_help_and_version(capsys: Any) -> None:
     assert capsys.readouterr().out.startswith("pyllm ")
 
 
-HEAVY = ("numpy", "cffi", "pyllm._core", "rich", "prompt_toolkit", "jinja2", "gguf", "tokenizers")
+@pytest.mark.parametrize("typed", [["eval"], ["eval", "-h"], ["bench"], ["--debug", "bench"]])
+def test_a_group_of_commands_lists_them(typed: list[str], capsys: Any) -> None:
+    assert main(typed) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    for name in {"eval": ("eval kld", "eval perplexity"), "bench": ("bench serve",)}[
+        "eval" if "eval" in typed else "bench"
+    ]:
+        assert f"\n  {name} " in out
 
 
-@pytest.mark.parametrize("typed", [["--help"], ["run", "--help"], ["bench", "--help"]])
+def test_a_model_in_the_environment_is_something_to_do(
+    monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setenv("PYLLM_MODEL", "nowhere.gguf")
+    assert main(["bench"]) == 2
+    assert "no such file" in capsys.readouterr().err
+
+
+HEAVY = (
+    *("numpy", "cffi", "pyllm._core", "rich", "prompt_toolkit", "jinja2", "gguf", "tokenizers"),
+    "httpx",
+)
+
+
+@pytest.mark.parametrize(
+    "typed", [["--help"], ["run", "--help"], ["bench", "--help"], ["chat", "--help"]]
+)
 def test_help_imports_nothing_heavy(typed: list[str]) -> None:
     code = (
         "import sys; from pyllm.cli import main; code = main(sys.argv[1:]); "

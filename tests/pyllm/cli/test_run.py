@@ -48,7 +48,8 @@ def test_verbose_tells_the_size_of_the_cache(
     fake_llm: FakeLLM, capsys: pytest.CaptureFixture[str]
 ) -> None:
     started(fake_llm, "--verbose", "hello")
-    assert "note: keys and values take up to 1.5 MiB\n" in capsys.readouterr().err
+    sizes = "up to 1.5 MiB, 0.5 MiB for the longest text"
+    assert f"note: keys and values take {sizes}\n" in capsys.readouterr().err
 
 
 def test_prompt_flags(fake_llm: FakeLLM, tmp_path: Path) -> None:
@@ -123,6 +124,8 @@ def test_an_answer_cut_by_the_context_is_noted(
     assert "note: the answer was cut: the context of 6 tokens is full" in capsys.readouterr().err
     started(fake_llm, "hi", "-n", "3")
     assert capsys.readouterr().err == ""
+    started(fake_llm, "hi", "-n", "3", "-j", "{}")
+    assert "note: the answer was cut: it reached" in capsys.readouterr().err
 
 
 def test_closed_stdin(fake_llm: FakeLLM, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,8 +7,13 @@ from typing import Any
 
 import pytest
 
-from pyllm.cli.session import Session
+from pyllm.cli.arguments import parse
+from pyllm.cli.commands import RUN
+from pyllm.cli.session import Session, load_model
+from pyllm.demo import demo_model
 from pyllm.errors import PyLLMError
+from pyllm.llm import LLM
+from pyllm.sampler_order import LLAMA_CPP_ORDER
 from tests.pyllm.cli.fake_llm import FakeLLM
 
 ENGINE = {"num_threads": None, "max_model_len": 512}
@@ -128,3 +133,22 @@ def test_a_model_that_does_not_load_leaves_the_old_one(fake_llm: FakeLLM) -> Non
     assert (session.path, session.engine) == (Path("m.gguf"), ENGINE)
     assert len(session.messages) == 2
     assert ask(session, "hi") == "Hello!"
+
+
+def test_samplers_stand_in_the_order_of_llama_cpp_unless_told_otherwise(fake_llm: FakeLLM) -> None:
+    session = open_session(fake_llm)
+    for wish in ({}, {"samplers": ("top_k",)}, {"mirostat": 2}):
+        session.sampling = dict(wish)
+        ask(session, "hi")
+    assert [p.samplers for _, p in fake_llm.asked] == [LLAMA_CPP_ORDER, ("top_k",), None]
+
+
+def test_every_engine_flag_reaches_the_model() -> None:
+    typed = ["x.gguf", "--kv", "q8_0", "-ctv", "q4_0", "-c", "64", "--spec-type", "none"]
+    llm = load_model(demo_model(), parse(RUN, typed, {}).values["engine"])
+    assert isinstance(llm, LLM)
+    try:
+        assert (llm.model.program.kv_pool.k_type, llm.model.max_model_len) == ("q8_0", 64)
+        assert llm.engine.speculator is None
+    finally:
+        llm.close()

@@ -37,5 +37,15 @@ def test_lines() -> None:
     ]
 
 
+def test_what_was_cached_is_not_counted_as_computed() -> None:
+    timings = Timings(prompt_tokens=26, cached_tokens=16, prompt_s=0.1)
+    assert timings.lines().splitlines()[2:6] == [
+        "prompt cached count:  16 token(s)",
+        "prompt eval count:    10 token(s)",
+        "prompt eval duration: 100ms",
+        "prompt eval rate:     100.00 tokens/s",
+    ]
+
+
 def test_no_rate_without_a_measurement() -> None:
     assert "rate" not in Timings(tokens=1).lines()

@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
-from pyllm.cli.values import choice, integer, integers, number, switch, text
+from pyllm.cli.values import (
+    Shard,
+    choice,
+    integer,
+    integers,
+    number,
+    number_or_inf,
+    sampler_names,
+    shard,
+    switch,
+    text,
+    token_biases,
+)
 
 
 @pytest.mark.parametrize(
@@ -48,6 +62,14 @@ def test_number_range() -> None:
         number(-2, 2)("2.1")
 
 
+def test_a_number_may_be_infinite_where_it_makes_sense() -> None:
+    assert number_or_inf(0)("2.5") == 2.5
+    assert number_or_inf(0)("inf") == math.inf
+    for typed in ("0", "-inf", "nan", "x"):
+        with pytest.raises(ValueError, match="allowed: more than 0, or inf"):
+            number_or_inf(0)(typed)
+
+
 def test_lists_choices_switches_and_text() -> None:
     assert integers(1)("512, 1k") == [512, 1000]
     assert choice("md", "csv")("csv") == "csv"
@@ -60,3 +82,23 @@ def test_lists_choices_switches_and_text() -> None:
         switch("maybe")
     with pytest.raises(ValueError, match="not valid UTF-8"):
         text("\udcff")
+
+
+def test_samplers_and_biases() -> None:
+    assert sampler_names("top-k;temp") == ["top_k", "temperature"]
+    with pytest.raises(ValueError, match="known names are"):
+        sampler_names("top_k;nothing")
+    assert token_biases("15043+1, 29871-0.5") == {15043: 1.0, 29871: -0.5}
+    assert token_biases("7-inf") == {7: -math.inf}
+    for typed in ("7+inf", "7-nan", "7inf"):
+        with pytest.raises(ValueError, match="is no bias"):
+            token_biases(typed)
+    with pytest.raises(ValueError, match="is no bias"):
+        token_biases("hello+1")
+
+
+def test_shards() -> None:
+    assert shard("2/8") == Shard(2, 8)
+    for typed in ("0/2", "3/2", "1", "1/2/3", "x/2", "-1/2", "1/0", "١/٢"):
+        with pytest.raises(ValueError, match="allowed"):
+            shard(typed)

@@ -26,6 +26,7 @@ MODELS: dict[str, tuple[Any, dict[str, Any]]] = {
     "llama-biases": (toy_config("llama"), {"biases": True}),
     "llama-partial-rope": (toy_config("llama", rope_dim=6), {"tied": True}),
     "llama-v-dim": (toy_config("llama", v_dim=7), {}),
+    "llama-window": (toy_config("llama", window=3), {}),
     "llama-wide": (
         toy_config("llama", n_embd=130, n_ff=301, head_dim=34, v_dim=34, rope_dim=34),
         {},

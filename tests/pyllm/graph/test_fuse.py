@@ -26,6 +26,7 @@ MODELS = {
     "llama-one-layer": (toy_config("llama", n_layers=1, head_dim=4, rope_dim=4, v_dim=4), {}),
     "llama-partial-rope": (toy_config("llama", rope_dim=6), {}),
     "llama-v-dim": (toy_config("llama", v_dim=7), {}),
+    "llama-window": (toy_config("llama", window=3), {}),
     "qwen2": (toy_config("qwen2", n_kv_heads=1), {}),
     "qwen3": (toy_config("qwen3"), {"tied": True}),
     "llama-experts": (toy_experts("llama"), {}),

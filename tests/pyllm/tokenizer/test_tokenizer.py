@@ -94,6 +94,7 @@ def test_spm_puts_a_space_before_text_at_the_start_and_behind_special_tokens() -
     assert ids == [1, 261, 2, 261, 2, 259, 261]
     assert tokenizer.decode(ids) == "aa a"
     assert tokenizer.decode(ids, skip_special=False) == "<s>a</s>a</s> a"
+    assert tokenizer.encode("a</s>a", parse_special=True, add_prefix=False) == [1, 260, 2, 260]
     bare = Tokenizer.from_gguf(spm_file(pieces, add_space_prefix=False))  # type: ignore[arg-type]
     assert bare.encode("a</s>a", parse_special=True) == [1, 260, 2, 260]
 

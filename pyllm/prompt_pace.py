@@ -1,0 +1,65 @@
+"""How long steps take, and how much of a prompt fits into one that others wait for."""
+
+from __future__ import annotations
+
+from collections import deque
+from statistics import median
+
+# A slower machine, or a prompt that got longer, is noticed within five to nine steps, and a step
+# that was held up (another process, a page fault) is outvoted.
+_SOLO_SAMPLES, _TOKEN_SAMPLES = 5, 9
+_FEWEST_TOKENS = 1  # a prompt goes on even where a token costs more than the limit allows
+_FIRST_TOKENS = 4  # of a prompt, before any cost is known
+_STEPS_BETWEEN_PROBES = 64  # streams grow and change; measuring them alone costs 1 step in 64
+_MARGIN = 0.9  # aim below the limit: half of all steps take longer than the median
+
+
+class PromptPace:
+    """Learns seconds = solo(decodes) + per_token * prompt tokens from the steps of this engine.
+
+    A step that also reads a prompt shall take at most `max_decode_slowdown` times as long as one
+    that only decodes; None: no limit. The sizes it chooses depend on time, results never do.
+    """
+
+    def __init__(self, max_decode_slowdown: float | None) -> None:
+        self._max_slowdown = max_decode_slowdown
+        self._solo: dict[int, deque[float]] = {}  # decodes: seconds of steps without a prompt
+        self._solo_age: dict[int, int] = {}  # decodes: limited steps since such a step
+        self._per_token: deque[float] = deque(maxlen=_TOKEN_SAMPLES)
+        self._limit = _FIRST_TOKENS
+        self._probing = False
+
+    def add(self, seconds: float, num_decodes: int, num_prompt_tokens: int) -> None:
+        """A step of `num_decodes` sequences with one token each and so many prompt tokens."""
+        if num_prompt_tokens == 0:
+            self._solo.setdefault(num_decodes, deque(maxlen=_SOLO_SAMPLES)).append(seconds)
+            self._solo_age[num_decodes] = 0
+        elif samples := self._solo.get(num_decodes):
+            self._per_token.append((seconds - median(samples)) / num_prompt_tokens)
+        self._probing = False
+
+    def chunk_limit(self, num_decodes: int) -> int | None:
+        """Most prompt tokens beside so many decodes; None: as many as there are.
+
+        0 asks for a step of the decodes alone, to measure it; never twice in a row.
+        """
+        if self._max_slowdown is None or num_decodes == 0:
+            return None
+        age = self._solo_age.get(num_decodes, _STEPS_BETWEEN_PROBES)
+        if age >= _STEPS_BETWEEN_PROBES and not self._probing:
+            self._probing = True
+            return 0
+        if num_decodes not in self._solo:
+            return _FIRST_TOKENS
+        self._solo_age[num_decodes] = age + 1
+        # Doubling at most: the cost of a token among many is not known from that among few.
+        self._limit = max(_FEWEST_TOKENS, min(self._fitting(num_decodes), 2 * self._limit))
+        return self._limit
+
+    def _fitting(self, num_decodes: int) -> int:
+        if not self._per_token:
+            return _FIRST_TOKENS
+        assert self._max_slowdown is not None
+        per_token = max(median(self._per_token), 1e-9)
+        spare = (self._max_slowdown * _MARGIN - 1) * median(self._solo[num_decodes])
+        return int(min(spare / per_token, 1e9))

@@ -1,0 +1,149 @@
+"""One batch from its first line to its last, or to where it was cancelled or ran out of time."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from contextlib import aclosing
+from itertools import islice
+
+from pyllm.server.batch.endpoints import Answer, Endpoints
+from pyllm.server.batch.in_order import in_order
+from pyllm.server.batch.job import BatchJob
+from pyllm.server.batch.line_reader import RawLine, read_lines
+from pyllm.server.batch.request_line import LineError, RequestLine, read_request_line
+from pyllm.server.batch.result_line import answered, not_asked
+from pyllm.server.batch.results import BatchResults
+from pyllm.server.batch.spare_time import BATCH_PRIORITY, SpareTime
+from pyllm.server.batch.validation import count_requests
+from pyllm.server.edge.guard import new_request_id
+from pyllm.server.files.store import FileStore
+from pyllm.server.service import Caller
+
+_OK = 200
+_GIVEN_UP = {
+    "cancelled": LineError("batch_cancelled", "the batch was cancelled before this request"),
+    "expired": LineError("batch_expired", "the batch ran out of time before this request"),
+}
+
+
+class BatchRun:
+    """`run` it once, in a task; `cancel` may be called meanwhile.
+
+    active    how many batches may be at work; others wait
+    counting  who may read a whole file to check it: threads are there for others too
+    window    lines that are worked on or wait for one before them
+    """
+
+    def __init__(
+        self,
+        job: BatchJob,
+        endpoints: Endpoints,
+        store: FileStore,
+        spare_time: SpareTime,
+        active: asyncio.Semaphore,
+        counting: asyncio.Lock,
+        window: int,
+    ) -> None:
+        self._job = job
+        self._endpoints = endpoints
+        self._store = store
+        self._spare_time = spare_time
+        self._active = active
+        self._counting = counting
+        self._window = window
+        self._results: BatchResults | None = None
+        self._work: asyncio.Task[None] | None = None
+
+    def cancel(self) -> None:
+        """Give up the lines that are worked on; `run` then writes down which were not."""
+        self._job.become("cancelling")
+        if self._work is not None:
+            self._work.cancel()
+
+    async def run(self) -> None:
+        """Raises InvalidBatch, ApiError and OSError; nothing is kept then."""
+        try:
+            await self._finish(await self._until_end())
+        finally:
+            if self._work is not None:
+                self._work.cancel()
+                await asyncio.gather(self._work, return_exceptions=True)
+            if self._results is not None:
+                self._results.discard()
+
+    async def _until_end(self) -> str:
+        """The status that it ends with."""
+        if self._job.status == "cancelling":  # before its task had begun
+            return "cancelled"
+        self._work = asyncio.create_task(self._answer_all())
+        left = max(0.0, self._job.expires_at - time.time())
+        await asyncio.wait([self._work], timeout=left)
+        if not self._work.done():
+            self._work.cancel()
+            await asyncio.wait([self._work])
+        if not self._work.cancelled():
+            self._work.result()
+            return "completed"
+        return "cancelled" if self._job.status == "cancelling" else "expired"
+
+    async def _answer_all(self) -> None:
+        async with self._active:
+            job = self._job
+            async with self._counting:
+                job.total = await asyncio.to_thread(count_requests, job.input.path, job.endpoint)
+            self._results = BatchResults(self._store, job)
+            job.become("in_progress")
+            with job.input.path.open("rb") as stream:
+                lines = in_order(read_lines(stream), self._answer, self._window)
+                async with aclosing(lines):
+                    async for line, failed in lines:
+                        await self._results.add(line, failed=failed)
+
+    async def _answer(self, raw: RawLine) -> tuple[bytes, bool]:
+        line_id, endpoint = _new_id(), (self._job.endpoint,)
+        try:
+            request = await asyncio.to_thread(read_request_line, raw, endpoint)
+        except LineError as error:
+            return not_asked(line_id, raw.number, error), True
+        request_id = new_request_id()
+        answer = await self._ask(request, Caller(self._job.tenant, request_id))
+        line = answered(line_id, request.custom_id, request_id, answer)
+        return line, answer.status != _OK
+
+    async def _ask(self, request: RequestLine, caller: Caller) -> Answer:
+        """A full queue is no answer: the line comes again when it should."""
+        async with self._spare_time.place():
+            while True:
+                answer = await self._endpoints.ask(
+                    request.url, request.body, caller, priority=BATCH_PRIORITY
+                )
+                if answer.retry_after is None:
+                    return answer
+                await asyncio.sleep(answer.retry_after)
+
+    async def _finish(self, end: str) -> None:
+        """Every line has one in the files, also those that nobody worked on."""
+        job, results = self._job, self._results
+        if results is not None:
+            if end in _GIVEN_UP:
+                with job.input.path.open("rb") as stream:
+                    for raw in islice(read_lines(stream), job.completed + job.failed, None):
+                        await results.add(self._given_up(raw, end), failed=True)
+            if end != "cancelled":
+                job.become("finalizing")
+            await results.keep()
+        job.become(end)
+
+    def _given_up(self, raw: RawLine, end: str) -> bytes:
+        reason, custom_id = _GIVEN_UP[end], None
+        try:
+            custom_id = read_request_line(raw, (self._job.endpoint,)).custom_id
+        except LineError as error:
+            custom_id = error.custom_id
+        return not_asked(_new_id(), raw.number, LineError(reason.code, reason.message, custom_id))
+
+
+def _new_id() -> str:
+    return f"batch_req_{secrets.token_hex(16)}"

@@ -1,0 +1,1 @@
+"""Ollama's HTTP interface: /api/…, streaming one JSON object a line unless told not to."""

@@ -1,0 +1,91 @@
+"""Parts of OpenAI's responses that several routes share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from pyllm.server.answer_run import AnswerRun
+from pyllm.server.edge.guard import new_request_id
+from pyllm.server.errors import ApiError
+from pyllm.server.events import Usage
+from pyllm.server.service import Caller, Service
+from pyllm.server.streams import comment, to_json
+
+
+class PlainJSON(JSONResponse):
+    """JSON as the streams write it: lone surrogates of a model's bytes become "?"."""
+
+    def render(self, content: Any) -> bytes:
+        return to_json(content)
+
+
+def service_of(request: Request) -> Service:
+    service: Service = request.app.state.service
+    return service
+
+
+def caller_of(request: Request) -> Caller:
+    """What edge/ and the log's middleware know of the request."""
+    state = request.scope.get("state", {})
+    return Caller(state.get("tenant"), state.get("request_id") or new_request_id())
+
+
+def usage_body(usage: Usage) -> dict[str, Any]:
+    return {
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "total_tokens": usage.prompt_tokens + usage.completion_tokens,
+        "prompt_tokens_details": {"cached_tokens": usage.cached_tokens},
+        "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
+    }
+
+
+def timings_body(usage: Usage) -> dict[str, Any]:
+    """llama-server's `timings`."""
+    read = usage.prompt_tokens - usage.cached_tokens
+    return {
+        "cache_n": usage.cached_tokens,
+        "prompt_n": read,
+        "prompt_ms": 1000 * usage.prompt_seconds,
+        "prompt_per_second": _rate(read, usage.prompt_seconds),
+        "predicted_n": usage.completion_tokens,
+        "predicted_ms": 1000 * usage.generation_seconds,
+        "predicted_per_second": _rate(usage.completion_tokens - 1, usage.generation_seconds),
+    }
+
+
+def _rate(tokens: int, seconds: float) -> float | None:
+    return tokens / seconds if seconds > 0 and tokens > 0 else None
+
+
+def error_body(error: ApiError) -> dict[str, Any]:
+    return {
+        "error": {
+            "message": error.message,
+            "type": error.kind,
+            "param": error.param,
+            "code": error.code,
+            **error.details,
+        }
+    }
+
+
+def error_response(error: ApiError) -> Response:
+    return PlainJSON(error_body(error), error.status_code, error.headers)
+
+
+def prompt_progress(run: AnswerRun) -> dict[str, Any]:
+    """How much of the prompt is read, in llama-server's words."""
+    return {
+        "total": run.prompt_tokens,
+        "processed": run.read_tokens,
+        "cache": run.cached_tokens,
+    }
+
+
+def progress_tick(run: AnswerRun) -> bytes:
+    """A comment that keeps a silent stream open, and tells a person who looks why it is silent."""
+    return comment(f"{run.read_tokens} of {run.prompt_tokens} prompt tokens read")

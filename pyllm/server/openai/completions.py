@@ -1,0 +1,215 @@
+"""/v1/completions."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from pyllm.errors import RequestError
+from pyllm.prompts import Prompt
+from pyllm.sampling import SamplingParams
+from pyllm.server.answer_run import AnswerRun
+from pyllm.server.body import StrictRoute
+from pyllm.server.collect import Answer, Choice, collect
+from pyllm.server.errors import ApiError, finished_badly
+from pyllm.server.events import ChoiceEnd, PromptRead, Text, Tokens, Usage
+from pyllm.server.infill import infill_prompt
+from pyllm.server.lease_guard import released_on_failure
+from pyllm.server.model_registry import Lease
+from pyllm.server.openai.common import (
+    PlainJSON,
+    caller_of,
+    error_body,
+    progress_tick,
+    service_of,
+    timings_body,
+    usage_body,
+)
+from pyllm.server.openai.logprobs import CompletionLogprobs
+from pyllm.server.openai.parameters import params_of_completion, structure_of
+from pyllm.server.openai.protocol import CompletionRequest
+from pyllm.server.openai.schemas import Completion, refusals
+from pyllm.server.service import TextJob
+from pyllm.server.streams import DONE, StreamResponse, event
+
+router = APIRouter(route_class=StrictRoute, tags=["OpenAI"])
+
+
+@router.post("/v1/completions", response_model=Completion, responses=refusals("text_completion"))
+async def completions(body: CompletionRequest, request: Request) -> Response:
+    """Continue one prompt or several, as they are: no template is applied."""
+    service, caller = service_of(request), caller_of(request)
+    lease = await service.lease(body.model)
+    with released_on_failure(lease):
+        if body.suffix is None:
+            job = text_job(body, lease)
+        else:  # its prompts are encoded, and long ones would hold up the event loop
+            job = await asyncio.to_thread(text_job, body, lease)
+    run = await service.complete(lease, job, caller)
+    writer = _Writer(body, lease, job.params, caller.request_id)
+    if body.stream:
+        return StreamResponse(
+            writer.stream(run),
+            "text/event-stream",
+            close=run.close,
+            tick=lambda: progress_tick(run),
+        )
+    return PlainJSON(writer.whole(await collect(run, request)))
+
+
+def text_job(body: CompletionRequest, lease: Lease) -> TextJob:
+    """The prompts in no dialect. Raises RequestError."""
+    params = params_of_completion(body, lease.card.sampling, bool(body.stream))
+    if body.best_of is not None and body.best_of != params.n:
+        limit = "must equal n: answers are not ranked; ask for n of them"
+        raise RequestError("best_of", body.best_of, limit)
+    prompts: Sequence[Prompt] = _prompts(body.prompt)
+    if len(prompts) * params.n > _MAX_CHOICES:
+        limit = f"prompts times n must be at most {_MAX_CHOICES}"
+        raise RequestError("prompt", len(prompts), limit)
+    if body.suffix is not None:
+        if body.echo:
+            raise RequestError("suffix", body.suffix, "does not go with echo")
+        tokenizer = lease.llm.get_tokenizer()
+        prompts = [infill_prompt(tokenizer, prompt, body.suffix) for prompt in prompts]
+    return TextJob(
+        prompts,
+        params,
+        structure_of(body),
+        add_special=body.add_special_tokens is not False,
+        priority=body.priority or 0,
+        cache_salt=body.cache_salt,
+        timeout=body.timeout,
+    )
+
+
+_MAX_CHOICES = 1024
+
+
+def _prompts(prompt: Any) -> list[Prompt]:
+    if isinstance(prompt, str) or isinstance(prompt[0], int):
+        return [prompt]
+    return list(prompt)
+
+
+class _Writer:
+    """One response in OpenAI's words."""
+
+    def __init__(
+        self, body: CompletionRequest, lease: Lease, params: SamplingParams, request_id: str
+    ) -> None:
+        self._body = body
+        self._n = params.n
+        self._tokenizer = lease.llm.get_tokenizer()
+        self._head: dict[str, Any] = {
+            "id": f"cmpl-{request_id}",
+            "object": "text_completion",
+            "created": int(time.time()),
+            "model": body.model or lease.name,
+        }
+        self._usage_in_stream = bool(body.stream_options and body.stream_options.include_usage)
+        self._logprobs: dict[int, CompletionLogprobs] = {}
+        self._waiting: dict[int, dict[str, Any]] = {}
+
+    def whole(self, answer: Answer) -> dict[str, Any]:
+        choices = [
+            self._choice(choice, answer.prompts[choice.index // self._n])
+            for choice in answer.choices
+        ]
+        usage = usage_body(answer.usage)
+        return {
+            **self._head,
+            "choices": choices,
+            "usage": usage,
+            "timings": timings_body(answer.usage),
+        }
+
+    def _choice(self, choice: Choice, prompt: PromptRead) -> dict[str, Any]:
+        text, lists = choice.text, None
+        if self._body.echo:
+            text = self._prompt_text(prompt) + text
+            lists = self._prompt_lists(choice.index, prompt)
+        if choice.logprobs is not None:
+            lists = _joined(lists, self._lists(choice.index, choice.token_ids, choice.logprobs))
+        found = {
+            "index": choice.index,
+            "text": text,
+            "logprobs": lists,
+            "finish_reason": choice.finish_reason,
+            "stop_reason": choice.stop_reason,
+        }
+        if self._body.return_token_ids:
+            found["token_ids"] = choice.token_ids
+            found["prompt_token_ids"] = prompt.token_ids
+        if prompt.logprobs is not None and not self._body.echo:
+            found["prompt_logprobs"] = self._lists(-1, prompt.token_ids, prompt.logprobs)
+        return found
+
+    def _prompt_text(self, prompt: PromptRead) -> str:
+        return self._tokenizer.decode(prompt.token_ids) if prompt.text is None else prompt.text
+
+    def _prompt_lists(self, index: int, prompt: PromptRead) -> dict[str, Any] | None:
+        if self._body.logprobs is None or prompt.logprobs is None:
+            return None
+        return self._lists(index, prompt.token_ids, prompt.logprobs)
+
+    def _lists(self, index: int, token_ids: Any, logprobs: Any) -> dict[str, Any]:
+        if index not in self._logprobs:
+            top = self._body.logprobs or 0
+            self._logprobs[index] = CompletionLogprobs(self._tokenizer, top)
+        return self._logprobs[index].lists(token_ids, logprobs)
+
+    async def stream(self, run: AnswerRun) -> AsyncIterator[bytes]:
+        """Server-sent events; an error in the middle is one of them."""
+        try:
+            async for found in run:
+                match found:
+                    case PromptRead():
+                        if self._body.echo:
+                            for choice in range(found.index, found.index + self._n):
+                                lists = self._prompt_lists(choice, found)
+                                yield self._chunk(choice, self._prompt_text(found), lists)
+                    case Tokens(index, token_ids, logprobs):
+                        if logprobs is not None:
+                            new = self._lists(index, token_ids, logprobs)
+                            self._waiting[index] = _joined(self._waiting.get(index), new)
+                    case Text(index, text):
+                        yield self._chunk(index, text, self._waiting.pop(index, None))
+                    case ChoiceEnd(index, reason, stop_reason):
+                        if reason == "error":
+                            yield event(error_body(finished_badly(stop_reason)))
+                        else:
+                            waiting = self._waiting.pop(index, None)
+                            yield self._chunk(index, "", waiting, reason, stop_reason)
+                    case Usage():
+                        if self._usage_in_stream:
+                            last = {**self._head, "choices": [], "usage": usage_body(found)}
+                            yield event({**last, "timings": timings_body(found)})
+        except ApiError as error:
+            yield event(error_body(error))
+        yield DONE
+
+    def _chunk(
+        self,
+        index: int,
+        text: str,
+        lists: dict[str, Any] | None,
+        finish_reason: str | None = None,
+        stop_reason: int | str | None = None,
+    ) -> bytes:
+        choice = {"index": index, "text": text, "logprobs": lists, "finish_reason": finish_reason}
+        if finish_reason is not None:
+            choice["stop_reason"] = stop_reason
+        return event({**self._head, "choices": [choice]})
+
+
+def _joined(first: dict[str, Any] | None, second: dict[str, Any]) -> dict[str, Any]:
+    if first is None:
+        return second
+    return {name: first[name] + second[name] for name in second}

@@ -1,0 +1,77 @@
+"""Log-probabilities as OpenAI writes them: one way for chats, another for completions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from pyllm.outputs import Logprob
+from pyllm.server.events import TokenLogprobs
+from pyllm.tokenizer import Tokenizer
+
+# JSON has no infinity; OpenAI's service writes this for what cannot happen.
+_NEVER = -9999.0
+
+
+def chat_logprobs(
+    tokenizer: Tokenizer, token_ids: Sequence[int], logprobs: TokenLogprobs, top: int
+) -> list[dict[str, Any]]:
+    """One entry for each token, with the `top` most probable beside it."""
+    return [
+        {**_entry(tokenizer, token, found[token]), "top_logprobs": _best(tokenizer, found, top)}
+        for token, found in zip(token_ids, logprobs, strict=True)
+        if found is not None  # never: only a prompt has tokens that nothing predicts
+    ]
+
+
+def _best(tokenizer: Tokenizer, found: dict[int, Logprob], top: int) -> list[dict[str, Any]]:
+    ranked = sorted(found.items(), key=lambda item: -item[1].logprob)[:top]
+    return [_entry(tokenizer, token, logprob) for token, logprob in ranked]
+
+
+def _entry(tokenizer: Tokenizer, token: int, logprob: Logprob) -> dict[str, Any]:
+    raw = tokenizer.token_bytes(token)
+    text = raw.decode("utf-8", "replace")
+    return {"token": text, "logprob": _finite(logprob.logprob), "bytes": list(raw)}
+
+
+class CompletionLogprobs:
+    """The four lists of /v1/completions; `offset` counts characters of the answer so far."""
+
+    def __init__(self, tokenizer: Tokenizer, top: int) -> None:
+        self._tokenizer = tokenizer
+        self._top = top
+        self._offset = 0
+
+    def lists(
+        self, token_ids: Iterable[int], logprobs: Iterable[dict[int, Logprob] | None]
+    ) -> dict[str, Any]:
+        """Of these tokens; None for one that nothing predicts, the first of an echoed prompt."""
+        tokens, values, tops, offsets = [], [], [], []
+        for token, found in zip(token_ids, logprobs, strict=True):
+            text = self._text(token)
+            tokens.append(text)
+            offsets.append(self._offset)
+            self._offset += len(text)
+            values.append(None if found is None else _finite(found[token].logprob))
+            tops.append(None if found is None else self._tops(token, found))
+        return {
+            "tokens": tokens,
+            "token_logprobs": values,
+            "top_logprobs": tops,
+            "text_offset": offsets,
+        }
+
+    def _tops(self, token: int, found: dict[int, Logprob]) -> dict[str, float]:
+        ranked = sorted(found.items(), key=lambda item: -item[1].logprob)[: self._top]
+        if token not in dict(ranked):
+            ranked.append((token, found[token]))
+        return {self._text(token): _finite(logprob.logprob) for token, logprob in ranked}
+
+    def _text(self, token: int) -> str:
+        return self._tokenizer.token_bytes(token).decode("utf-8", "replace")
+
+
+def _finite(value: float) -> float:
+    return value if math.isfinite(value) else _NEVER

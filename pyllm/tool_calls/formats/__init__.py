@@ -1,0 +1,1 @@
+"""How families of models write tool calls: one file per kind of writing, one table for all."""

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+
+from tests.pyllm.server.sse import events
+
+
+def complete(http: httpx.Client, **body: Any) -> dict[str, Any]:
+    whole = {"model": "demo", "temperature": 0, "max_tokens": 8, **body}
+    response = http.post("/v1/completions", json=whole)
+    assert response.status_code == 200, response.text
+    found: dict[str, Any] = response.json()
+    return found
+
+
+def test_a_text_goes_on(http: httpx.Client) -> None:
+    body = complete(http, prompt="One two three")
+    assert body["object"] == "text_completion"
+    assert body["choices"][0]["text"]
+    assert body["usage"]["completion_tokens"] <= 8
+
+
+def test_many_prompts_and_several_answers_each_keep_their_order(http: httpx.Client) -> None:
+    body = complete(http, prompt=["One two", "Red green"], n=2, temperature=1.2, seed=3)
+    assert [choice["index"] for choice in body["choices"]] == [0, 1, 2, 3]
+    alone = complete(http, prompt="Red green", n=2, temperature=1.2, seed=3)
+    assert [c["text"] for c in body["choices"][2:]] == [c["text"] for c in alone["choices"]]
+
+
+def test_echo_with_the_log_probabilities_of_the_prompt(http: httpx.Client) -> None:
+    choice = complete(http, prompt="One two three", echo=True, logprobs=2)["choices"][0]
+    lists = choice["logprobs"]
+    assert choice["text"].startswith("One two three")
+    assert lists["token_logprobs"][0] is None
+    assert all(value <= 0 for value in lists["token_logprobs"][1:])
+    assert len({len(values) for values in lists.values()}) == 1
+    assert lists["text_offset"] == sorted(lists["text_offset"])
+
+
+def test_a_stream_says_the_same(http: httpx.Client) -> None:
+    whole = complete(http, prompt=["One two", "Red green"])
+    body = {"model": "demo", "temperature": 0, "max_tokens": 8, "prompt": ["One two", "Red green"]}
+    with http.stream("POST", "/v1/completions", json={**body, "stream": True}) as response:
+        found = events(response)
+    assert found.pop() == "[DONE]"
+    texts = ["", ""]
+    for chunk in found:
+        texts[chunk["choices"][0]["index"]] += chunk["choices"][0]["text"]
+    assert texts == [choice["text"] for choice in whole["choices"]]
+
+
+def test_token_ids_are_prompts_too(http: httpx.Client) -> None:
+    ids = http.post("/tokenize", json={"prompt": "One two three"}).json()["tokens"]
+    assert (
+        complete(http, prompt=ids)["choices"] == complete(http, prompt="One two three")["choices"]
+    )
+
+
+def test_a_model_that_cannot_fill_in_says_so(http: httpx.Client) -> None:
+    response = http.post("/v1/completions", json={"prompt": "a", "suffix": "b"})
+    assert response.status_code == 400
+    assert response.json()["error"]["param"] == "suffix"
