@@ -22,9 +22,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pyllm.engine import Engine
+from pyllm.engine.engine import Engine
 from pyllm.loader import Model, load_model
-from pyllm.sampling import SamplingParams
+from pyllm.sampling.params import SamplingParams
 from pyllm.speculation.config import SpeculativeConfig
 from pyllm.speculation.prompt_lookup import PromptLookup
 from pyllm.tokenizer.pretokenizers import pre_tokenizer
@@ -89,7 +89,7 @@ def tasks(count: int) -> dict[str, Task]:
     def tokens(text: str) -> list[int]:
         return [ids.setdefault(piece, FIRST_ID + len(ids)) for piece in words(text)]
 
-    source = (REPOSITORY / "pyllm/text_stream.py").read_text()
+    source = (REPOSITORY / "pyllm/text/text_stream.py").read_text()
     edited = source
     for before, after in EDITS:
         assert before in edited

@@ -17,9 +17,9 @@ from typing import Any, NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from pyllm.engine import Engine
-from pyllm.pooling import ModelPooling
-from pyllm.sampling import RequestOutputKind, SamplingParams
+from pyllm.engine.engine import Engine
+from pyllm.pooling.pooling import ModelPooling
+from pyllm.sampling.params import RequestOutputKind, SamplingParams
 from pyllm.speculation.config import SpeculativeConfig
 from pyllm.speculation.prompt_lookup import PromptLookup
 

@@ -49,7 +49,7 @@ class PyLLMRunner:
 
     def __init__(self, model: str, threads: int, settings: dict[str, Any]) -> None:
         from pyllm import LLM, kernels
-        from pyllm.engine import Engine
+        from pyllm.engine.engine import Engine
         from pyllm.loader import load_model
 
         sequences = settings.get("sequences", 1)
@@ -135,7 +135,7 @@ class PyLLMRunner:
 
     def _add(self, sequences: int, prompt: int, generate: int) -> list[str]:
         """Early sequences decode while later ones prefill: all may go on for long enough."""
-        from pyllm.sampling import RequestOutputKind
+        from pyllm.sampling.params import RequestOutputKind
 
         spare = max(self.llm.model.max_model_len - prompt - generate, 0)
         params = _greedy(generate + spare)

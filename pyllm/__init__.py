@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pyllm.async_llm import AsyncLLM
-    from pyllm.beam_search import BeamSearchOutput, BeamSearchParams
-    from pyllm.engine_stats import EngineStats
+    from pyllm.engine.stats import EngineStats
     from pyllm.errors import (
         ContextLengthError,
         DeviceError,
@@ -28,17 +27,18 @@ if TYPE_CHECKING:
         UnsupportedModelError,
     )
     from pyllm.llm import LLM
-    from pyllm.logprobs import FlatLogprobs
     from pyllm.outputs import CompletionOutput, Delta, Logprob, RequestMetrics, RequestOutput
-    from pyllm.pooling import PoolingParams
-    from pyllm.pooling_outputs import (
+    from pyllm.pooling.outputs import (
         EmbeddingOutput,
         EmbeddingRequestOutput,
         ScoringOutput,
         ScoringRequestOutput,
     )
-    from pyllm.repetition import RepetitionDetectionParams
-    from pyllm.sampling import RequestOutputKind, SamplingParams
+    from pyllm.pooling.pooling import PoolingParams
+    from pyllm.sampling.beam_search import BeamSearchOutput, BeamSearchParams
+    from pyllm.sampling.logprobs import FlatLogprobs
+    from pyllm.sampling.params import RequestOutputKind, SamplingParams
+    from pyllm.sampling.repetition import RepetitionDetectionParams
     from pyllm.structured import StructuredOutputsParams
 
     __version__: str
@@ -80,23 +80,23 @@ __all__ = [  # noqa: RUF022 - plain order, as sorted() gives it
 _HOMES = {
     "AsyncLLM": "pyllm.async_llm",
     "LLM": "pyllm.llm",
-    "BeamSearchOutput": "pyllm.beam_search",
-    "BeamSearchParams": "pyllm.beam_search",
-    "EngineStats": "pyllm.engine_stats",
-    "FlatLogprobs": "pyllm.logprobs",
-    "RepetitionDetectionParams": "pyllm.repetition",
+    "BeamSearchOutput": "pyllm.sampling.beam_search",
+    "BeamSearchParams": "pyllm.sampling.beam_search",
+    "EngineStats": "pyllm.engine.stats",
+    "FlatLogprobs": "pyllm.sampling.logprobs",
+    "RepetitionDetectionParams": "pyllm.sampling.repetition",
     "CompletionOutput": "pyllm.outputs",
     "Delta": "pyllm.outputs",
     "Logprob": "pyllm.outputs",
     "RequestMetrics": "pyllm.outputs",
     "RequestOutput": "pyllm.outputs",
-    "PoolingParams": "pyllm.pooling",
-    "EmbeddingOutput": "pyllm.pooling_outputs",
-    "EmbeddingRequestOutput": "pyllm.pooling_outputs",
-    "ScoringOutput": "pyllm.pooling_outputs",
-    "ScoringRequestOutput": "pyllm.pooling_outputs",
-    "RequestOutputKind": "pyllm.sampling",
-    "SamplingParams": "pyllm.sampling",
+    "PoolingParams": "pyllm.pooling.pooling",
+    "EmbeddingOutput": "pyllm.pooling.outputs",
+    "EmbeddingRequestOutput": "pyllm.pooling.outputs",
+    "ScoringOutput": "pyllm.pooling.outputs",
+    "ScoringRequestOutput": "pyllm.pooling.outputs",
+    "RequestOutputKind": "pyllm.sampling.params",
+    "SamplingParams": "pyllm.sampling.params",
     "StructuredOutputsParams": "pyllm.structured",
 }
 

@@ -8,11 +8,11 @@ from contextlib import suppress
 from copy import copy
 from typing import TypeAlias
 
-from pyllm.engine_thread import EngineThread, Message
+from pyllm.engine.thread import EngineThread, Message
 from pyllm.errors import PyLLMError
 from pyllm.generation_progress import GenerationProgress
+from pyllm.kv.prefix_order import sharers_together
 from pyllm.outputs import Delta, RequestOutput
-from pyllm.prefix_order import sharers_together
 from pyllm.request import Request
 
 __all__ = ["deltas_of", "outputs_of"]

@@ -9,25 +9,25 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from pyllm.async_inbox import AsyncInbox, LoopMailbox
 from pyllm.call_arguments import check_priority, for_chat
 from pyllm.chat import ChatRenderer
 from pyllm.checks import check_integer
-from pyllm.embedding import PoolingJob, as_embedding, embedding_jobs, pooled_by
-from pyllm.engine_model import EngineModel
-from pyllm.engine_stats import EngineStats
+from pyllm.engine.async_inbox import AsyncInbox, LoopMailbox
+from pyllm.engine.model import EngineModel
+from pyllm.engine.open_request import OpenRequest
+from pyllm.engine.stats import EngineStats
 from pyllm.errors import RequestError
 from pyllm.llm import LLM
-from pyllm.open_request import OpenRequest
 from pyllm.outputs import RequestOutput
-from pyllm.pooling import PoolingParams
-from pyllm.pooling_outputs import EmbeddingRequestOutput, ScoringRequestOutput
+from pyllm.pooling.embedding import PoolingJob, as_embedding, embedding_jobs, pooled_by
+from pyllm.pooling.outputs import EmbeddingRequestOutput, ScoringRequestOutput
+from pyllm.pooling.pooling import PoolingParams
+from pyllm.pooling.scoring import Scorer
 from pyllm.prompts import Encoded, Prompt, Prompts, encode_prompt
 from pyllm.prompts import cache_salt as salt_of
 from pyllm.request import Request
-from pyllm.sampling import SamplingParams
-from pyllm.scoring import Scorer
-from pyllm.special_text import Messages
+from pyllm.sampling.params import SamplingParams
+from pyllm.text.special_text import Messages
 
 if TYPE_CHECKING:
     import os

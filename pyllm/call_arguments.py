@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from pyllm.checks import check_integer
 from pyllm.errors import RequestError
-from pyllm.sampling import DefaultMaxTokens, SamplingParams
+from pyllm.sampling.params import DefaultMaxTokens, SamplingParams
 
 __all__ = [
     "check_batch",

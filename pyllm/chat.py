@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from pyllm.errors import RequestError, TemplateError
 from pyllm.open_message import cut_at_mark, with_mark_at_end
 from pyllm.prompts import Encoded, checked_text
-from pyllm.special_text import Messages, SpecialText
+from pyllm.text.special_text import Messages, SpecialText
 
 if TYPE_CHECKING:
     from pyllm.tokenizer import ChatTemplate, Tokenizer

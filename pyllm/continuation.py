@@ -5,15 +5,15 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from pyllm.logprobs import Entry, FlatLogprobs
+from pyllm.engine.sequence import NOTHING_TO_SCORE
 from pyllm.outputs import CompletionOutput, FinishReason, Logprob
-from pyllm.repetition import RepetitionDetector
-from pyllm.sequence import NOTHING_TO_SCORE
-from pyllm.text_stream import TextStream
+from pyllm.sampling.logprobs import Entry, FlatLogprobs
+from pyllm.sampling.repetition import RepetitionDetector
+from pyllm.text.text_stream import TextStream
 
 if TYPE_CHECKING:
+    from pyllm.engine.sequence import Sequence
     from pyllm.request import Request
-    from pyllm.sequence import Sequence
     from pyllm.structured.grammar_state import GrammarState
 
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from pyllm import cgroup
 from pyllm.errors import PyLLMError
-from pyllm.memory import available_memory
-from pyllm.threads import choose_threads
+from pyllm.machine import cgroup
+from pyllm.machine.memory import available_memory
+from pyllm.machine.threads import choose_threads
 
 if TYPE_CHECKING:
     from pyllm.tokenizer import Tokenizer

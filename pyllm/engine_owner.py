@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self
 
 from pyllm.chat import ChatRenderer
-from pyllm.engine import Engine
-from pyllm.engine_model import EngineModel
-from pyllm.engine_stats import EngineStats
-from pyllm.engine_thread import EngineThread
+from pyllm.engine.engine import Engine
+from pyllm.engine.model import EngineModel
+from pyllm.engine.stats import EngineStats
+from pyllm.engine.thread import EngineThread
 from pyllm.errors import PyLLMError
-from pyllm.kv_window import KVWindow
-from pyllm.scoring import Scorer
+from pyllm.kv.window import KVWindow
+from pyllm.pooling.scoring import Scorer
 from pyllm.speculation.proposer import Proposer
 
 if TYPE_CHECKING:

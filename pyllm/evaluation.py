@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyllm.errors import RequestError
-from pyllm.greedy import ask_greedily
+from pyllm.sampling.greedy import ask_greedily
 
 __all__ = [
     "Divergence",

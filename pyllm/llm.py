@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from pyllm.answers import deltas_of, outputs_of
-from pyllm.beam_search import BeamSearchOutput, BeamSearchParams, search
 from pyllm.call_arguments import (
     check_batch,
     check_priority,
@@ -22,26 +21,27 @@ from pyllm.call_arguments import (
 )
 from pyllm.chat import as_conversations, is_conversation
 from pyllm.checks import check_flag, check_integer
-from pyllm.embedding import PoolingJob, as_embedding, embedding_jobs
-from pyllm.engine_model import EngineModel
+from pyllm.engine.model import EngineModel
 from pyllm.engine_owner import EngineOwner
-from pyllm.kv_types import choose_kv_types
+from pyllm.kv.types import choose_kv_types
 from pyllm.loader import load_model
 from pyllm.outputs import Delta, RequestOutput
-from pyllm.pooling import PoolingParams
-from pyllm.pooling_outputs import EmbeddingRequestOutput, ScoringRequestOutput
+from pyllm.pooling.embedding import PoolingJob, as_embedding, embedding_jobs
+from pyllm.pooling.outputs import EmbeddingRequestOutput, ScoringRequestOutput
+from pyllm.pooling.pooling import PoolingParams
 from pyllm.progress import ProgressBar
 from pyllm.prompts import Encoded, Prompt, Prompts, as_prompt_list, encode_prompt
 from pyllm.prompts import cache_salt as salt_of
 from pyllm.request import Request
-from pyllm.sampling import MAX_LOGPROBS, LogitsProcessor, RequestOutputKind, SamplingParams
-from pyllm.special_text import Messages
+from pyllm.sampling.beam_search import BeamSearchOutput, BeamSearchParams, search
+from pyllm.sampling.params import MAX_LOGPROBS, LogitsProcessor, RequestOutputKind, SamplingParams
 from pyllm.speculation.config import SpeculationWish, read_speculative_config
 from pyllm.speculation.make import make_proposer
 from pyllm.speculation.proposer import Proposer
+from pyllm.text.special_text import Messages
 
 if TYPE_CHECKING:
-    from pyllm.prefix_store import PrefixStore
+    from pyllm.kv.prefix_store import PrefixStore
 
 DECODE_SLOWDOWN = 2.0  # a reader hardly notices a token that takes twice as long
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from pyllm.architectures import builders
 from pyllm.checks import check_integer
-from pyllm.classifier import read_classifier
 from pyllm.config import ModelConfig, read_config
 from pyllm.errors import MemoryBudgetError, RequestError
 from pyllm.gguf import GGUFFile
@@ -29,14 +28,15 @@ from pyllm.graph.graph import Graph, Op
 from pyllm.graph.plan import Plan, plan
 from pyllm.graph.weights import Weight, Weights
 from pyllm.kernels import isa, prepare
-from pyllm.kv_budget import choose_kv_size
-from pyllm.kv_types import PANEL_TOKENS, KVTypes
-from pyllm.memory import available_memory
+from pyllm.kv.budget import choose_kv_size
+from pyllm.kv.prefix_store import DEFAULT_BYTES, PrefixStore, identity_of
+from pyllm.kv.types import PANEL_TOKENS, KVTypes
+from pyllm.machine.memory import available_memory
+from pyllm.machine.threads import default_num_threads
 from pyllm.packed_cache import CachedWeight, Progress, build_key, model_key, use_packed_cache
-from pyllm.pooling import ModelPooling
-from pyllm.prefix_store import DEFAULT_BYTES, PrefixStore, identity_of
+from pyllm.pooling.classifier import read_classifier
+from pyllm.pooling.pooling import ModelPooling
 from pyllm.speculation.config import SpeculativeConfig, draft_rows
-from pyllm.threads import default_num_threads
 from pyllm.tokenizer import Tokenizer
 
 __all__ = ["Model", "load_model"]

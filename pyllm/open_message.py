@@ -7,7 +7,7 @@ transformers, what the template would have trimmed from the end of a message sta
 from __future__ import annotations
 
 from pyllm.errors import RequestError, TemplateError
-from pyllm.special_text import Messages, unused_mark
+from pyllm.text.special_text import Messages, unused_mark
 
 __all__ = ["cut_at_mark", "with_mark_at_end"]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from pyllm.logprobs import FlatLogprobs
+    from pyllm.sampling.logprobs import FlatLogprobs
 
 FinishReason = Literal["stop", "length", "error", "abort", "repetition"]
 

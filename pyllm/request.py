@@ -9,23 +9,23 @@ from collections.abc import Sequence as SequenceOf
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pyllm.bad_words import BadWords
 from pyllm.continuation import Continuation
-from pyllm.dry import DryHistory, breakers_of
+from pyllm.engine.sequence import Sequence
 from pyllm.errors import ContextLengthError, RequestError
-from pyllm.history import TokenHistory, WindowHistory
-from pyllm.logprobs import Entry, FlatLogprobs
 from pyllm.outputs import Logprob, RequestMetrics, RequestOutput
-from pyllm.processor_forms import with_three_arguments
-from pyllm.sampling import MAX_LOGPROBS, RequestOutputKind, SamplingParams
-from pyllm.sequence import Sequence
-from pyllm.stop_strings import StopMatcher
+from pyllm.sampling.bad_words import BadWords
+from pyllm.sampling.dry import DryHistory, breakers_of
+from pyllm.sampling.history import TokenHistory, WindowHistory
+from pyllm.sampling.logprobs import Entry, FlatLogprobs
+from pyllm.sampling.params import MAX_LOGPROBS, RequestOutputKind, SamplingParams
+from pyllm.sampling.processor_forms import with_three_arguments
+from pyllm.sampling.thinking_budget import ThinkingBudget
+from pyllm.sampling.token_bias import TokenBias
+from pyllm.sampling.token_healing import HealingMask, tokens_to_take_back
+from pyllm.sampling.token_mask import AllOf, AllowedTokens, TokenFollower, TokenMask
 from pyllm.structured.params import as_structured_outputs
-from pyllm.text_stream import TextStream
-from pyllm.thinking_budget import ThinkingBudget
-from pyllm.token_bias import TokenBias
-from pyllm.token_healing import HealingMask, tokens_to_take_back
-from pyllm.token_mask import AllOf, AllowedTokens, TokenFollower, TokenMask
+from pyllm.text.stop_strings import StopMatcher
+from pyllm.text.text_stream import TextStream
 
 if TYPE_CHECKING:
     from pyllm.structured.compiler import GrammarCompiler

@@ -6,14 +6,14 @@ from collections.abc import Container
 from collections.abc import Sequence as SequenceOf
 from dataclasses import replace
 
-from pyllm.engine_model import EngineModel
+from pyllm.engine.model import EngineModel
+from pyllm.engine.scheduler import Scheduler
 from pyllm.errors import RequestError
-from pyllm.pooling import POOLING_TYPES, PoolingParams
-from pyllm.pooling_request import PoolingRequest
+from pyllm.pooling.pooling import POOLING_TYPES, PoolingParams
+from pyllm.pooling.request import PoolingRequest
 from pyllm.request import Request, mixed
 from pyllm.request_numbers import RequestNumbers
-from pyllm.sampling import LogitsProcessor, SamplingParams
-from pyllm.scheduler import Scheduler
+from pyllm.sampling.params import LogitsProcessor, SamplingParams
 from pyllm.structured.late_compiler import late_compiler
 
 __all__ = ["RequestMaker"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pyllm.histogram import Histogram
 
 if TYPE_CHECKING:
-    from pyllm.sequence import Sequence
+    from pyllm.engine.sequence import Sequence
 
 # vLLM's, so that its dashboards and alerts fit.
 FIRST_TOKEN_BOUNDS = (

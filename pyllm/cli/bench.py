@@ -12,7 +12,7 @@ from pyllm.cli.arguments import CommandLineError
 from pyllm.cli.bench_profile import profile_table, sum_by_op
 from pyllm.cli.bench_report import Measurement, Subject, formatted, header
 from pyllm.cli.bench_steps import Stepper
-from pyllm.kv_types import KVTypes, choose_kv_types
+from pyllm.kv.types import KVTypes, choose_kv_types
 
 __all__ = ["bench"]
 
@@ -50,7 +50,7 @@ def bench(
 ) -> int:
     """Runs the command; returns its exit code."""
     from pyllm.loader import load_model
-    from pyllm.threads import default_num_threads
+    from pyllm.machine.threads import default_num_threads
 
     threads = list(num_threads) or [default_num_threads()]
     teams = [(n, n_batch) for n in threads for n_batch in num_threads_batch or [n]]

@@ -9,7 +9,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from pyllm.kv_types import KVTypes
+from pyllm.kv.types import KVTypes
 
 __all__ = ["Measurement", "Subject", "formatted", "header"]
 

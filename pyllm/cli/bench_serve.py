@@ -26,7 +26,7 @@ from pyllm.cli.bench_workload import (
 )
 from pyllm.latency import RequestTimes, latencies
 from pyllm.progress import ProgressBar
-from pyllm.sampling import RequestOutputKind, SamplingParams
+from pyllm.sampling.params import RequestOutputKind, SamplingParams
 
 __all__ = ["arrival_times", "bench_serve"]
 

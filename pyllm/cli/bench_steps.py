@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from pyllm.greedy import ask_greedily
+from pyllm.sampling.greedy import ask_greedily
 
 __all__ = ["BenchModel", "Stepper"]
 

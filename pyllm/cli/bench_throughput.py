@@ -18,7 +18,7 @@ from pyllm.cli.bench_workload import (
     warm_up,
 )
 from pyllm.llm import LLM
-from pyllm.sampling import SamplingParams
+from pyllm.sampling.params import SamplingParams
 
 __all__ = ["bench_throughput"]
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from pyllm.cli.arguments import CommandLineError
 from pyllm.cli.terminal import is_terminal
 from pyllm.llm import LLM
-from pyllm.pooling import PoolingParams
+from pyllm.pooling.pooling import PoolingParams
 
 __all__ = ["embed"]
 

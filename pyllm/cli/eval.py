@@ -12,7 +12,7 @@ import numpy as np
 from pyllm.cli.arguments import CommandLineError
 from pyllm.errors import RequestError
 from pyllm.evaluation import Divergence, compare, negative_log_likelihoods, stretches
-from pyllm.kv_types import KVTypes, choose_kv_types
+from pyllm.kv.types import KVTypes, choose_kv_types
 from pyllm.loader import Model, load_model
 
 __all__ = ["kld", "perplexity"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pyllm.cli.flags import Flag
 from pyllm.cli.values import integer, number, sampler_names, text, token_biases
-from pyllm.sampler_order import LLAMA_CPP_ORDER
+from pyllm.sampling.order import LLAMA_CPP_ORDER
 
 __all__ = ["SAMPLING"]
 

@@ -12,9 +12,9 @@ from pyllm.cli.arguments import CommandLineError
 from pyllm.cli.model_path import resolve_model, whole_models
 from pyllm.cli.speculation import SPECULATION_FIELDS, speculation
 from pyllm.errors import printable
+from pyllm.machine.threads import default_num_threads
 from pyllm.server.edge import EdgeSettings, load_api_keys
 from pyllm.server.settings import ModelSource, ServerSettings
-from pyllm.threads import default_num_threads
 
 if TYPE_CHECKING:
     from pyllm.server.metrics import ServerMetrics

@@ -145,8 +145,8 @@ class Session:
         What was generated when it is closed stays in the conversation, so that "go on" works; a
         question that failed does not. Raises what `LLM.stream` raises.
         """
-        from pyllm.sampler_order import LLAMA_CPP_ORDER
-        from pyllm.sampling import SamplingParams
+        from pyllm.sampling.order import LLAMA_CPP_ORDER
+        from pyllm.sampling.params import SamplingParams
 
         fields = dict(self.sampling)
         if fields.get("samplers") is None and not fields.get("mirostat"):

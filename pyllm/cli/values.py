@@ -166,7 +166,7 @@ def shard(typed: str) -> Shard:
 def sampler_names(typed: str) -> list[str]:
     """llama.cpp's list of samplers, "top_k;top_p;temperature"; aliases become the usual names."""
     from pyllm.errors import RequestError
-    from pyllm.sampler_order import canonical_names
+    from pyllm.sampling.order import canonical_names
 
     try:
         return list(canonical_names(typed))

@@ -13,13 +13,13 @@ import numpy.typing as npt
 
 from pyllm import _core
 from pyllm.config import ModelConfig
+from pyllm.engine.interrupt import StepInterrupted
 from pyllm.errors import DeviceError
 from pyllm.graph.graph import Op, Value
 from pyllm.graph.hidden import hidden_op
 from pyllm.graph.plan import Plan
 from pyllm.graph.weights import Weight
-from pyllm.interrupt import StepInterrupted
-from pyllm.kv_types import KVTypes
+from pyllm.kv.types import KVTypes
 
 PackedTensor = _core.PackedTensor
 KVPool = _core.KVPool

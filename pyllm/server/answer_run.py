@@ -7,8 +7,8 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Protocol
 
+from pyllm.engine.open_request import OpenRequest
 from pyllm.errors import PyLLMError
-from pyllm.open_request import OpenRequest
 from pyllm.outputs import CompletionOutput, RequestOutput
 from pyllm.server.errors import ApiError, as_api_error
 from pyllm.server.events import (

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from pyllm.logprobs import FlatLogprobs
 from pyllm.outputs import Logprob
+from pyllm.sampling.logprobs import FlatLogprobs
 
 TokenLogprobs: TypeAlias = list[dict[int, Logprob]] | FlatLogprobs
 

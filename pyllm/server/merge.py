@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from typing import TypeAlias
 
+from pyllm.engine.open_request import OpenRequest
 from pyllm.errors import PyLLMError
-from pyllm.open_request import OpenRequest
 from pyllm.outputs import RequestOutput
 
 # Reports between the requests and a slow reader; beyond, each request merges its own.

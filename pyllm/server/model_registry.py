@@ -11,9 +11,9 @@ from functools import partial
 from typing import Any, Literal, Protocol
 
 from pyllm.async_llm import AsyncLLM
-from pyllm.engine_stats import EngineStats
+from pyllm.engine.stats import EngineStats
 from pyllm.errors import MemoryBudgetError, PyLLMError
-from pyllm.memory import available_memory
+from pyllm.machine.memory import available_memory
 from pyllm.server.errors import ApiError, model_not_found
 from pyllm.server.loaded_model import LoadedModel
 from pyllm.server.model_card import ModelCard, read_card

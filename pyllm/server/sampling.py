@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pyllm.errors import RequestError
-from pyllm.sampling import RequestOutputKind, SamplingParams
+from pyllm.sampling.params import RequestOutputKind, SamplingParams
 
 _MAX_ID_DIGITS = 10
 

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal, Protocol
 
-from pyllm.embedding import PoolingJob
+from pyllm.engine.open_request import OpenRequest
 from pyllm.errors import PyLLMError
-from pyllm.open_request import OpenRequest
 from pyllm.outputs import RequestOutput
+from pyllm.pooling.embedding import PoolingJob
 from pyllm.prompts import Encoded, Prompt, encode_prompt
-from pyllm.sampling import SamplingParams
+from pyllm.sampling.params import SamplingParams
 from pyllm.server.answer_run import AnswerRun
 from pyllm.server.errors import ApiError, as_api_error
 from pyllm.server.model_registry import Lease, ModelRegistry

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 
 from starlette.requests import Request
 
-from pyllm.embedding import PoolingJob
 from pyllm.errors import ContextLengthError, PyLLMError, RequestError
 from pyllm.outputs import RequestOutput
+from pyllm.pooling.embedding import PoolingJob
 from pyllm.server.errors import ApiError, as_api_error
 from pyllm.server.model_registry import Lease
 from pyllm.server.openai.common import caller_of, service_of

@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from pyllm.batch import Batch
+from pyllm.engine.batch import Batch
+from pyllm.engine.sequence import Sequence
 from pyllm.errors import RequestError
-from pyllm.kv_cache import KVCache
-from pyllm.sequence import Sequence
+from pyllm.kv.cache import KVCache
 from pyllm.speculation.config import SpeculativeConfig
 
 if TYPE_CHECKING:
-    from pyllm.engine_model import EngineModel
+    from pyllm.engine.model import EngineModel
     from pyllm.tokenizer import Tokenizer
 
 __all__ = ["DraftModel", "check_vocabulary"]

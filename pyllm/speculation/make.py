@@ -11,7 +11,7 @@ from pyllm.speculation.prompt_lookup import PromptLookup
 from pyllm.speculation.proposer import Proposer
 
 if TYPE_CHECKING:
-    from pyllm.engine_model import EngineModel
+    from pyllm.engine.model import EngineModel
 
 __all__ = ["make_proposer"]
 

@@ -5,7 +5,7 @@ It costs no model, only memory: per token one integer in a list and one entry in
 
 from __future__ import annotations
 
-from pyllm.sequence import Sequence
+from pyllm.engine.sequence import Sequence
 from pyllm.speculation.config import SpeculativeConfig
 
 # Earlier places of the last n-gram that are compared; the most recent come first.

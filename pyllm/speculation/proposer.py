@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from pyllm.sequence import Sequence
+from pyllm.engine.sequence import Sequence
 
 
 class Proposer(Protocol):

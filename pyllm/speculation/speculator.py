@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from pyllm.engine.sequence import Sequence
 from pyllm.errors import PyLLMError
-from pyllm.kv_cache import KVCache
-from pyllm.sequence import Sequence
+from pyllm.kv.cache import KVCache
 from pyllm.speculation.acceptance import ENGINE_WINDOW, REQUEST_WINDOW, Acceptance
 from pyllm.speculation.choice import OFF_MARGIN, ON_MARGIN, best_counts
 from pyllm.speculation.outlook import FIRST_CREDIT, Outlook

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from pyllm.kv_cache import KVCache
+from pyllm.kv.cache import KVCache
 from pyllm.speculation.proposer import Proposer
 from pyllm.speculation.speculator import Speculator
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from llguidance import LLMatcher, LLTokenizer
 
-from pyllm.token_mask import UnwrittenMask, Words, num_words, words_of
+from pyllm.sampling.token_mask import UnwrittenMask, Words, num_words, words_of
 
 
 @dataclass(frozen=True, slots=True)

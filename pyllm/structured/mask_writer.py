@@ -14,7 +14,7 @@ import numpy as np
 from llguidance import LLExecutor
 from llguidance.numpy import fill_next_token_bitmask_par
 
-from pyllm.step_masks import StepMasks
+from pyllm.engine.step_masks import StepMasks
 
 
 class Gate(Protocol):

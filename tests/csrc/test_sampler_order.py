@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pyllm.sampler_order import order_number
+from pyllm.sampling.order import order_number
 from tests.csrc.test_sampler import LogitRows, philox, uniform
 from tests.support.core_program import Floats
 

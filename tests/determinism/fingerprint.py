@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from pyllm.engine import Engine
-from pyllm.kv_types import KVTypes
+from pyllm.engine.engine import Engine
+from pyllm.kv.types import KVTypes
 from pyllm.loader import load_model
-from pyllm.sampling import RequestOutputKind, SamplingParams
+from pyllm.sampling.params import RequestOutputKind, SamplingParams
 
 _FINAL = RequestOutputKind.FINAL_ONLY
 CONTEXT = 1024

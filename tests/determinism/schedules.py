@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from pyllm.engine import Engine
-from pyllm.kv_window import KVWindow
+from pyllm.engine.engine import Engine
+from pyllm.engine.sequence import Sequence
+from pyllm.kv.window import KVWindow
 from pyllm.loader import Model
 from pyllm.outputs import RequestOutput
-from pyllm.pooling import PoolingParams
+from pyllm.pooling.pooling import PoolingParams
 from pyllm.request import Request
-from pyllm.sampling import RequestOutputKind, SamplingParams
-from pyllm.sequence import Sequence
+from pyllm.sampling.params import RequestOutputKind, SamplingParams
 from pyllm.speculation.proposer import Proposer
 from tests.pyllm.speculation.guessers import EagerSpeculator
 

@@ -16,7 +16,7 @@ import pytest
 
 from pyllm import kernels
 from pyllm.llm import LLM
-from pyllm.sampling import SamplingParams
+from pyllm.sampling.params import SamplingParams
 from tests.determinism.fingerprint import Setting, fingerprints
 from tests.determinism.random_model import POISONED, write_random_model
 from tests.support.child_process import environment

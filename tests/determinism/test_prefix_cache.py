@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from pyllm.demo import demo_model
-from pyllm.engine import Engine
+from pyllm.engine.engine import Engine
 from pyllm.loader import Model, load_model
 from pyllm.outputs import CompletionOutput
-from pyllm.sampling import RequestOutputKind, SamplingParams
+from pyllm.sampling.params import RequestOutputKind, SamplingParams
 from tests.determinism.random_model import write_random_model
 
 NUM_REQUESTS = 14

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pyllm.beam_search import BeamSearchParams
 from pyllm.llm import LLM
 from pyllm.outputs import RequestOutput
-from pyllm.sampling import SamplingParams
+from pyllm.sampling.beam_search import BeamSearchParams
+from pyllm.sampling.params import SamplingParams
 from tests.determinism.random_model import write_random_model
 
 

@@ -14,13 +14,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pyllm.engine import Engine
+from pyllm.engine.engine import Engine
 from pyllm.llm import LLM
 from pyllm.loader import Model, load_model
 from pyllm.outputs import CompletionOutput, RequestOutput
-from pyllm.pooling import POOLING_TYPES
-from pyllm.pooling_request import PooledOutput
-from pyllm.sampling import RequestOutputKind, SamplingParams
+from pyllm.pooling.pooling import POOLING_TYPES
+from pyllm.pooling.request import PooledOutput
+from pyllm.sampling.params import RequestOutputKind, SamplingParams
 from tests.determinism.random_model import write_random_model
 from tests.determinism.schedules import (
     ALL_SAMPLINGS,

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from pyllm.engine import Engine
-from pyllm.kv_window import KVWindow
+from pyllm.engine.engine import Engine
+from pyllm.kv.window import KVWindow
 from pyllm.loader import Model, load_model
 from pyllm.outputs import CompletionOutput, RequestOutput
-from pyllm.sampling import RequestOutputKind, SamplingParams
+from pyllm.sampling.params import RequestOutputKind, SamplingParams
 from tests.determinism.random_model import write_random_model
 
 WINDOW, BLOCK_SIZE, CHUNK = 48, 16, 32

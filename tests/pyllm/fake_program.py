@@ -15,8 +15,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from pyllm.interrupt import StepInterrupted
-from pyllm.pooling import ModelPooling
+from pyllm.engine.interrupt import StepInterrupted
+from pyllm.pooling.pooling import ModelPooling
 
 LogitsOf = Callable[[list[int]], np.ndarray]
 N_VOCAB = 272

@@ -11,8 +11,8 @@ import pyllm.llm as llm_module
 from pyllm.async_llm import AsyncLLM
 from pyllm.errors import ContextLengthError, PyLLMError, QueueFullError, RequestError
 from pyllm.llm import LLM
-from pyllm.pooling import PoolingParams
-from pyllm.sampling import RequestOutputKind, SamplingParams
+from pyllm.pooling.pooling import PoolingParams
+from pyllm.sampling.params import RequestOutputKind, SamplingParams
 from tests.pyllm.fake_program import FakeModel, hashed_logits, printable_logits
 
 GREEDY = SamplingParams(temperature=0, max_tokens=8, ignore_eos=True)

@@ -16,7 +16,7 @@ from pyllm.evaluation import (
     predictions,
     stretches,
 )
-from pyllm.kv_types import KVTypes
+from pyllm.kv.types import KVTypes
 from pyllm.loader import Model, load_model
 from tests.determinism.random_model import write_random_model
 

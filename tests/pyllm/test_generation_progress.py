@@ -7,10 +7,10 @@ import sys
 import pytest
 
 from pyllm import generation_progress, progress
-from pyllm.engine import Engine
+from pyllm.engine.engine import Engine
 from pyllm.generation_progress import GenerationProgress
 from pyllm.request import Request
-from pyllm.sampling import RequestOutputKind, SamplingParams
+from pyllm.sampling.params import RequestOutputKind, SamplingParams
 from tests.pyllm.fake_program import FakeModel
 from tests.pyllm.test_progress import Clock, stderr
 

@@ -13,11 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import pyllm.llm as llm_module
-from pyllm.beam_search import BeamSearchParams
 from pyllm.errors import ContextLengthError, DeviceError, PyLLMError, RequestError
-from pyllm.kv_types import KVTypes
+from pyllm.kv.types import KVTypes
 from pyllm.llm import LLM
-from pyllm.sampling import SamplingParams
+from pyllm.sampling.beam_search import BeamSearchParams
+from pyllm.sampling.params import SamplingParams
 from pyllm.speculation.config import SpeculativeConfig
 from tests.pyllm.fake_program import EOS, FakeModel, hashed_logits, printable_logits, scripted
 

@@ -14,10 +14,10 @@ SOURCES = sorted((ROOT / "pyllm").rglob("*.py"))
 # module: the only files that may import it
 SOLE_IMPORTERS = {
     "pyllm._core": {
-        "pyllm/dry.py",
+        "pyllm/sampling/dry.py",
         "pyllm/graph/compile.py",
         "pyllm/packed_cache.py",
-        "pyllm/prefix_segment.py",
+        "pyllm/kv/prefix_segment.py",
     },
     "jinja2": {
         "pyllm/tokenizer/chat_template.py",

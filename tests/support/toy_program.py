@@ -19,7 +19,7 @@ from pyllm.graph.graph import Op, Value
 from pyllm.graph.plan import Plan
 from pyllm.graph.reference import Batch
 from pyllm.kernels import prepare
-from pyllm.kv_types import KVTypes
+from pyllm.kv.types import KVTypes
 
 BLOCK_SIZE = 16
 BLOCKS_PER_SEQ = 40  # 640 tokens

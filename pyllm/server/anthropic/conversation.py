@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pyllm.errors import RequestError
-from pyllm.sampling import SamplingParams
+from pyllm.sampling.params import SamplingParams
 from pyllm.server.anthropic.protocol import Block, CountRequest, MessagesRequest, Tool, ToolChoice
 from pyllm.server.sampling import sampling_params
 from pyllm.server.service import ChatJob

@@ -6,6 +6,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from pyllm.sampling.thinking_budget import can_limit_thinking
 from pyllm.server.anthropic.conversation import chat_job
 from pyllm.server.anthropic.protocol import CountRequest, MessagesRequest
 from pyllm.server.anthropic.schemas import Message, TokenCount, refusals
@@ -17,7 +18,6 @@ from pyllm.server.model_registry import Lease
 from pyllm.server.openai.common import PlainJSON, caller_of, service_of
 from pyllm.server.service import ChatJob, Service
 from pyllm.server.streams import StreamResponse
-from pyllm.thinking_budget import can_limit_thinking
 
 router = APIRouter(route_class=StrictRoute, tags=["Anthropic"])
 

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pyllm.errors import RequestError
-from pyllm.sampling import SamplingParams
+from pyllm.sampling.params import SamplingParams
 from pyllm.server.answer_run import AnswerRun
 from pyllm.server.body import StrictRoute
 from pyllm.server.collect import Choice, collect

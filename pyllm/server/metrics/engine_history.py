@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from typing import Any
 
-from pyllm.engine_stats import EngineStats
+from pyllm.engine.stats import EngineStats
 from pyllm.histogram import Distribution
 
 # What an engine is doing, which ends with it; all else is a total.

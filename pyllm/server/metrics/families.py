@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from pyllm.engine_stats import EngineStats
+from pyllm.engine.stats import EngineStats
 from pyllm.histogram import Distribution
 from pyllm.outputs import FinishReason
 from pyllm.server.metrics.request_totals import RequestTotals

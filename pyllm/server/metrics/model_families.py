@@ -12,7 +12,7 @@ from prometheus_client.core import (
     Metric,
 )
 
-from pyllm.engine_stats import EngineStats
+from pyllm.engine.stats import EngineStats
 from pyllm.histogram import Distribution
 from pyllm.server.metrics.families import (
     NUMBERS,

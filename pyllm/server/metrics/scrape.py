@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pyllm.engine_stats import EngineStats
+from pyllm.engine.stats import EngineStats
 from pyllm.server.metrics.http_totals import HttpTotals
 from pyllm.server.metrics.request_totals import RequestTotals
 

@@ -9,7 +9,7 @@ from typing import Protocol
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import Metric
 
-from pyllm.engine_stats import EngineStats
+from pyllm.engine.stats import EngineStats
 from pyllm.outputs import RequestOutput
 from pyllm.server.metrics.engine_history import EngineHistory
 from pyllm.server.metrics.http_totals import EarlyPhase, HttpTotals

@@ -11,9 +11,9 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pyllm.embedding import PoolingJob, as_embedding, embedding_jobs
 from pyllm.outputs import RequestOutput
-from pyllm.pooling import PoolingParams
+from pyllm.pooling.embedding import PoolingJob, as_embedding, embedding_jobs
+from pyllm.pooling.pooling import PoolingParams
 from pyllm.prompts import Encoded
 from pyllm.server.body import StrictRoute
 from pyllm.server.model_registry import Lease

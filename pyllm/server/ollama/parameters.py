@@ -8,7 +8,7 @@ from typing import Any
 
 from pyllm.durations import read_duration
 from pyllm.errors import RequestError
-from pyllm.sampling import SamplingParams
+from pyllm.sampling.params import SamplingParams
 from pyllm.server.errors import as_api_error
 from pyllm.server.ollama.protocol import Embedding, Options, Request
 from pyllm.server.sampling import sampling_params

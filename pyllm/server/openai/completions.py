@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from pyllm.errors import RequestError
 from pyllm.prompts import Prompt
-from pyllm.sampling import SamplingParams
+from pyllm.sampling.params import SamplingParams
 from pyllm.server.answer_run import AnswerRun
 from pyllm.server.body import StrictRoute
 from pyllm.server.collect import Answer, Choice, collect

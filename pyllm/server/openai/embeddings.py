@@ -12,10 +12,10 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pyllm.embedding import PoolingJob, as_embedding, embedding_jobs
 from pyllm.errors import RequestError
 from pyllm.outputs import RequestOutput
-from pyllm.pooling import PoolingParams
+from pyllm.pooling.embedding import PoolingJob, as_embedding, embedding_jobs
+from pyllm.pooling.pooling import PoolingParams
 from pyllm.prompts import Prompt
 from pyllm.server.body import StrictRoute
 from pyllm.server.model_registry import Lease

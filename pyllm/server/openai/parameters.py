@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pyllm.errors import RequestError
-from pyllm.sampling import SamplingParams
+from pyllm.sampling.params import SamplingParams
 from pyllm.server.openai.protocol import ChatRequest, CompletionRequest, SamplingBody
 from pyllm.server.sampling import sampling_params, token_biases
 from pyllm.server.structure import Structure

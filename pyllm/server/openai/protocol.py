@@ -21,7 +21,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from pyllm.sampling import MAX_LOGPROBS, MAX_N
+from pyllm.sampling.params import MAX_LOGPROBS, MAX_N
 
 MAX_MESSAGES = 4096
 MAX_STOPS = 16

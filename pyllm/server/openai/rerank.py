@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pyllm.outputs import RequestOutput
-from pyllm.pooling_outputs import ScoringRequestOutput
+from pyllm.pooling.outputs import ScoringRequestOutput
 from pyllm.server.body import StrictRoute
 from pyllm.server.openai.common import PlainJSON, caller_of, service_of
 from pyllm.server.openai.pooling_protocol import (

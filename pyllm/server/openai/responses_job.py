@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pyllm.errors import RequestError
-from pyllm.sampling import SamplingParams
+from pyllm.sampling.params import SamplingParams
 from pyllm.server.openai.responses_protocol import Content, Item, ResponsesRequest
 from pyllm.server.openai.responses_tools import ResponseTools, ToolName
 from pyllm.server.sampling import sampling_params

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, StrictStr
 
-from pyllm.sampling import MAX_LOGPROBS
+from pyllm.sampling.params import MAX_LOGPROBS
 from pyllm.server.openai.protocol import (
     MAX_MESSAGES,
     MAX_TOOLS,

@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
 from typing import Any
 
-from pyllm.sampling import SamplingParams
+from pyllm.sampling.params import SamplingParams
 from pyllm.server.answer_parts import AnswerParts, Part, PartEnd, PartPiece, PartStart, Step
 from pyllm.server.errors import ApiError
 from pyllm.server.events import Event, Tokens, Usage

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pyllm.outputs import Delta
-from pyllm.sampling import SamplingParams
+from pyllm.sampling.params import SamplingParams
 
 
 @dataclasses.dataclass

@@ -18,7 +18,7 @@ from pyllm.cli.arguments import CommandLineError
 from pyllm.cli.bench_profile import profile_table, sum_by_op
 from pyllm.cli.bench_report import Measurement, Subject, formatted, header
 from pyllm.cli.bench_steps import Stepper
-from pyllm.kv_types import KVTypes
+from pyllm.kv.types import KVTypes
 from tests.pyllm.cli.tiny_model import write_tiny_model
 
 CPU = 'A "CPU", fast'

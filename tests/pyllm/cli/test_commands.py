@@ -10,7 +10,7 @@ import pytest
 
 from pyllm.cli.arguments import parse
 from pyllm.cli.commands import COMMANDS, Command, find_command
-from pyllm.sampling import SamplingParams
+from pyllm.sampling.params import SamplingParams
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)

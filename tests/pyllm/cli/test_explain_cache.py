@@ -12,10 +12,10 @@ from pyllm.cli.arguments import CommandLineError, parse
 from pyllm.cli.commands import EXPLAIN_CACHE
 from pyllm.cli.explain_cache import compare, explain_cache
 from pyllm.demo import demo_model
+from pyllm.engine.sequence import Sequence
 from pyllm.gguf import GGUFFile
-from pyllm.kv_cache import KVCache
-from pyllm.sampling import SamplingParams
-from pyllm.sequence import Sequence
+from pyllm.kv.cache import KVCache
+from pyllm.sampling.params import SamplingParams
 from pyllm.tokenizer import Tokenizer
 
 

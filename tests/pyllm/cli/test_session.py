@@ -13,7 +13,7 @@ from pyllm.cli.session import Session, load_model
 from pyllm.demo import demo_model
 from pyllm.errors import PyLLMError
 from pyllm.llm import LLM
-from pyllm.sampler_order import LLAMA_CPP_ORDER
+from pyllm.sampling.order import LLAMA_CPP_ORDER
 from tests.pyllm.cli.fake_llm import FakeLLM
 
 ENGINE = {"num_threads": None, "max_model_len": 512}

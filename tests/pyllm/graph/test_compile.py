@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from pyllm import kernels
+from pyllm.engine.interrupt import StepInterrupted
 from pyllm.graph import reference
 from pyllm.graph.compile import CompiledProgram
 from pyllm.graph.fuse import fuse
@@ -15,7 +16,6 @@ from pyllm.graph.graph import Graph
 from pyllm.graph.plan import plan
 from pyllm.graph.reference import Interpreter
 from pyllm.graph.weights import Weights
-from pyllm.interrupt import StepInterrupted
 from tests.support.blocks import random_blocks
 from tests.support.toy_file import ToyFile
 from tests.support.toy_models import record, toy_arrays, toy_config, toy_experts

@@ -6,8 +6,8 @@ from typing import Any, cast
 
 import pytest
 
+from pyllm.engine.open_request import OpenRequest
 from pyllm.errors import PyLLMError
-from pyllm.open_request import OpenRequest
 from pyllm.server.merge import merged
 
 

@@ -74,11 +74,14 @@ CHAT = {"messages": [{"role": "user", "content": "hi"}]}
 def test_the_end_is_an_event_of_every_stream(path: str, body: dict[str, Any]) -> None:
     body = {"model": "demo", **body, "stream": True}
     with whole_server(demo_settings(engine=ENGINE)) as server:
-        endless = {"prompt": "Once", "max_tokens": 2000, "ignore_eos": True}
+        endless = {"prompt": "Once", "max_tokens": 2000, "ignore_eos": True, "n": 2}
         others = [server.send("/v1/completions", endless) for _ in range(2)]
+        server.wait_for(lambda: server.draining.num_in_flight == 2, "they were not taken")
         server.wait_for(lambda: server.llm().stats().num_running == 2, "they do not run")
         with server.client() as client, client.stream("POST", path, json=body) as stream:
-            assert server.draining.num_in_flight == 3
+            assert stream.status_code == 200, stream.read()
+            if server.draining.num_in_flight != 3:
+                raise AssertionError(stream.read())
             server.loop.call_soon_threadsafe(server.draining.cut)
             assert "shutting down" in stream.read().decode()
         for connection in others:

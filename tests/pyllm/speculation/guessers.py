@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from pyllm.engine import Engine
-from pyllm.sequence import Sequence
+from pyllm.engine.engine import Engine
+from pyllm.engine.sequence import Sequence
 from pyllm.speculation.config import SpeculativeConfig
 from pyllm.speculation.prompt_lookup import PromptLookup
 from pyllm.speculation.speculator import Speculator

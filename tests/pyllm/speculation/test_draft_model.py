@@ -4,9 +4,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from pyllm.engine.sequence import Sequence
 from pyllm.errors import RequestError
-from pyllm.sampling import SamplingParams
-from pyllm.sequence import Sequence
+from pyllm.sampling.params import SamplingParams
 from pyllm.speculation.config import SpeculativeConfig
 from pyllm.speculation.draft_model import MAX_PADDING, DraftModel, check_vocabulary
 from tests.pyllm.fake_program import N_VOCAB, FakeModel, FakeTokenizer, hashed_logits

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pyllm.engine import Engine
-from pyllm.sampling import RequestOutputKind, SamplingParams
+from pyllm.engine.engine import Engine
+from pyllm.sampling.params import RequestOutputKind, SamplingParams
 from tests.pyllm.fake_program import BOS, FakeModel, hashed_logits, printable_logits
 from tests.pyllm.speculation.guessers import Guesser, at_random, eager_engine, knowing, lookup
 

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyllm.sampling import SamplingParams
-from pyllm.sequence import Sequence
+from pyllm.engine.sequence import Sequence
+from pyllm.sampling.params import SamplingParams
 from pyllm.speculation.prompt_lookup import MAX_CANDIDATES, NgramIndex, continued
 from tests.pyllm.speculation.guessers import lookup
 

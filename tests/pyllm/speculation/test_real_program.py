@@ -5,11 +5,11 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from pyllm.engine import Engine
+from pyllm.engine.engine import Engine
 from pyllm.errors import RequestError
 from pyllm.llm import LLM
 from pyllm.loader import load_model
-from pyllm.sampling import RequestOutputKind, SamplingParams
+from pyllm.sampling.params import RequestOutputKind, SamplingParams
 from pyllm.speculation.config import SpeculativeConfig
 from pyllm.speculation.make import make_proposer
 from pyllm.speculation.prompt_lookup import PromptLookup

@@ -4,13 +4,13 @@ import random
 
 import pytest
 
-from pyllm.bad_words import BadWords
-from pyllm.kv_cache import KVCache
-from pyllm.sampling import SamplingParams
-from pyllm.sequence import Sequence
+from pyllm.engine.sequence import Sequence
+from pyllm.kv.cache import KVCache
+from pyllm.sampling.bad_words import BadWords
+from pyllm.sampling.params import SamplingParams
+from pyllm.sampling.token_bias import TokenBias
+from pyllm.sampling.token_mask import AllowedTokens
 from pyllm.speculation.speculator import Speculator
-from pyllm.token_bias import TokenBias
-from pyllm.token_mask import AllowedTokens
 from tests.pyllm.fake_program import FakeTokenizer
 from tests.pyllm.speculation.guessers import EagerSpeculator, Guesser
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from pyllm.engine import Engine
+from pyllm.engine.engine import Engine
 from pyllm.errors import PyLLMError
-from pyllm.sampling import RequestOutputKind, SamplingParams
+from pyllm.sampling.params import RequestOutputKind, SamplingParams
 from pyllm.speculation.switch import MAX_FAILURES, SpeculationSwitch
 from tests.pyllm.fake_program import FakeModel, printable_logits
 from tests.pyllm.speculation.guessers import Guesser, at_random, make_eager

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from pyllm import RequestError
-from pyllm.engine import Engine
-from pyllm.sampling import RequestOutputKind, SamplingParams
+from pyllm.engine.engine import Engine
+from pyllm.sampling.params import RequestOutputKind, SamplingParams
+from pyllm.sampling.token_mask import AllowedTokens
 from pyllm.structured import StructuredOutputsParams
-from pyllm.token_mask import AllowedTokens
 from tests.pyllm.fake_program import BOS, EOS, FakeModel, hashed_logits, scripted
 
 FINAL = RequestOutputKind.FINAL_ONLY

@@ -6,10 +6,10 @@ import random
 import numpy as np
 import pytest
 
-from pyllm.detokenizer import Detokenizer
+from pyllm.sampling.token_mask import UnwrittenMask
 from pyllm.structured import StructuredOutputsParams
 from pyllm.structured.compiler import GrammarCompiler
-from pyllm.token_mask import UnwrittenMask
+from pyllm.text.detokenizer import Detokenizer
 from pyllm.tokenizer import Tokenizer
 from tests.pyllm.fake_program import EOS, EOT
 from tests.pyllm.structured.support import demo_compiler, demo_tokenizer, state_of

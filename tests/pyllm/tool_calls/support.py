@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from pyllm.sampling.token_mask import UnwrittenMask
 from pyllm.structured import StructuredOutputsParams
 from pyllm.structured.compiler import GrammarCompiler
-from pyllm.token_mask import UnwrittenMask
 from pyllm.tokenizer import Tokenizer
 from pyllm.tool_calls import (
     AnswerParser,

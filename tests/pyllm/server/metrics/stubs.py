@@ -4,10 +4,10 @@ from dataclasses import replace
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from pyllm.engine_counters import EngineCounters
-from pyllm.kv_cache import KVCache
+from pyllm.engine.counters import EngineCounters
+from pyllm.engine.scheduler import Scheduler
+from pyllm.kv.cache import KVCache
 from pyllm.outputs import CompletionOutput, RequestMetrics, RequestOutput
-from pyllm.scheduler import Scheduler
 from pyllm.server.metrics import ServerMetrics
 
 

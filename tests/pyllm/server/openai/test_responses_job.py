@@ -6,7 +6,7 @@ import pytest
 
 from pyllm.demo import demo_model
 from pyllm.errors import RequestError
-from pyllm.sampling import RequestOutputKind
+from pyllm.sampling.params import RequestOutputKind
 from pyllm.server.openai.responses_job import chat_job
 from pyllm.server.openai.responses_protocol import Item, ResponsesRequest
 from pyllm.server.openai.responses_tools import tools_of

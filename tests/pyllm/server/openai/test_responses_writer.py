@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pyllm.sampling import SamplingParams
+from pyllm.sampling.params import SamplingParams
 from pyllm.server.errors import ApiError
 from pyllm.server.events import CallStart, ChoiceEnd, Event, Text
 from pyllm.server.openai.responses_job import messages_of

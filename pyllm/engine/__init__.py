@@ -1,0 +1,1 @@
+"""What runs requests: scheduling, steps, the thread that owns them."""

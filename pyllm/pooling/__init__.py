@@ -1,0 +1,1 @@
+"""Embeddings and scores: one answer for a whole text."""

@@ -1,0 +1,117 @@
+"""The size of a chunk follows from how long steps take; a machine made of numbers shows it."""
+
+import random
+from itertools import pairwise
+
+import pytest
+
+from pyllm.engine.prompt_pace import PromptPace
+
+
+class Machine:
+    """Seconds of a step: so much for `decodes` alone, so much for each prompt token."""
+
+    def __init__(self, solo=0.050, per_token=0.004, noise=0.0, curve=0.0):
+        self.solo, self.per_token, self.noise, self.curve = solo, per_token, noise, curve
+        self.random = random.Random(1)
+
+    def seconds(self, prompt_tokens):
+        seconds = self.solo + self.per_token * prompt_tokens + self.curve * prompt_tokens**0.5
+        if self.random.random() < self.noise:
+            seconds *= self.random.choice([0.3, 3, 10])
+        return seconds
+
+    def decode(self, times, steps, decodes=8):
+        for _ in range(steps):
+            times.add(self.seconds(0), decodes, 0)
+
+    def read(self, times, steps, decodes=8):
+        """Steps that take as much of an endless prompt as they may; their sizes."""
+        sizes = []
+        for _ in range(steps):
+            size = times.chunk_limit(decodes)
+            times.add(self.seconds(size), decodes, size)
+            sizes.append(size)
+        return sizes
+
+
+def warm(machine, **options):
+    times = PromptPace(options.pop("max_decode_slowdown", 2.0))
+    machine.decode(times, 5)
+    machine.read(times, 40)
+    return times
+
+
+def without_probes(sizes):
+    return [size for size in sizes if size > 0]
+
+
+def test_no_limit_without_decodes_or_when_switched_off():
+    assert PromptPace(2.0).chunk_limit(0) is None
+    assert PromptPace(None).chunk_limit(8) is None
+
+
+@pytest.mark.parametrize("machine", [Machine(), Machine(noise=0.1), Machine(curve=0.005)])
+def test_steps_stay_within_the_limit(machine):
+    sizes = without_probes(machine.read(warm(machine), 200))
+    quiet = Machine(machine.solo, machine.per_token, curve=machine.curve)
+    steps = sorted(quiet.seconds(size) for size in sizes)
+    assert steps[int(0.99 * len(steps))] <= 2 * machine.solo
+    assert steps[len(steps) // 2] >= 1.5 * machine.solo, "and most of it is used"
+
+
+def test_a_larger_limit_allows_larger_chunks():
+    machine = Machine()
+    small = warm(machine, max_decode_slowdown=1.5).chunk_limit(8)
+    large = warm(machine, max_decode_slowdown=4.0).chunk_limit(8)
+    assert large > 4 * small
+
+
+def test_a_prompt_goes_on_even_where_no_token_fits():
+    machine = Machine(solo=0.001, per_token=0.1)
+    assert min(without_probes(machine.read(warm(machine), 100))) == 1
+
+
+def test_sizes_at_most_double():
+    machine = Machine(per_token=1e-6)
+    times = PromptPace(2.0)
+    machine.decode(times, 5)
+    sizes = without_probes(machine.read(times, 12))
+    assert sizes[0] == 4
+    assert all(b <= 2 * a for a, b in pairwise(sizes))
+    assert sizes[-1] >= 1024
+
+
+def test_a_machine_that_slows_down_is_noticed_within_nine_steps():
+    machine = Machine(per_token=0.0004)
+    times = warm(machine)
+    before = times.chunk_limit(8)
+    machine.per_token *= 4
+    machine.read(times, 9)
+    assert times.chunk_limit(8) <= before // 3
+
+
+def test_a_probe_that_was_not_run_is_not_asked_for_again():
+    times = PromptPace(2.0)
+    assert [times.chunk_limit(8) for _ in range(3)] == [0, 4, 4]
+
+
+def test_decodes_are_measured_alone_when_their_number_is_new_and_now_and_then():
+    machine = Machine()
+    times = PromptPace(2.0)
+    sizes = machine.read(times, 200)
+    assert sizes[0] == 0
+    assert sizes.count(0) == 4
+    machine.solo *= 3  # longer contexts, say
+    machine.read(times, 200)
+    sizes = without_probes(machine.read(times, 50))
+    assert machine.seconds(sizes[-1]) >= 1.5 * machine.solo
+
+
+def test_each_number_of_decodes_has_its_own_time():
+    one, eight = Machine(solo=0.02), Machine(solo=0.1)
+    times = PromptPace(2.0)
+    one.decode(times, 5, decodes=1)
+    eight.decode(times, 5, decodes=8)
+    eight.read(times, 40)
+    assert one.seconds(one.read(times, 1, decodes=1)[0]) <= 2 * one.solo
