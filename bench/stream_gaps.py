@@ -1,10 +1,12 @@
 """Do running streams wait while a long prompt is read?
 
     python bench/stream_gaps.py MODEL.gguf [--streams 8] [--prompt 16384] [-t 2] [--slowdown 2]
+    python bench/stream_gaps.py MODEL.gguf --prompt 16384 --read 15872
 
 Streams write alone for a while, then a long prompt arrives. A gap is the time between two tokens
 of one stream. The promise: the 99th percentile of the gaps beside the prompt is at most twice the
-median of those before.
+median of those before. With --read only the end of the prompt is read beside them, where each of
+its tokens attends to most and costs most; the beginning is in the prefix cache.
 """
 
 from __future__ import annotations
@@ -53,16 +55,19 @@ async def write_on(llm: AsyncLLM, seed: int, gaps: Gaps, warm: asyncio.Barrier) 
             waiting = asyncio.create_task(warm.wait())
 
 
-async def measure(llm: AsyncLLM, streams: int, prompt_length: int) -> tuple[Gaps, float]:
+async def read_prompt(llm: AsyncLLM, token_ids: list[int]) -> None:
+    async for _ in llm.generate({"prompt_token_ids": token_ids}, SamplingParams(max_tokens=1)):
+        pass
+
+
+async def measure(llm: AsyncLLM, streams: int, prompt: list[int]) -> tuple[Gaps, float]:
     """The gaps, and the seconds that the prompt took."""
     gaps, warm = Gaps(), asyncio.Barrier(streams + 1)
     tasks = [asyncio.create_task(write_on(llm, seed, gaps, warm)) for seed in range(streams)]
     await warm.wait()
     gaps.reading = True
     start = time.perf_counter()
-    prompt = {"prompt_token_ids": random_prompt(-1 % 2**32, prompt_length)}
-    async for _ in llm.generate(prompt, SamplingParams(max_tokens=1)):
-        pass
+    await read_prompt(llm, prompt)
     seconds = time.perf_counter() - start
     for task in tasks:
         task.cancel()
@@ -80,6 +85,7 @@ async def main() -> None:
     parser.add_argument("model")
     parser.add_argument("--streams", type=int, default=8)
     parser.add_argument("--prompt", type=int, default=16384)
+    parser.add_argument("--read", type=int, default=0, help="prompt tokens read before, alone")
     parser.add_argument("-t", "--threads", type=int, default=None)
     parser.add_argument("--slowdown", type=float, default=2.0, help="0: chunks of full size")
     options = parser.parse_args()
@@ -90,11 +96,16 @@ async def main() -> None:
         max_decode_slowdown=options.slowdown or None,
     )
     async with llm:
-        gaps, seconds = await measure(llm, options.streams, options.prompt)
-    rate = options.prompt / seconds
+        prompt = random_prompt(-1 % 2**32, options.prompt)
+        if options.read:
+            await read_prompt(llm, prompt[: options.read])
+        gaps, seconds = await measure(llm, options.streams, prompt)
+    count = options.prompt - options.read
     print("| gaps, ms | p50 | p90 | p99 | worst |\n|---|---:|---:|---:|---:|")
     print(f"| {options.streams} streams alone | {percentiles(gaps.alone)} |")
-    print(f"| beside {options.prompt} prompt tokens at {rate:.0f}/s | {percentiles(gaps.beside)} |")
+    print(
+        f"| beside {count} prompt tokens at {count / seconds:.0f}/s | {percentiles(gaps.beside)} |"
+    )
     ratio = np.percentile(gaps.beside, 99) / np.median(gaps.alone)
     print(f"\np99 beside / p50 alone: {ratio:.2f}")
 
