@@ -215,11 +215,11 @@ class Engine(RequestMaker):
             self._quarantine = None
         return self.scheduler.schedule()
 
-    def _chunk_limit(self, num_decodes: int, watched: bool) -> int:
+    def _chunk_limit(self, num_decodes: int, watched: bool, depth: int) -> int:
         most = self.scheduler.max_num_batched_tokens
         if self._was_interrupted:
             most = min(most, _TOKENS_AFTER_INTERRUPT)
-        limit = self._pace.chunk_limit(num_decodes) if watched else None
+        limit = self._pace.chunk_limit(num_decodes, depth) if watched else None
         return most if limit is None else min(most, limit)
 
     def _admitted(self, sequence: Sequence) -> None:

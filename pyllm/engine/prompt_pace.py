@@ -8,8 +8,10 @@ from statistics import median
 # A slower machine, or a prompt that got longer, is noticed within five to nine steps, and a step
 # that was held up (another process, a page fault) is outvoted.
 _SOLO_SAMPLES, _TOKEN_SAMPLES = 5, 9
-_FEWEST_TOKENS = 1  # a prompt goes on even where a token costs more than the limit allows
-_FIRST_TOKENS = 4  # of a prompt, before any cost is known
+# Of a prompt, before its cost is known, and where one token costs more than the limit allows.
+_FEWEST_TOKENS = 1
+# A token attends to all before it: behind 16,000 others it costs 20 to 40 times what the first do.
+_NEAR_TOKENS, _NEAR_SHARE = 512, 0.25
 _STEPS_BETWEEN_PROBES = 64  # streams grow and change; measuring them alone costs 1 step in 64
 _MARGIN = 0.9  # aim below the limit: half of all steps take longer than the median
 
@@ -26,7 +28,8 @@ class PromptPace:
         self._solo: dict[int, deque[float]] = {}  # decodes: seconds of steps without a prompt
         self._solo_age: dict[int, int] = {}  # decodes: limited steps since such a step
         self._per_token: deque[float] = deque(maxlen=_TOKEN_SAMPLES)
-        self._limit = _FIRST_TOKENS
+        self._limit = _FEWEST_TOKENS
+        self._depth = 0  # tokens of the prompt before the next
         self._probing = False
 
     def add(self, seconds: float, num_decodes: int, num_prompt_tokens: int) -> None:
@@ -36,10 +39,13 @@ class PromptPace:
             self._solo_age[num_decodes] = 0
         elif samples := self._solo.get(num_decodes):
             self._per_token.append((seconds - median(samples)) / num_prompt_tokens)
+            self._depth += num_prompt_tokens
         self._probing = False
 
-    def chunk_limit(self, num_decodes: int) -> int | None:
+    def chunk_limit(self, num_decodes: int, depth: int) -> int | None:
         """Most prompt tokens beside so many decodes; None: as many as there are.
+
+        depth  tokens of the prompt that are computed
 
         0 asks for a step of the decodes alone, to measure it; never twice in a row.
         """
@@ -49,16 +55,24 @@ class PromptPace:
         if age >= _STEPS_BETWEEN_PROBES and not self._probing:
             self._probing = True
             return 0
+        self._move_to(depth)
         if num_decodes not in self._solo:
-            return _FIRST_TOKENS
+            return _FEWEST_TOKENS
         self._solo_age[num_decodes] = age + 1
         # Doubling at most: the cost of a token among many is not known from that among few.
         self._limit = max(_FEWEST_TOKENS, min(self._fitting(num_decodes), 2 * self._limit))
         return self._limit
 
+    def _move_to(self, depth: int) -> None:
+        """What tokens cost far from here says nothing: another prompt, or a cached beginning."""
+        if abs(depth - self._depth) > max(_NEAR_TOKENS, _NEAR_SHARE * self._depth):
+            self._per_token.clear()
+            self._limit = _FEWEST_TOKENS
+        self._depth = depth
+
     def _fitting(self, num_decodes: int) -> int:
         if not self._per_token:
-            return _FIRST_TOKENS
+            return _FEWEST_TOKENS
         assert self._max_slowdown is not None
         per_token = max(median(self._per_token), 1e-9)
         spare = (self._max_slowdown * _MARGIN - 1) * median(self._solo[num_decodes])

@@ -39,8 +39,9 @@ class Scheduler:
     max_num_scored_tokens          most tokens of a step, of prompts whose log-probabilities are
                                    wanted: each may take a row of logits. Shared out by rank, so
                                    the first in rank always has some
-    chunk_limit(decodes, watched)  most prompt tokens of a step in which `decodes` sequences
-                                   decode; watched: somebody reads along. 0 never twice in a row
+    chunk_limit(decodes, watched, depth)  most prompt tokens of a step in which `decodes` sequences
+                                   decode, the first behind `depth` others; watched: somebody
+                                   reads along. 0 never twice in a row
     on_admit(sequence)             it gets its first tokens in this step, or does so again
     """
 
@@ -51,7 +52,7 @@ class Scheduler:
         max_num_seqs: int,
         max_num_batched_tokens: int,
         max_num_scored_tokens: int = 0,
-        chunk_limit: Callable[[int, bool], int] | None = None,
+        chunk_limit: Callable[[int, bool, int], int] | None = None,
         on_admit: Callable[[Sequence], None] | None = None,
         speculator: Speculator | None = None,
         counters: EngineCounters | None = None,
@@ -99,7 +100,7 @@ class Scheduler:
                     decodes.append(sequence)
                 continue
             if budget is None:
-                budget = self._prompt_budget()
+                budget = self._prompt_budget(sequence.num_computed_tokens)
             if budget:
                 budget = self._schedule_chunk(sequence, budget, ahead)
                 if sequence.num_scheduled_tokens:
@@ -111,7 +112,7 @@ class Scheduler:
             if prefix is None:
                 break
             if budget is None:
-                budget = self._prompt_budget()
+                budget = self._prompt_budget(len(prefix) * self.kv_cache.block_size)
                 continue
             sequence = self._admit(prefix)
             budget = self._schedule_chunk(sequence, budget, len(self.running) - 1)
@@ -142,14 +143,15 @@ class Scheduler:
             self._preempt_last()
         return True
 
-    def _prompt_budget(self) -> int:
+    def _prompt_budget(self, depth: int) -> int:
+        """Prompt tokens of this step; the first of them comes after `depth` others."""
         decoding = [s for s in self.running if s.num_pending_tokens == 1]
         budget = self.max_num_batched_tokens - len(decoding)
         if self.chunk_limit is None:
             return budget
         final = RequestOutputKind.FINAL_ONLY
         watched = any(s.params.output_kind is not final for s in decoding)
-        return min(budget, self.chunk_limit(len(decoding), watched))
+        return min(budget, self.chunk_limit(len(decoding), watched, depth))
 
     def _schedule_chunk(self, sequence: Sequence, budget: int, ahead: int) -> int:
         """Give it a chunk; returns what is left of the budget: nothing when blocks ran out.

@@ -9,14 +9,19 @@ from pyllm.engine.prompt_pace import PromptPace
 
 
 class Machine:
-    """Seconds of a step: so much for `decodes` alone, so much for each prompt token."""
+    """Seconds of a step: so much for `decodes` alone, so much for each prompt token.
 
-    def __init__(self, solo=0.050, per_token=0.004, noise=0.0, curve=0.0):
+    deeper  seconds that a prompt token takes more for each token before it
+    """
+
+    def __init__(self, solo=0.050, per_token=0.004, noise=0.0, curve=0.0, deeper=0.0):
         self.solo, self.per_token, self.noise, self.curve = solo, per_token, noise, curve
+        self.deeper, self.depth = deeper, 0
         self.random = random.Random(1)
 
-    def seconds(self, prompt_tokens):
-        seconds = self.solo + self.per_token * prompt_tokens + self.curve * prompt_tokens**0.5
+    def seconds(self, prompt_tokens, depth=0):
+        per_token = self.per_token + self.deeper * depth
+        seconds = self.solo + per_token * prompt_tokens + self.curve * prompt_tokens**0.5
         if self.random.random() < self.noise:
             seconds *= self.random.choice([0.3, 3, 10])
         return seconds
@@ -29,9 +34,10 @@ class Machine:
         """Steps that take as much of an endless prompt as they may; their sizes."""
         sizes = []
         for _ in range(steps):
-            size = times.chunk_limit(decodes)
-            times.add(self.seconds(size), decodes, size)
+            size = times.chunk_limit(decodes, self.depth)
+            times.add(self.seconds(size, self.depth), decodes, size)
             sizes.append(size)
+            self.depth += size
         return sizes
 
 
@@ -47,8 +53,8 @@ def without_probes(sizes):
 
 
 def test_no_limit_without_decodes_or_when_switched_off():
-    assert PromptPace(2.0).chunk_limit(0) is None
-    assert PromptPace(None).chunk_limit(8) is None
+    assert PromptPace(2.0).chunk_limit(0, 0) is None
+    assert PromptPace(None).chunk_limit(8, 0) is None
 
 
 @pytest.mark.parametrize("machine", [Machine(), Machine(noise=0.1), Machine(curve=0.005)])
@@ -62,8 +68,8 @@ def test_steps_stay_within_the_limit(machine):
 
 def test_a_larger_limit_allows_larger_chunks():
     machine = Machine()
-    small = warm(machine, max_decode_slowdown=1.5).chunk_limit(8)
-    large = warm(machine, max_decode_slowdown=4.0).chunk_limit(8)
+    small = warm(machine, max_decode_slowdown=1.5).chunk_limit(8, machine.depth)
+    large = warm(machine, max_decode_slowdown=4.0).chunk_limit(8, machine.depth)
     assert large > 4 * small
 
 
@@ -72,12 +78,27 @@ def test_a_prompt_goes_on_even_where_no_token_fits():
     assert min(without_probes(machine.read(warm(machine), 100))) == 1
 
 
+def test_what_short_prompts_cost_is_no_measure_behind_many_tokens():
+    machine = Machine(per_token=0.002, deeper=2e-6)
+    times = PromptPace(2.0)
+    machine.decode(times, 5)
+    assert max(machine.read(times, 20)) >= 8
+    size = without_probes([times.chunk_limit(8, 16_000), times.chunk_limit(8, 16_000)])[0]
+    assert machine.seconds(size, 16_000) <= 2 * machine.solo
+
+
+def test_a_prompt_that_grows_is_not_begun_again():
+    machine = Machine(per_token=0.001, deeper=1e-7)
+    sizes = without_probes(machine.read(warm(machine), 200))
+    assert min(sizes) >= 8
+
+
 def test_sizes_at_most_double():
     machine = Machine(per_token=1e-6)
     times = PromptPace(2.0)
     machine.decode(times, 5)
     sizes = without_probes(machine.read(times, 12))
-    assert sizes[0] == 4
+    assert sizes[0] == 1
     assert all(b <= 2 * a for a, b in pairwise(sizes))
     assert sizes[-1] >= 1024
 
@@ -85,15 +106,15 @@ def test_sizes_at_most_double():
 def test_a_machine_that_slows_down_is_noticed_within_nine_steps():
     machine = Machine(per_token=0.0004)
     times = warm(machine)
-    before = times.chunk_limit(8)
+    before = times.chunk_limit(8, machine.depth)
     machine.per_token *= 4
     machine.read(times, 9)
-    assert times.chunk_limit(8) <= before // 3
+    assert times.chunk_limit(8, machine.depth) <= before // 3
 
 
 def test_a_probe_that_was_not_run_is_not_asked_for_again():
     times = PromptPace(2.0)
-    assert [times.chunk_limit(8) for _ in range(3)] == [0, 4, 4]
+    assert [times.chunk_limit(8, 0) for _ in range(3)] == [0, 1, 1]
 
 
 def test_decodes_are_measured_alone_when_their_number_is_new_and_now_and_then():

@@ -236,7 +236,7 @@ def test_equal_priority_never_takes_a_place():
 def test_the_chunk_limit_counts_the_prompt_tokens_beside_decodes():
     asked = []
 
-    def chunk_limit(num_decodes, watched):
+    def chunk_limit(num_decodes, watched, depth):
         asked.append((num_decodes, watched))
         return 5 if num_decodes else 100
 
