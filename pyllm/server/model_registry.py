@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, Protocol
@@ -35,9 +35,9 @@ def load(source: ModelSource, engine: Mapping[str, Any]) -> AsyncLLM:
 @dataclass
 class _Entry:
     source: ModelSource
-    lock: asyncio.Lock
     loaded: LoadedModel | None = None
-    users: int = 0
+    load: asyncio.Task[None] | None = None  # for all who wait for it, and nobody's own
+    users: int = 0  # who have it or wait for it
     keep_alive: float = FOR_EVER  # seconds, as its last user wished
     last_used: float = 0.0  # time.monotonic()
     timer: asyncio.TimerHandle | None = None
@@ -97,11 +97,13 @@ class ModelRegistry:
         self.watcher: Watcher | None = None
         self._entries: dict[str, _Entry] = {}
         self._names: dict[str, _Entry] = {}
-        self._room = asyncio.Lock()  # one load at a time: each looks at the memory that is free
+        # One load or unload at a time: each looks at the memory that the one before it left.
+        self._room = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()  # loads and unloads: a loop holds no task
         self.closed = False
         self.has_loaded = False  # any of them, at any time
         for source in settings.models:
-            entry = _Entry(source, asyncio.Lock(), keep_alive=self._keep_alive(None))
+            entry = _Entry(source, keep_alive=self._keep_alive(None))
             self._entries[source.name] = entry
             for name in (source.name, *source.aliases):
                 self._names.setdefault(name, entry)
@@ -120,9 +122,10 @@ class ModelRegistry:
             if entry.loaded is not None:
                 yield name, entry.loaded.llm, entry.expires_in
 
-    def is_loaded(self, name: str) -> bool:
-        """ApiError for unknown names."""
-        return self._entry(name).loaded is not None
+    def is_absent(self, name: str) -> bool:
+        """It is neither loaded nor being loaded. ApiError for unknown names."""
+        entry = self._entry(name)
+        return entry.loaded is None and entry.load is None
 
     def knows(self, name: str) -> bool:
         return self._lookup(name) is not None
@@ -137,26 +140,22 @@ class ModelRegistry:
     async def lease(self, name: str | None, keep_alive: float | None = None) -> Lease:
         """The model by this name, loaded now if need be; None: the first.
 
+        All who ask while it loads get the one that is loaded, and may be cancelled meanwhile.
         keep_alive  seconds it stays loaded after this use; None: as the server was started
         Raises ApiError and what AsyncLLM raises.
         """
         entry = self._entry(name)
-        entry.users += 1  # so that nobody unloads it meanwhile
-        began = time.monotonic()
-        try:
-            card = await self.card(entry.source.name)
-            async with entry.lock:
-                if self.closed:
-                    raise ApiError(503, "the server is shutting down", "shutting_down")
-                waited = entry.loaded is None
-                loaded = entry.loaded or await self._loaded(entry, card)
-        except BaseException as error:
-            entry.users -= 1
-            self._watch_failure(entry, error)
-            raise
+        began, waits = time.monotonic(), entry.loaded is None
         entry.keep_alive = self._keep_alive(keep_alive)
-        lease = Lease(self, entry, loaded)
-        if waited:
+        entry.users += 1  # so that nobody unloads it meanwhile
+        try:
+            lease = Lease(self, entry, await self._loaded(entry))
+        except BaseException as error:
+            self.returned(entry)
+            if isinstance(error, asyncio.CancelledError) and self.watcher is not None:
+                self.watcher.cancelled(entry.source.name, "load")
+            raise
+        if waits:
             lease.load_seconds = time.monotonic() - began
         return lease
 
@@ -167,14 +166,18 @@ class ModelRegistry:
         if entry.timer is not None:
             entry.timer.cancel()
             entry.timer = None
-        if entry.users == 0 and entry.keep_alive != FOR_EVER and not self.closed:
-            loop = asyncio.get_running_loop()
-            unload = partial(self._expired, entry)
-            entry.timer = loop.call_later(entry.keep_alive, unload)
+        if entry.users or entry.loaded is None or entry.keep_alive == FOR_EVER or self.closed:
+            return
+        unload = partial(self._expired, entry, entry.last_used)
+        entry.timer = asyncio.get_running_loop().call_later(entry.keep_alive, unload)
 
     async def close(self) -> None:
-        """Unload everything; requests in flight end with an error."""
+        """Unload everything; requests in flight end with an error. A load is waited for."""
         self.closed = True
+        for entry in self._entries.values():
+            if entry.timer is not None:
+                entry.timer.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         for entry in self._entries.values():
             await self._unload(entry)
 
@@ -195,16 +198,57 @@ class ModelRegistry:
             wished = self._settings.keep_alive
         return FOR_EVER if wished is None or wished < 0 else wished
 
-    async def _loaded(self, entry: _Entry, card: ModelCard) -> LoadedModel:
-        async with self._room:
-            await self._make_room(entry, card)
-            began = time.monotonic()
-            engine = self._settings.engine
-            llm = await asyncio.to_thread(self._load, entry.source, engine)
-            entry.loaded = loaded = LoadedModel(llm, card)
-            self.has_loaded = True
+    async def _loaded(self, entry: _Entry) -> LoadedModel:
+        """Raises what the load raises. Whoever is cancelled here leaves it to the others."""
+        while True:
+            if self.closed:
+                raise ApiError(503, "the server is shutting down", "shutting_down")
+            if entry.loaded is not None:
+                return entry.loaded
+            if entry.load is None:
+                entry.load = self._in_background(self._load_if_wanted(entry))
+            load = entry.load
+            await asyncio.wait([load])
+            load.result()
+
+    async def _load_if_wanted(self, entry: _Entry) -> None:
+        """Once begun it goes on without those who wanted it: a thread cannot be stopped, and the
+        next request finds the model here."""
+        try:
+            async with self._room:
+                if entry.users == 0 or self.closed:  # nobody waits any more
+                    return
+                entry.users += 1
+                try:
+                    await self._load_now(entry)
+                finally:
+                    self.returned(entry)
+        except (PyLLMError, OSError) as error:
+            if self.watcher is not None:
+                self.watcher.model_load_failed(error)
+            raise
+        finally:
+            entry.load = None
+
+    async def _load_now(self, entry: _Entry) -> None:
+        card = await self.card(entry.source.name)
+        await self._make_room(entry, card)
+        began = time.monotonic()
+        llm = await asyncio.to_thread(self._load, entry.source, self._settings.engine)
+        entry.loaded = LoadedModel(llm, card)
+        self.has_loaded = True
         _log.info("loaded %s in %.2f s", entry.source.name, time.monotonic() - began)
-        return loaded
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever waits for it raises it; nobody may be left who does
 
     async def _make_room(self, wanted: _Entry, card: ModelCard) -> None:
         """Unload idle models, longest unused first, until `wanted` fits."""
@@ -234,15 +278,14 @@ class ModelRegistry:
         )
         return min(free, budget - used)
 
-    def _expired(self, entry: _Entry) -> None:
+    def _expired(self, entry: _Entry, last_used: float) -> None:
         entry.timer = None
-        if entry.users == 0:
-            asyncio.get_running_loop().create_task(self._unload_idle(entry))
+        self._in_background(self._unload_idle(entry, last_used))
 
-    async def _unload_idle(self, entry: _Entry) -> None:
+    async def _unload_idle(self, entry: _Entry, last_used: float) -> None:
         # Whoever makes room meanwhile waits until the memory is really free.
-        async with entry.lock, self._room:
-            if entry.users == 0:
+        async with self._room:
+            if entry.users == 0 and entry.last_used == last_used:  # not used while this waited
                 await self._unload(entry)
 
     async def _unload(self, entry: _Entry) -> None:
@@ -252,11 +295,3 @@ class ModelRegistry:
             _log.info("unloaded %s", entry.source.name)
             if self.watcher is not None:
                 self.watcher.model_unloaded(entry.source.name, loaded.llm.stats())
-
-    def _watch_failure(self, entry: _Entry, error: BaseException) -> None:
-        if self.watcher is None:
-            return
-        if isinstance(error, asyncio.CancelledError):
-            self.watcher.cancelled(entry.source.name, "load")
-        elif isinstance(error, PyLLMError | OSError):
-            self.watcher.model_load_failed(error)

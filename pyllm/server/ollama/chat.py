@@ -54,7 +54,7 @@ async def chat(body: ChatRequest, request: Request) -> Response:
 
 def is_unloaded(service: Service, model: str, keep_alive: float | None) -> bool:
     """A model that is to be unloaded is not there: nothing needs to be done."""
-    return keep_alive == 0 and not service.registry.is_loaded(model)
+    return keep_alive == 0 and service.registry.is_absent(model)
 
 
 def loaded(model: str, keep_alive: float | None, empty: dict[str, Any]) -> dict[str, Any]:
