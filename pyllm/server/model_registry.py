@@ -127,11 +127,21 @@ class ModelRegistry:
         entry = self._entry(name)
         return entry.loaded is None and entry.load is None
 
+    def peek(self, name: str | None) -> LoadedModel | None:
+        """The model by this name if it is loaded, for a look before the next `await`.
+
+        It is no use: nothing is loaded, and keep_alive goes on. ApiError for unknown names.
+        """
+        return self._entry(name).loaded
+
     def knows(self, name: str) -> bool:
         return self._lookup(name) is not None
 
-    async def card(self, name: str) -> ModelCard:
-        """What the file says of itself. ApiError for unknown names and unreadable files."""
+    async def card(self, name: str | None) -> ModelCard:
+        """What the file says of itself; None: the first model's.
+
+        ApiError for unknown names, ModelFileError and OSError for unreadable files.
+        """
         entry = self._entry(name)
         if entry.card is None:
             entry.card = await asyncio.to_thread(read_card, entry.source)

@@ -11,13 +11,14 @@ from functools import partial
 from typing import Any, Literal, Protocol
 
 from pyllm.engine.open_request import OpenRequest
-from pyllm.errors import PyLLMError
+from pyllm.errors import ModelFileError, PyLLMError
 from pyllm.outputs import RequestOutput
 from pyllm.pooling.embedding import PoolingJob
 from pyllm.prompts import Encoded, Prompt, encode_prompt
 from pyllm.sampling.params import SamplingParams
 from pyllm.server.answer_run import AnswerRun
 from pyllm.server.errors import ApiError, as_api_error
+from pyllm.server.model_card import ModelCard
 from pyllm.server.model_registry import Lease, ModelRegistry
 from pyllm.server.request_facts import note_finished
 from pyllm.server.sampling import joined_salt
@@ -106,6 +107,14 @@ class Service:
             return await self.registry.lease(model, keep_alive)
         except (PyLLMError, OSError) as error:
             raise as_api_error(error) from error
+
+    async def card(self, model: str | None) -> ModelCard:
+        """What the model's file says of itself; nothing is loaded. ApiError when it cannot."""
+        try:
+            return await self.registry.card(model)
+        except (ModelFileError, OSError) as error:
+            message = "the model's file cannot be read; the server's log says why"
+            raise ApiError(500, message, "model_load_failed", param="model") from error
 
     def cut(self) -> None:
         """End all answers with an error: the server stops."""
