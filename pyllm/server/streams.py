@@ -36,10 +36,10 @@ def to_json(value: Any) -> bytes:
     return text.encode("utf-8", "replace")
 
 
-def event(value: Any, name: str | None = None) -> bytes:
-    """One server-sent event."""
+def event(value: Any, name: str | None = None, write: Callable[[Any], bytes] = to_json) -> bytes:
+    """One server-sent event; `write` makes its JSON."""
     head = f"event: {name}\n".encode() if name else b""
-    return b"%sdata: %s\n\n" % (head, to_json(value))
+    return b"%sdata: %s\n\n" % (head, write(value))
 
 
 def json_line(value: Any) -> bytes:

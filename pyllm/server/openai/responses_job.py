@@ -74,9 +74,10 @@ def messages_of(
         _add(turns, f"previous_response_id[{index}]", item, cut)
     for index, item in enumerate(items):
         _add(turns, f"input[{index}]", item, cut)
-    if not turns.messages:
+    messages = turns.messages
+    if not messages:
         raise RequestError("input", None, "must hold some text")
-    return turns.messages
+    return messages
 
 
 def wants_logprobs(body: ResponsesRequest) -> bool:

@@ -37,8 +37,11 @@ def streamed(
     """The events, and what was kept."""
     kept: list[dict[str, Any]] = []
 
+    async def keep(response: dict[str, Any]) -> None:
+        kept.append(response)
+
     async def collected() -> list[bytes]:
-        stream = writer(**fields).stream(run_of(events, error), kept.append)
+        stream = writer(**fields).stream(run_of(events, error), keep)
         return [chunk async for chunk in stream]
 
     found = []
