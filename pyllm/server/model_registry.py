@@ -24,6 +24,8 @@ _log = logging.getLogger(__name__)
 FOR_EVER = float("inf")
 # Beside the file: packed copies of small tensors, columns, Python (measured: 1.1 x the file).
 _BYTES_PER_FILE_BYTE = 1.1
+_IN_USE = "other models are in use; try again later, or ask for a smaller model"
+_TOO_LARGE = "it is larger than the memory for models; ask for a smaller one"
 
 Loader = Callable[[ModelSource, Mapping[str, Any]], AsyncLLM]
 
@@ -49,6 +51,14 @@ class _Entry:
         if self.users or self.keep_alive == FOR_EVER:
             return FOR_EVER
         return max(0.0, self.last_used + self.keep_alive - time.monotonic())
+
+
+def _bytes_of(entry: _Entry) -> int:
+    """What it holds of the memory for models, about."""
+    if entry.loaded is None:
+        return 0
+    file_bytes = entry.loaded.card.file_bytes
+    return int(file_bytes * _BYTES_PER_FILE_BYTE) + entry.loaded.llm.kv_cache_bytes
 
 
 class Lease:
@@ -261,17 +271,18 @@ class ModelRegistry:
             task.exception()  # whoever waits for it raises it; nobody may be left who does
 
     async def _make_room(self, wanted: _Entry, card: ModelCard) -> None:
-        """Unload idle models, longest unused first, until `wanted` fits."""
+        """Unload idle models, longest unused first, until `wanted` fits; none when it cannot."""
         needed = int(card.file_bytes * _BYTES_PER_FILE_BYTE)
         while needed > (free := self._free_bytes()):
-            idle = [
+            others = [
                 entry
                 for entry in self._entries.values()
-                if entry.loaded is not None and entry.users == 0 and entry is not wanted
+                if entry.loaded is not None and entry is not wanted
             ]
-            if not idle:
-                limit = "other models are in use; try again later, or ask for a smaller model"
-                raise MemoryBudgetError(needed, free, limit)
+            idle = [entry for entry in others if entry.users == 0]
+            if needed > free + sum(_bytes_of(entry) for entry in idle):
+                in_use = len(idle) < len(others)
+                raise MemoryBudgetError(needed, free, _IN_USE if in_use else _TOO_LARGE)
             await self._unload(min(idle, key=lambda entry: entry.last_used))
 
     def _free_bytes(self) -> int:
@@ -281,12 +292,7 @@ class ModelRegistry:
             free = budget or 2**62
         if budget is None:
             return free
-        used = sum(
-            int(loaded.card.file_bytes * _BYTES_PER_FILE_BYTE) + loaded.llm.kv_cache_bytes
-            for entry in self._entries.values()
-            if (loaded := entry.loaded) is not None
-        )
-        return min(free, budget - used)
+        return min(free, budget - sum(map(_bytes_of, self._entries.values())))
 
     def _expired(self, entry: _Entry, last_used: float) -> None:
         entry.timer = None

@@ -64,7 +64,7 @@ async def infill(body: InfillRequest, request: Request) -> Response:
 
 async def _answer(body: CompletionRequest, request: Request) -> Response:
     service, caller = service_of(request), caller_of(request)
-    lease = await lease_of(request, body.model)
+    lease = await lease_of(request, body.model, timeout=body.timeout)
     with released_on_failure(lease):
         job = await read_fields(request, partial(_job, body, lease))
     run = await service.complete(lease, job, caller)

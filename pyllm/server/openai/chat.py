@@ -50,7 +50,7 @@ router = APIRouter(route_class=StrictRoute, tags=["OpenAI"])
 async def chat_completions(body: ChatRequest, request: Request) -> Response:
     """Answer a conversation, whole or as a stream of server-sent events."""
     service, caller = service_of(request), caller_of(request)
-    lease = await lease_of(request, body.model)
+    lease = await lease_of(request, body.model, timeout=body.timeout)
     with released_on_failure(lease):
         job = await read_fields(request, partial(chat_job, body, lease, service))
     run = await service.chat(lease, job, caller)

@@ -45,14 +45,20 @@ async def read_fields(request: Request, work: Callable[[], T]) -> T:
     return await off_loop(work, request.scope.get(BODY_BYTES, 0))
 
 
-async def lease_of(request: Request, model: str | None, keep_alive: float | None = None) -> Lease:
+async def lease_of(
+    request: Request,
+    model: str | None,
+    keep_alive: float | None = None,
+    *,
+    timeout: float | None = None,
+) -> Lease:
     """The model, loaded, for as long as the client waits for it. ClientGone, ApiError."""
     service, held = service_of(request), list[Lease]()
     if service.registry.peek(model) is not None:
         return await service.lease(model, keep_alive)
 
     async def wait() -> None:
-        held.append(await service.lease(model, keep_alive))
+        held.append(await service.lease(model, keep_alive, timeout=timeout))
 
     try:
         await while_connected(request.receive, wait())

@@ -49,7 +49,7 @@ router = APIRouter(route_class=StrictRoute, tags=["OpenAI"])
 async def completions(body: CompletionRequest, request: Request) -> Response:
     """Continue one prompt or several, as they are: no template is applied."""
     service, caller = service_of(request), caller_of(request)
-    lease = await lease_of(request, body.model)
+    lease = await lease_of(request, body.model, timeout=body.timeout)
     with released_on_failure(lease):
         job = await read_fields(request, partial(text_job, body, lease))
     run = await service.complete(lease, job, caller)

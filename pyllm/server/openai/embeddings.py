@@ -38,7 +38,7 @@ router = APIRouter(route_class=StrictRoute, tags=["OpenAI"])
 @router.post("/v1/embeddings", response_model=EmbeddingList, responses=refusals())
 async def embeddings(body: EmbeddingRequest, request: Request) -> Response:
     """The embeddings of texts, pooled as the model's file says, of length 1 unless told not to."""
-    lease = await lease_of(request, body.model)
+    lease = await lease_of(request, body.model, timeout=body.timeout)
     try:
         with client_errors("input"):
             jobs = await read_fields(request, partial(_jobs, body, lease))

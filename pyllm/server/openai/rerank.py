@@ -104,7 +104,7 @@ async def _scored(
 
     names  of the two texts, where the client calls them otherwise
     """
-    lease = await lease_of(request, body.model)
+    lease = await lease_of(request, body.model, timeout=body.timeout)
     try:
         with client_errors(names.get("text_2", "text_2"), **names):
             scoring = await read_fields(request, partial(lease.llm.scorer.scoring, first, second))

@@ -48,7 +48,7 @@ async def create_response(body: ResponsesRequest, request: Request) -> Response:
     """Answer a conversation, whole or as a stream of server-sent events."""
     service, caller, store = service_of(request), caller_of(request), store_of(request)
     history = store.conversation(caller.tenant, body.previous_response_id)
-    lease = await lease_of(request, body.model)
+    lease = await lease_of(request, body.model, timeout=body.timeout)
     tools, job = await _job(body, history, lease, request)
     tokenizer = lease.llm.get_tokenizer()
     run = await service.chat(lease, job, caller)
@@ -79,7 +79,7 @@ async def count_input_tokens(body: ResponsesRequest, request: Request) -> Respon
     """How many tokens the prompt of such a request has."""
     service, caller = service_of(request), caller_of(request)
     history = store_of(request).conversation(caller.tenant, body.previous_response_id)
-    lease = await lease_of(request, body.model)
+    lease = await lease_of(request, body.model, timeout=body.timeout)
     _, job = await _job(body, history, lease, request)
     tokens = await service.count_tokens(lease, job)
     return PlainJSON({"object": "response.input_tokens", "input_tokens": tokens})

@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +140,30 @@ def test_idle_models_make_room_longest_unused_first_and_used_ones_do_not() -> No
             await registry.lease("a")
         held[0].release()
         assert (await registry.lease("a")).name == "a"
+
+    asyncio.run(run())
+
+
+def test_nothing_is_unloaded_for_a_model_that_cannot_fit(tmp_path: Path) -> None:
+    assert DEMO is not None
+    large = tmp_path / "large.gguf"
+    with large.open("wb") as file:
+        file.write(DEMO.read_bytes())
+        file.truncate(3 * DEMO.stat().st_size)
+    budget = int(2.5 * 1.1 * DEMO.stat().st_size)
+
+    async def run() -> None:
+        plain = settings("a", memory_budget=budget)
+        models = (*plain.models, ModelSource("large", large))
+        registry = ModelRegistry(replace(plain, models=models), Loads())
+        (await registry.lease("a")).release()
+        with pytest.raises(MemoryBudgetError, match="larger than the memory"):
+            await registry.lease("large")
+        assert [name for name, _, _ in registry.loaded()] == ["a"]
+        held = await registry.lease("a")
+        with pytest.raises(MemoryBudgetError, match="in use"):
+            await registry.lease("large")
+        held.release()
 
     asyncio.run(run())
 

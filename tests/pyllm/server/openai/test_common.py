@@ -10,6 +10,7 @@ import pytest
 from starlette.requests import Request
 
 from pyllm.demo import demo_model
+from pyllm.server.errors import ApiError
 from pyllm.server.model_registry import ModelRegistry
 from pyllm.server.openai.common import lease_of
 from pyllm.server.service import Service
@@ -67,6 +68,23 @@ def test_a_client_that_leaves_while_its_model_loads_holds_nothing() -> None:
         while client.registry.peek("demo") is None or client.leases:
             await asyncio.sleep(0.001)
         lease = await lease_of(client.request, "demo")  # it needs not be waited for
+        assert client.leases == 1
+        lease.release()
+
+    asyncio.run(run())
+    assert model.loads == 1
+
+
+def test_a_request_waits_for_its_model_no_longer_than_it_may() -> None:
+    model = SlowModel()
+
+    async def run() -> None:
+        client = Client(model)
+        with pytest.raises(ApiError) as caught:
+            await lease_of(client.request, "demo", timeout=0.02)
+        assert (caught.value.status_code, caught.value.code) == (504, "request_timeout")
+        model.gate.set()
+        lease = await lease_of(client.request, "demo", timeout=60)
         assert client.leases == 1
         lease.release()
 
