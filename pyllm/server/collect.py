@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from starlette.requests import Request
 
+from pyllm.sampling.logprobs import FlatLogprobs
 from pyllm.server.answer_run import AnswerRun
 from pyllm.server.errors import finished_badly
 from pyllm.server.events import (
@@ -16,7 +17,6 @@ from pyllm.server.events import (
     Event,
     PromptRead,
     Text,
-    TokenLogprobs,
     Tokens,
     Usage,
     logprobs_size,
@@ -44,7 +44,7 @@ class Choice:
     reasoning: str = ""
     calls: list[Call] = field(default_factory=list)
     token_ids: list[int] = field(default_factory=list)
-    logprobs: TokenLogprobs | None = None
+    logprobs: FlatLogprobs | None = None
     finish_reason: str = "stop"
     stop_reason: int | str | None = None
 
@@ -58,7 +58,8 @@ class Choice:
             case Tokens(_, token_ids, logprobs):
                 self.token_ids += token_ids
                 if logprobs is not None:
-                    self.logprobs = [*(self.logprobs or ()), *logprobs]
+                    self.logprobs = self.logprobs or FlatLogprobs()
+                    self.logprobs.extend(logprobs)
             case CallStart(_, _, call_id, name):
                 self.calls.append(Call(call_id, name))
             case CallArguments(_, call, text):

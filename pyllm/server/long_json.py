@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from pyllm.server.streams import to_json
@@ -14,17 +15,20 @@ _ITEMS = 64  # of a list that are tried together
 
 
 def long_json(value: Any) -> bytes:
-    """The same as `to_json`, of dicts and lists."""
+    """The same as `to_json`; the items of an iterator are made as they are written, so that the
+    garbage collector, which holds Python too, never sees all of them."""
     return b"".join(_parts(value))
 
 
 def _parts(value: Any) -> Iterator[bytes]:
-    if not isinstance(value, dict | list) or _is_small(value):
+    if isinstance(value, Iterator):
+        yield from _list(value)
+    elif not isinstance(value, dict | list) or _is_small(value):
         yield to_json(value)
     elif isinstance(value, dict):
         yield from _object(value)
     else:
-        yield from _list(value)
+        yield from _list(iter(value))
 
 
 def _object(fields: dict[str, Any]) -> Iterator[bytes]:
@@ -36,10 +40,9 @@ def _object(fields: dict[str, Any]) -> Iterator[bytes]:
     yield b"}"
 
 
-def _list(items: list[Any]) -> Iterator[bytes]:
+def _list(items: Iterator[Any]) -> Iterator[bytes]:
     before = b"["
-    for at in range(0, len(items), _ITEMS):
-        some = items[at : at + _ITEMS]
+    while some := list(islice(items, _ITEMS)):
         if _is_small(some):
             yield before + to_json(some)[1:-1]
         else:
@@ -48,7 +51,7 @@ def _list(items: list[Any]) -> Iterator[bytes]:
                 yield from _parts(item)
                 before = b","
         before = b","
-    yield b"]"
+    yield b"]" if before == b"," else b"[]"
 
 
 def _is_small(value: Any) -> bool:
@@ -56,7 +59,7 @@ def _is_small(value: Any) -> bool:
     while rest:
         item = rest.pop()
         count += 1
-        if count > _MOST_VALUES:
+        if count > _MOST_VALUES or isinstance(item, Iterator):
             return False
         if isinstance(item, dict):
             rest += item.values()

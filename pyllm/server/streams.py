@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 
 from starlette.responses import Response
@@ -28,12 +28,19 @@ class ClientGone(Exception):
 
 
 def to_json(value: Any) -> bytes:
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    """An iterator is written as a list."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_listed)
     # Clients that read by lines split there; in JSON they may as well be escaped.
     for separator in ("\u2028", "\u2029", "\x85"):
         if separator in text:
             text = text.replace(separator, f"\\u{ord(separator):04x}")
     return text.encode("utf-8", "replace")
+
+
+def _listed(value: object) -> list[Any]:
+    if not isinstance(value, Iterator):
+        raise TypeError(f"{type(value).__name__} is not JSON")
+    return list(value)
 
 
 def event(value: Any, name: str | None = None, write: Callable[[Any], bytes] = to_json) -> bytes:

@@ -31,7 +31,7 @@ from pyllm.server.openai.common import (
     timings_body,
     usage_body,
 )
-from pyllm.server.openai.logprobs import chat_logprobs
+from pyllm.server.openai.logprobs import chat_logprobs, each_logprob
 from pyllm.server.openai.parameters import params_of_chat, structure_of
 from pyllm.server.openai.protocol import ChatRequest, NamedTool
 from pyllm.server.openai.schemas import ChatCompletion, refusals
@@ -147,7 +147,9 @@ class _Writer:
             "stop_reason": choice.stop_reason,
         }
         if choice.logprobs is not None:
-            found["logprobs"] = {"content": self._logprobs(choice.token_ids, choice.logprobs)}
+            top = self._body.top_logprobs or 0
+            scored = each_logprob(self._tokenizer, choice.token_ids, choice.logprobs, top)
+            found["logprobs"] = {"content": scored}
         if self._body.return_token_ids:
             found["token_ids"] = choice.token_ids
         return found

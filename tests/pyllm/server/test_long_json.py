@@ -29,6 +29,15 @@ def test_it_is_the_json_of_all_others(name: str) -> None:
     assert long_json(VALUES[name]) == to_json(VALUES[name])
 
 
+@pytest.mark.parametrize("count", [0, 1, 64, 300])
+def test_the_items_of_an_iterator_are_a_list(count: int) -> None:
+    items = SCORED[:count]
+    assert long_json({"content": iter(items)}) == to_json({"content": items})
+    assert to_json({"content": iter(items)}) == to_json({"content": items})
+    with pytest.raises(TypeError):
+        to_json({1, 2})
+
+
 @pytest.mark.parametrize("name", ["numbers", "one long list", "an answer", "many answers"])
 def test_it_is_written_in_short_steps(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     steps: list[int] = []
