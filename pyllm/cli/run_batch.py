@@ -171,7 +171,7 @@ class _Run:
             return _Result(not_asked(line_id, line.raw.number, request), Counts(), failed=True)
         caller = Caller(None, f"req-{number}")
         answer = await self._endpoints.ask(
-            request.url, request.body, caller, seed=int(number[:15], 16)
+            request.url, request.body, caller, size=request.size, seed=int(number[:15], 16)
         )
         if answer.status == _NO_ENGINE:
             raise PyLLMError("the engine stopped; the same command goes on from there")

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pyllm import __version__
+from pyllm.errors import PyLLMError
 from pyllm.server import webui
 from pyllm.server.batch.jobs import BatchJobs
 from pyllm.server.dialects import refusal
@@ -82,9 +83,9 @@ def create_app(
 
 async def _preload(service: Service) -> None:
     try:
-        (await service.lease(None)).release()
-    except ApiError as error:
-        _log.error("%s", error.__cause__ or error.message)
+        (await service.registry.lease(None)).release()  # it takes as long as it takes
+    except (ApiError, PyLLMError, OSError) as error:
+        _log.error("%s", error)
 
 
 async def _cut(service: Service, draining: Draining) -> None:

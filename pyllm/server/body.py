@@ -15,6 +15,8 @@ from pyllm.errors import printable
 from pyllm.server.edge import Refusal, read_json_object
 from pyllm.server.errors import ApiError, from_edge
 
+BODY_BYTES = "pyllm.body_bytes"  # of a request, in its scope: what its body measures
+
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -31,7 +33,9 @@ class StrictRequest(Request):
 
     async def json(self) -> Any:
         try:
-            return await read_json_object(await self.body())
+            body = await self.body()
+            self.scope[BODY_BYTES] = len(body)
+            return await read_json_object(body)
         except Refusal as refusal:
             raise from_edge(refusal) from refusal
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from dataclasses import dataclass, field
 
 from starlette.requests import Request
 
+from pyllm.sampling.logprobs import FlatLogprobs
 from pyllm.server.answer_run import AnswerRun
 from pyllm.server.errors import finished_badly
 from pyllm.server.events import (
@@ -16,11 +17,13 @@ from pyllm.server.events import (
     Event,
     PromptRead,
     Text,
-    TokenLogprobs,
     Tokens,
     Usage,
+    logprobs_size,
 )
 from pyllm.server.streams import while_connected
+
+_ID_BYTES = 6  # of a token's number, and what is between two
 
 
 @dataclass
@@ -41,7 +44,7 @@ class Choice:
     reasoning: str = ""
     calls: list[Call] = field(default_factory=list)
     token_ids: list[int] = field(default_factory=list)
-    logprobs: TokenLogprobs | None = None
+    logprobs: FlatLogprobs | None = None
     finish_reason: str = "stop"
     stop_reason: int | str | None = None
 
@@ -55,13 +58,20 @@ class Choice:
             case Tokens(_, token_ids, logprobs):
                 self.token_ids += token_ids
                 if logprobs is not None:
-                    self.logprobs = [*(self.logprobs or ()), *logprobs]
+                    self.logprobs = self.logprobs or FlatLogprobs()
+                    self.logprobs.extend(logprobs)
             case CallStart(_, _, call_id, name):
                 self.calls.append(Call(call_id, name))
             case CallArguments(_, call, text):
                 self.calls[call].arguments += text
             case ChoiceEnd(_, finish_reason, stop_reason):
                 self.finish_reason, self.stop_reason = finish_reason, stop_reason
+
+    def size(self, top: int) -> int:
+        """About the bytes of its JSON, with `top` log-probabilities beside each token's own."""
+        texts = len(self.text) + len(self.reasoning)
+        texts += sum(len(call.arguments) for call in self.calls)
+        return texts + _size(self.token_ids, self.logprobs, top)
 
 
 @dataclass
@@ -81,6 +91,21 @@ class Answer:
             while len(self.choices) <= event.index:
                 self.choices.append(Choice(len(self.choices)))
             self.choices[event.index].add(event)
+
+    def size(self, top: int) -> int:
+        """As that of its choices; each may be shown with its prompt."""
+        shown = len(self.choices) // max(1, len(self.prompts))
+        prompts = sum(prompt_size(prompt, top) for prompt in self.prompts)
+        return shown * prompts + sum(choice.size(top) for choice in self.choices)
+
+
+def prompt_size(prompt: PromptRead, top: int) -> int:
+    """About the bytes of its JSON, as `Choice.size`."""
+    return len(prompt.text or "") + _size(prompt.token_ids, prompt.logprobs, top)
+
+
+def _size(token_ids: list[int], logprobs: Sized | None, top: int) -> int:
+    return _ID_BYTES * len(token_ids) + (0 if logprobs is None else logprobs_size(logprobs, top))
 
 
 async def collect(run: AnswerRun, request: Request) -> Answer:

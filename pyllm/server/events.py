@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from pyllm.outputs import Logprob
 from pyllm.sampling.logprobs import FlatLogprobs
+
+_LOGPROB_BYTES = 75  # {"token":" the","logprob":-12.345678901234,"bytes":[32,116,104,101]}
 
 TokenLogprobs: TypeAlias = list[dict[int, Logprob]] | FlatLogprobs
 
@@ -88,3 +91,8 @@ class Usage:
 
 
 Event: TypeAlias = PromptRead | Text | Tokens | CallStart | CallArguments | ChoiceEnd | Usage
+
+
+def logprobs_size(logprobs: Sized, top: int) -> int:
+    """About the bytes of their JSON, with `top` others beside each."""
+    return len(logprobs) * (1 + top) * _LOGPROB_BYTES

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pyllm.gguf import GGUFFile
+from pyllm.gguf.strings import StringArray
 from pyllm.server.settings import ModelSource
 
 # Keys of a GGUF that say how its makers sample, and the fields of SamplingParams they mean.
@@ -33,6 +34,7 @@ class ModelCard:
     modified       seconds since 1970
     sampling       fields of SamplingParams that apply where a request is silent
     metadata       of the file, without arrays
+    bos_token      and eos_token: their texts, "" where the vocabulary has none
     """
 
     name: str
@@ -45,6 +47,8 @@ class ModelCard:
     chat_template: str | None
     sampling: Mapping[str, Any] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    bos_token: str = ""
+    eos_token: str = ""
 
 
 def read_card(source: ModelSource) -> ModelCard:
@@ -56,6 +60,7 @@ def read_card(source: ModelSource) -> ModelCard:
         architecture = str(metadata.get("general.architecture", ""))
         template = metadata.get("tokenizer.chat_template")
         context = metadata.get(f"{architecture}.context_length")
+        tokens = file.metadata.get("tokenizer.ggml.tokens")
         parts = [path.stat() for path in file.part_paths]
         return ModelCard(
             name=source.name,
@@ -68,7 +73,15 @@ def read_card(source: ModelSource) -> ModelCard:
             chat_template=template if isinstance(template, str) else None,
             sampling=_sampling(metadata),
             metadata=metadata,
+            bos_token=_token(tokens, metadata.get("tokenizer.ggml.bos_token_id")),
+            eos_token=_token(tokens, metadata.get("tokenizer.ggml.eos_token_id")),
         )
+
+
+def _token(tokens: object, index: object) -> str:
+    if not isinstance(tokens, StringArray) or not isinstance(index, int):
+        return ""
+    return tokens.raw(index).decode("utf-8", "replace") if 0 <= index < len(tokens) else ""
 
 
 def _largest_type(file: GGUFFile) -> str:

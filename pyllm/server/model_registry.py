@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, Protocol
@@ -24,6 +24,8 @@ _log = logging.getLogger(__name__)
 FOR_EVER = float("inf")
 # Beside the file: packed copies of small tensors, columns, Python (measured: 1.1 x the file).
 _BYTES_PER_FILE_BYTE = 1.1
+_IN_USE = "other models are in use; try again later, or ask for a smaller model"
+_TOO_LARGE = "it is larger than the memory for models; ask for a smaller one"
 
 Loader = Callable[[ModelSource, Mapping[str, Any]], AsyncLLM]
 
@@ -35,9 +37,9 @@ def load(source: ModelSource, engine: Mapping[str, Any]) -> AsyncLLM:
 @dataclass
 class _Entry:
     source: ModelSource
-    lock: asyncio.Lock
     loaded: LoadedModel | None = None
-    users: int = 0
+    load: asyncio.Task[None] | None = None  # for all who wait for it, and nobody's own
+    users: int = 0  # who have it or wait for it
     keep_alive: float = FOR_EVER  # seconds, as its last user wished
     last_used: float = 0.0  # time.monotonic()
     timer: asyncio.TimerHandle | None = None
@@ -49,6 +51,14 @@ class _Entry:
         if self.users or self.keep_alive == FOR_EVER:
             return FOR_EVER
         return max(0.0, self.last_used + self.keep_alive - time.monotonic())
+
+
+def _bytes_of(entry: _Entry) -> int:
+    """What it holds of the memory for models, about."""
+    if entry.loaded is None:
+        return 0
+    file_bytes = entry.loaded.card.file_bytes
+    return int(file_bytes * _BYTES_PER_FILE_BYTE) + entry.loaded.llm.kv_cache_bytes
 
 
 class Lease:
@@ -97,11 +107,13 @@ class ModelRegistry:
         self.watcher: Watcher | None = None
         self._entries: dict[str, _Entry] = {}
         self._names: dict[str, _Entry] = {}
-        self._room = asyncio.Lock()  # one load at a time: each looks at the memory that is free
+        # One load or unload at a time: each looks at the memory that the one before it left.
+        self._room = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()  # loads and unloads: a loop holds no task
         self.closed = False
         self.has_loaded = False  # any of them, at any time
         for source in settings.models:
-            entry = _Entry(source, asyncio.Lock(), keep_alive=self._keep_alive(None))
+            entry = _Entry(source, keep_alive=self._keep_alive(None))
             self._entries[source.name] = entry
             for name in (source.name, *source.aliases):
                 self._names.setdefault(name, entry)
@@ -120,15 +132,26 @@ class ModelRegistry:
             if entry.loaded is not None:
                 yield name, entry.loaded.llm, entry.expires_in
 
-    def is_loaded(self, name: str) -> bool:
-        """ApiError for unknown names."""
-        return self._entry(name).loaded is not None
+    def is_absent(self, name: str) -> bool:
+        """It is neither loaded nor being loaded. ApiError for unknown names."""
+        entry = self._entry(name)
+        return entry.loaded is None and entry.load is None
+
+    def peek(self, name: str | None) -> LoadedModel | None:
+        """The model by this name if it is loaded, for a look before the next `await`.
+
+        It is no use: nothing is loaded, and keep_alive goes on. ApiError for unknown names.
+        """
+        return self._entry(name).loaded
 
     def knows(self, name: str) -> bool:
         return self._lookup(name) is not None
 
-    async def card(self, name: str) -> ModelCard:
-        """What the file says of itself. ApiError for unknown names and unreadable files."""
+    async def card(self, name: str | None) -> ModelCard:
+        """What the file says of itself; None: the first model's.
+
+        ApiError for unknown names, ModelFileError and OSError for unreadable files.
+        """
         entry = self._entry(name)
         if entry.card is None:
             entry.card = await asyncio.to_thread(read_card, entry.source)
@@ -137,26 +160,22 @@ class ModelRegistry:
     async def lease(self, name: str | None, keep_alive: float | None = None) -> Lease:
         """The model by this name, loaded now if need be; None: the first.
 
+        All who ask while it loads get the one that is loaded, and may be cancelled meanwhile.
         keep_alive  seconds it stays loaded after this use; None: as the server was started
         Raises ApiError and what AsyncLLM raises.
         """
         entry = self._entry(name)
-        entry.users += 1  # so that nobody unloads it meanwhile
-        began = time.monotonic()
-        try:
-            card = await self.card(entry.source.name)
-            async with entry.lock:
-                if self.closed:
-                    raise ApiError(503, "the server is shutting down", "shutting_down")
-                waited = entry.loaded is None
-                loaded = entry.loaded or await self._loaded(entry, card)
-        except BaseException as error:
-            entry.users -= 1
-            self._watch_failure(entry, error)
-            raise
+        began, waits = time.monotonic(), entry.loaded is None
         entry.keep_alive = self._keep_alive(keep_alive)
-        lease = Lease(self, entry, loaded)
-        if waited:
+        entry.users += 1  # so that nobody unloads it meanwhile
+        try:
+            lease = Lease(self, entry, await self._loaded(entry))
+        except BaseException as error:
+            self.returned(entry)
+            if isinstance(error, asyncio.CancelledError) and self.watcher is not None:
+                self.watcher.cancelled(entry.source.name, "load")
+            raise
+        if waits:
             lease.load_seconds = time.monotonic() - began
         return lease
 
@@ -167,14 +186,18 @@ class ModelRegistry:
         if entry.timer is not None:
             entry.timer.cancel()
             entry.timer = None
-        if entry.users == 0 and entry.keep_alive != FOR_EVER and not self.closed:
-            loop = asyncio.get_running_loop()
-            unload = partial(self._expired, entry)
-            entry.timer = loop.call_later(entry.keep_alive, unload)
+        if entry.users or entry.loaded is None or entry.keep_alive == FOR_EVER or self.closed:
+            return
+        unload = partial(self._expired, entry, entry.last_used)
+        entry.timer = asyncio.get_running_loop().call_later(entry.keep_alive, unload)
 
     async def close(self) -> None:
-        """Unload everything; requests in flight end with an error."""
+        """Unload everything; requests in flight end with an error. A load is waited for."""
         self.closed = True
+        for entry in self._entries.values():
+            if entry.timer is not None:
+                entry.timer.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         for entry in self._entries.values():
             await self._unload(entry)
 
@@ -195,29 +218,71 @@ class ModelRegistry:
             wished = self._settings.keep_alive
         return FOR_EVER if wished is None or wished < 0 else wished
 
-    async def _loaded(self, entry: _Entry, card: ModelCard) -> LoadedModel:
-        async with self._room:
-            await self._make_room(entry, card)
-            began = time.monotonic()
-            engine = self._settings.engine
-            llm = await asyncio.to_thread(self._load, entry.source, engine)
-            entry.loaded = loaded = LoadedModel(llm, card)
-            self.has_loaded = True
+    async def _loaded(self, entry: _Entry) -> LoadedModel:
+        """Raises what the load raises. Whoever is cancelled here leaves it to the others."""
+        while True:
+            if self.closed:
+                raise ApiError(503, "the server is shutting down", "shutting_down")
+            if entry.loaded is not None:
+                return entry.loaded
+            if entry.load is None:
+                entry.load = self._in_background(self._load_if_wanted(entry))
+            load = entry.load
+            await asyncio.wait([load])
+            load.result()
+
+    async def _load_if_wanted(self, entry: _Entry) -> None:
+        """Once begun it goes on without those who wanted it: a thread cannot be stopped, and the
+        next request finds the model here."""
+        try:
+            async with self._room:
+                if entry.users == 0 or self.closed:  # nobody waits any more
+                    return
+                entry.users += 1
+                try:
+                    await self._load_now(entry)
+                finally:
+                    self.returned(entry)
+        except (PyLLMError, OSError) as error:
+            if self.watcher is not None:
+                self.watcher.model_load_failed(error)
+            raise
+        finally:
+            entry.load = None
+
+    async def _load_now(self, entry: _Entry) -> None:
+        card = await self.card(entry.source.name)
+        await self._make_room(entry, card)
+        began = time.monotonic()
+        llm = await asyncio.to_thread(self._load, entry.source, self._settings.engine)
+        entry.loaded = LoadedModel(llm, card)
+        self.has_loaded = True
         _log.info("loaded %s in %.2f s", entry.source.name, time.monotonic() - began)
-        return loaded
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever waits for it raises it; nobody may be left who does
 
     async def _make_room(self, wanted: _Entry, card: ModelCard) -> None:
-        """Unload idle models, longest unused first, until `wanted` fits."""
+        """Unload idle models, longest unused first, until `wanted` fits; none when it cannot."""
         needed = int(card.file_bytes * _BYTES_PER_FILE_BYTE)
         while needed > (free := self._free_bytes()):
-            idle = [
+            others = [
                 entry
                 for entry in self._entries.values()
-                if entry.loaded is not None and entry.users == 0 and entry is not wanted
+                if entry.loaded is not None and entry is not wanted
             ]
-            if not idle:
-                limit = "other models are in use; try again later, or ask for a smaller model"
-                raise MemoryBudgetError(needed, free, limit)
+            idle = [entry for entry in others if entry.users == 0]
+            if needed > free + sum(_bytes_of(entry) for entry in idle):
+                in_use = len(idle) < len(others)
+                raise MemoryBudgetError(needed, free, _IN_USE if in_use else _TOO_LARGE)
             await self._unload(min(idle, key=lambda entry: entry.last_used))
 
     def _free_bytes(self) -> int:
@@ -227,22 +292,16 @@ class ModelRegistry:
             free = budget or 2**62
         if budget is None:
             return free
-        used = sum(
-            int(loaded.card.file_bytes * _BYTES_PER_FILE_BYTE) + loaded.llm.kv_cache_bytes
-            for entry in self._entries.values()
-            if (loaded := entry.loaded) is not None
-        )
-        return min(free, budget - used)
+        return min(free, budget - sum(map(_bytes_of, self._entries.values())))
 
-    def _expired(self, entry: _Entry) -> None:
+    def _expired(self, entry: _Entry, last_used: float) -> None:
         entry.timer = None
-        if entry.users == 0:
-            asyncio.get_running_loop().create_task(self._unload_idle(entry))
+        self._in_background(self._unload_idle(entry, last_used))
 
-    async def _unload_idle(self, entry: _Entry) -> None:
+    async def _unload_idle(self, entry: _Entry, last_used: float) -> None:
         # Whoever makes room meanwhile waits until the memory is really free.
-        async with entry.lock, self._room:
-            if entry.users == 0:
+        async with self._room:
+            if entry.users == 0 and entry.last_used == last_used:  # not used while this waited
                 await self._unload(entry)
 
     async def _unload(self, entry: _Entry) -> None:
@@ -252,11 +311,3 @@ class ModelRegistry:
             _log.info("unloaded %s", entry.source.name)
             if self.watcher is not None:
                 self.watcher.model_unloaded(entry.source.name, loaded.llm.stats())
-
-    def _watch_failure(self, entry: _Entry, error: BaseException) -> None:
-        if self.watcher is None:
-            return
-        if isinstance(error, asyncio.CancelledError):
-            self.watcher.cancelled(entry.source.name, "load")
-        elif isinstance(error, PyLLMError | OSError):
-            self.watcher.model_load_failed(error)

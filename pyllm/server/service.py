@@ -11,13 +11,14 @@ from functools import partial
 from typing import Any, Literal, Protocol
 
 from pyllm.engine.open_request import OpenRequest
-from pyllm.errors import PyLLMError
+from pyllm.errors import ModelFileError, PyLLMError
 from pyllm.outputs import RequestOutput
 from pyllm.pooling.embedding import PoolingJob
 from pyllm.prompts import Encoded, Prompt, encode_prompt
 from pyllm.sampling.params import SamplingParams
 from pyllm.server.answer_run import AnswerRun
 from pyllm.server.errors import ApiError, as_api_error
+from pyllm.server.model_card import ModelCard
 from pyllm.server.model_registry import Lease, ModelRegistry
 from pyllm.server.request_facts import note_finished
 from pyllm.server.sampling import joined_salt
@@ -100,12 +101,30 @@ class Service:
         self._watcher = watcher
         self._runs: weakref.WeakSet[AnswerRun] = weakref.WeakSet()
 
-    async def lease(self, model: str | None, keep_alive: float | None = None) -> Lease:
-        """The model, loaded. ApiError when that fails."""
+    async def lease(
+        self,
+        model: str | None,
+        keep_alive: float | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> Lease:
+        """The model, loaded. ApiError when that fails, or takes longer than the request may."""
+        limit = asyncio.timeout(self._seconds(timeout))
         try:
-            return await self.registry.lease(model, keep_alive)
+            async with limit:
+                return await self.registry.lease(model, keep_alive)
         except (PyLLMError, OSError) as error:
+            if limit.expired():
+                raise _too_late() from None
             raise as_api_error(error) from error
+
+    async def card(self, model: str | None) -> ModelCard:
+        """What the model's file says of itself; nothing is loaded. ApiError when it cannot."""
+        try:
+            return await self.registry.card(model)
+        except (ModelFileError, OSError) as error:
+            message = "the model's file cannot be read; the server's log says why"
+            raise ApiError(500, message, "model_load_failed", param="model") from error
 
     def cut(self) -> None:
         """End all answers with an error: the server stops."""
@@ -143,12 +162,12 @@ class Service:
     ) -> list[RequestOutput]:
         """Texts that are embedded or scored: their last reports. PyLLMError, ApiError when late."""
         salted = [replace(job, salt=joined_salt(caller.tenant, job.salt)) for job in jobs]
-        deadline = self._deadline(timeout)
+        deadline = self._deadline(lease, timeout)
         try:
             async with asyncio.timeout(None if deadline is None else deadline - time.monotonic()):
                 outputs = await lease.llm.pool(salted, priority=priority)
         except TimeoutError:
-            raise ApiError(504, "the request took longer than it may", "request_timeout") from None
+            raise _too_late() from None
         for output in outputs:
             self._finished(lease.name, output)
         return outputs
@@ -182,7 +201,7 @@ class Service:
             )
             return encoded, params
 
-        deadline = self._deadline(job.timeout)
+        deadline = self._deadline(lease, job.timeout)
         opened = await lease.llm.open(
             prepare,
             priority=job.priority,
@@ -198,7 +217,7 @@ class Service:
         )
 
     async def _open_text(self, lease: Lease, job: TextJob, caller: Caller) -> AnswerRun:
-        llm, deadline = lease.llm, self._deadline(job.timeout)
+        llm, deadline = lease.llm, self._deadline(lease, job.timeout)
         structure = None if job.structure is None else job.structure.checked()
         params = replace(job.params, structured_outputs=structure)
         tokenizer, salt = llm.get_tokenizer(), joined_salt(caller.tenant, job.cache_salt)
@@ -234,9 +253,18 @@ class Service:
         if self._watcher is not None:
             self._watcher.request_finished(model, output)
 
-    def _deadline(self, timeout: float | None) -> float | None:
+    def _deadline(self, lease: Lease, timeout: float | None) -> float | None:
+        """Of time.monotonic(); what the request waited for its model is part of its time."""
+        seconds = self._seconds(timeout)
+        return None if seconds is None else time.monotonic() - lease.load_seconds + seconds
+
+    def _seconds(self, timeout: float | None) -> float | None:
         limits = [limit for limit in (timeout, self.settings.request_timeout) if limit is not None]
-        return time.monotonic() + min(limits) if limits else None
+        return min(limits, default=None)
+
+
+def _too_late() -> ApiError:
+    return ApiError(504, "the request took longer than it may", "request_timeout")
 
 
 def _rendered(lease: Lease, job: ChatJob) -> tuple[Encoded, AnswerPlan]:

@@ -15,6 +15,8 @@ from pyllm.server.model_registry import Lease
 from pyllm.server.openai.common import caller_of, service_of
 from pyllm.server.streams import to_json, while_connected
 
+VECTOR_BYTES = 16 * 1024  # of a vector's JSON, about: a thousand numbers
+
 
 async def read_texts(
     request: Request,

@@ -12,22 +12,24 @@ class Turns:
     alternate: texts of a user or of the system as paragraphs, those of an assistant as they are."""
 
     def __init__(self) -> None:
-        self.messages: list[dict[str, Any]] = []
+        # Texts are lists of their pieces: joined one by one, thousands would be copied each time.
+        self._turns: list[dict[str, Any]] = []
+
+    @property
+    def messages(self) -> list[dict[str, Any]]:
+        return [_joined(turn) for turn in self._turns]
 
     def text(self, role: str, text: str) -> None:
         if role == "assistant":
-            self._assistant()["content"] += text
-            return
-        last = self.messages[-1] if self.messages else None
-        if last is not None and last["role"] == role:
-            last["content"] += _PARAGRAPH + text
+            self._assistant()["content"].append(text)
+        elif self._turns and self._turns[-1]["role"] == role:
+            self._turns[-1]["content"].append(text)
         else:
-            self.messages.append({"role": role, "content": text})
+            self._turns.append({"role": role, "content": [text]})
 
     def reasoning(self, text: str) -> None:
         """What the assistant thought before what follows."""
-        message = self._assistant()
-        message["reasoning_content"] = message.get("reasoning_content", "") + text
+        self._assistant().setdefault("reasoning_content", []).append(text)
 
     def call(self, call_id: str, name: str, arguments: str) -> None:
         """The assistant called a tool; `arguments` are JSON text."""
@@ -37,9 +39,17 @@ class Turns:
 
     def result(self, call_id: str, text: str) -> None:
         """What the tool answered."""
-        self.messages.append({"role": "tool", "tool_call_id": call_id, "content": text})
+        self._turns.append({"role": "tool", "tool_call_id": call_id, "content": [text]})
 
     def _assistant(self) -> dict[str, Any]:
-        if not self.messages or self.messages[-1]["role"] != "assistant":
-            self.messages.append({"role": "assistant", "content": ""})
-        return self.messages[-1]
+        if not self._turns or self._turns[-1]["role"] != "assistant":
+            self._turns.append({"role": "assistant", "content": []})
+        return self._turns[-1]
+
+
+def _joined(turn: dict[str, Any]) -> dict[str, Any]:
+    between = "" if turn["role"] == "assistant" else _PARAGRAPH
+    message = {**turn, "content": between.join(turn["content"])}
+    if "reasoning_content" in turn:
+        message["reasoning_content"] = "".join(turn["reasoning_content"])
+    return message

@@ -67,13 +67,14 @@ def messages_of(body: CountRequest) -> list[dict[str, Any]]:
     for index, message in enumerate(body.messages):
         for number, block in enumerate(message.content):
             _add(turns, f"messages[{index}].content[{number}]", message.role, block)
-    if not turns.messages:
+    messages = turns.messages
+    if not messages:
         raise RequestError("messages", None, "must hold some text")
-    last = turns.messages[-1]
+    last = messages[-1]
     if last["role"] == "assistant" and "tool_calls" in last:
         limit = "is followed by no tool_result; end with one, or with text of the user"
         raise RequestError(f"messages[{len(body.messages) - 1}]", "tool_use", limit)
-    return turns.messages
+    return messages
 
 
 def _add(turns: Turns, where: str, role: str, block: Block) -> None:

@@ -15,8 +15,8 @@ from pyllm.server.body import StrictRoute
 from pyllm.server.collect import read_all
 from pyllm.server.lease_guard import released_on_failure
 from pyllm.server.model_registry import Lease
-from pyllm.server.openai.common import PlainJSON, caller_of, service_of
-from pyllm.server.service import ChatJob, Service
+from pyllm.server.openai.common import PlainJSON, caller_of, lease_of, read_fields, service_of
+from pyllm.server.service import ChatJob
 from pyllm.server.streams import StreamResponse
 
 router = APIRouter(route_class=StrictRoute, tags=["Anthropic"])
@@ -29,8 +29,8 @@ async def messages(body: MessagesRequest, request: Request) -> Response:
     The headers anthropic-version and anthropic-beta may say anything: there is one version.
     """
     service, caller = service_of(request), caller_of(request)
-    lease = await service.lease(body.model)
-    job = _job(body, lease, service, stream=bool(body.stream))
+    lease = await lease_of(request, body.model)
+    job = await _job(body, lease, request, stream=bool(body.stream))
     run = await service.chat(lease, job, caller)
     shows_thinking = body.thinking is None or body.thinking.display != "omitted"
     writer = MessageWriter(
@@ -54,15 +54,18 @@ async def messages(body: MessagesRequest, request: Request) -> Response:
 async def count_tokens(body: CountRequest, request: Request) -> Response:
     """How many tokens the prompt of such a request has."""
     service = service_of(request)
-    lease = await service.lease(body.model)
-    job = _job(body, lease, service, stream=False)
+    lease = await lease_of(request, body.model)
+    job = await _job(body, lease, request, stream=False)
     return PlainJSON({"input_tokens": await service.count_tokens(lease, job)})
 
 
-def _job(body: CountRequest, lease: Lease, service: Service, *, stream: bool) -> ChatJob:
+async def _job(body: CountRequest, lease: Lease, request: Request, *, stream: bool) -> ChatJob:
     """Releases the lease when it raises ApiError."""
-    with released_on_failure(lease):
+
+    def read() -> ChatJob:
+        settings, defaults = service_of(request).settings, lease.card.sampling
         has_budget = can_limit_thinking(lease.llm.get_tokenizer())
-        return chat_job(
-            body, service.settings, lease.card.sampling, has_budget=has_budget, stream=stream
-        )
+        return chat_job(body, settings, defaults, has_budget=has_budget, stream=stream)
+
+    with released_on_failure(lease):
+        return await read_fields(request, read)

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message
 
-from pyllm.server.body import read_body
+from pyllm.server.body import BODY_BYTES, read_body
 from pyllm.server.errors import ApiError, as_api_error
 from pyllm.server.openai.common import error_response
 from pyllm.server.service import Caller
@@ -66,18 +66,20 @@ class Endpoints:
         fields: dict[str, Any],
         caller: Caller,
         *,
+        size: int,
         priority: int | None = None,
         seed: int | None = None,
     ) -> Answer:
         """What the route at `url` answers to a body of `fields`; never raises for their sake.
 
+        size      about the bytes of the fields' JSON
         priority  at least this number: later than who has a lower one
         seed      of what is sampled, where the body names none
         """
         model, route = self._routes[url]
         try:
             body = _with(read_body(model, fields), priority, seed)
-            response = await route(body, _request(self._app, url, caller))
+            response = await route(body, _request(self._app, url, caller, size))
         except Exception as error:
             if not isinstance(error, ApiError):
                 _log.exception("request %s failed", caller.request_id)
@@ -104,12 +106,12 @@ def _with(body: BaseModel, priority: int | None, seed: int | None) -> BaseModel:
     return body.model_copy(update=changes) if changes else body
 
 
-def _request(app: FastAPI, url: str, caller: Caller) -> Request:
+def _request(app: FastAPI, url: str, caller: Caller, size: int) -> Request:
     """Nothing came over a connection; routes look here for the application and the caller."""
     state = {"tenant": caller.tenant, "request_id": caller.request_id}
     scope = {
         "type": "http", "method": "POST", "path": url, "headers": [], "query_string": b"",
-        "app": app, "state": state,
+        "app": app, "state": state, BODY_BYTES: size,
     }  # fmt: skip
     return Request(scope, _never())
 

@@ -16,11 +16,12 @@ _FIELDS = ("custom_id", "method", "url", "body")
 
 @dataclass(frozen=True)
 class RequestLine:
-    """What is asked, by which name, of which route."""
+    """What is asked, by which name, of which route; `size` in bytes."""
 
     custom_id: str
     url: str
     body: dict[str, Any]
+    size: int
 
 
 class LineError(Exception):
@@ -58,7 +59,7 @@ def read_request_line(line: RawLine, urls: Collection[str]) -> RequestLine:
         raise _wrong("body", fields, "must be an object", custom_id)
     if body.get("stream"):
         raise LineError("invalid_value", "body.stream: a batch does not stream", custom_id)
-    return RequestLine(custom_id, url, body)
+    return RequestLine(custom_id, url, body, len(line.text))
 
 
 def _custom_id(value: object) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from collections.abc import Collection
 from contextlib import aclosing
+from functools import partial
 from itertools import islice
 
 from pyllm.server.batch.endpoints import Answer, Endpoints
@@ -19,6 +21,7 @@ from pyllm.server.batch.spare_time import BATCH_PRIORITY, SpareTime
 from pyllm.server.batch.validation import count_requests
 from pyllm.server.edge.guard import new_request_id
 from pyllm.server.files.store import FileStore
+from pyllm.server.off_loop import off_loop
 from pyllm.server.service import Caller
 
 _OK = 200
@@ -104,7 +107,7 @@ class BatchRun:
     async def _answer(self, raw: RawLine) -> tuple[bytes, bool]:
         line_id, endpoint = _new_id(), (self._job.endpoint,)
         try:
-            request = await asyncio.to_thread(read_request_line, raw, endpoint)
+            request = await _read(raw, endpoint)
         except LineError as error:
             return not_asked(line_id, raw.number, error), True
         request_id = new_request_id()
@@ -117,7 +120,7 @@ class BatchRun:
         async with self._spare_time.place():
             while True:
                 answer = await self._endpoints.ask(
-                    request.url, request.body, caller, priority=BATCH_PRIORITY
+                    request.url, request.body, caller, size=request.size, priority=BATCH_PRIORITY
                 )
                 if answer.retry_after is None:
                     return answer
@@ -129,20 +132,26 @@ class BatchRun:
         if results is not None:
             if end in _GIVEN_UP:
                 with job.input.path.open("rb") as stream:
-                    for raw in islice(read_lines(stream), job.completed + job.failed, None):
-                        await results.add(self._given_up(raw, end), failed=True)
+                    rest = islice(read_lines(stream), job.completed + job.failed, None)
+                    async with aclosing(in_order(rest, partial(self._given_up, end), 1)) as lines:
+                        async for line in lines:
+                            await results.add(line, failed=True)
             if end != "cancelled":
                 job.become("finalizing")
             await results.keep()
         job.become(end)
 
-    def _given_up(self, raw: RawLine, end: str) -> bytes:
+    async def _given_up(self, end: str, raw: RawLine) -> bytes:
         reason, custom_id = _GIVEN_UP[end], None
         try:
-            custom_id = read_request_line(raw, (self._job.endpoint,)).custom_id
+            custom_id = (await _read(raw, (self._job.endpoint,))).custom_id
         except LineError as error:
             custom_id = error.custom_id
         return not_asked(_new_id(), raw.number, LineError(reason.code, reason.message, custom_id))
+
+
+async def _read(raw: RawLine, urls: Collection[str]) -> RequestLine:
+    return await off_loop(partial(read_request_line, raw, urls), len(raw.text or b""))
 
 
 def _new_id() -> str:

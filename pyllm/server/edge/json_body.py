@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import math
 import re
+from functools import partial
 from typing import Any
 
 from pyllm.errors import printable
 from pyllm.server.edge.json_shape import MAX_DIGITS, escapes_removed, json_shape
 from pyllm.server.edge.refusal import Refusal
+from pyllm.server.off_loop import off_loop
 
 MAX_DEPTH = 64
 MAX_CONTAINERS = 100_000  # each costs 64 bytes and more, from two bytes of text
 MAX_COMMAS = 1_000_000
-_INLINE_BYTES = 64 * 1024  # parsed within a millisecond; more would hold up the event loop
 
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 async def read_json_object(body: bytes) -> dict[str, Any]:
     """parse_json_object, in another thread when the body is long."""
-    if len(body) <= _INLINE_BYTES:
-        return parse_json_object(body)
-    return await asyncio.to_thread(parse_json_object, body)
+    return await off_loop(partial(parse_json_object, body), len(body))
 
 
 def parse_json_object(body: bytes) -> dict[str, Any]:

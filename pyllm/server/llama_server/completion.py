@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter
@@ -22,10 +22,12 @@ from pyllm.server.lease_guard import released_on_failure
 from pyllm.server.llama_server.protocol import CompletionRequest, InfillRequest
 from pyllm.server.model_registry import Lease
 from pyllm.server.openai.common import (
-    PlainJSON,
     caller_of,
     error_body,
+    json_answer,
+    lease_of,
     progress_tick,
+    read_fields,
     service_of,
     timings_body,
 )
@@ -62,12 +64,9 @@ async def infill(body: InfillRequest, request: Request) -> Response:
 
 async def _answer(body: CompletionRequest, request: Request) -> Response:
     service, caller = service_of(request), caller_of(request)
-    lease = await service.lease(body.model)
+    lease = await lease_of(request, body.model, timeout=body.timeout)
     with released_on_failure(lease):
-        if isinstance(body, InfillRequest):  # it is encoded, which would hold up the event loop
-            job = await asyncio.to_thread(_job, body, lease)
-        else:
-            job = _job(body, lease)
+        job = await read_fields(request, partial(_job, body, lease))
     run = await service.complete(lease, job, caller)
     writer = _Writer(body, lease)
     if body.stream:
@@ -78,7 +77,9 @@ async def _answer(body: CompletionRequest, request: Request) -> Response:
             tick=lambda: progress_tick(run),
         )
     answer = await collect(run, request)
-    return PlainJSON(writer.whole(answer.choices[0], answer.usage))
+    (choice,) = answer.choices
+    whole = partial(writer.whole, choice, answer.usage)
+    return await json_answer(whole, choice.size(body.n_probs or 0))
 
 
 def _job(body: CompletionRequest, lease: Lease) -> TextJob:

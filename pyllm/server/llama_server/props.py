@@ -1,7 +1,9 @@
-"""/props and /slots."""
+"""/props and /slots. Both only look: a model that is not loaded stays so, and what its file and the
+server's settings say is the answer."""
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 from fastapi import APIRouter
@@ -9,54 +11,58 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pyllm import __version__
+from pyllm.llm import LLM
 from pyllm.server.body import StrictRoute
-from pyllm.server.lease_guard import released_after
-from pyllm.server.model_registry import Lease
+from pyllm.server.loaded_model import LoadedModel
+from pyllm.server.model_card import ModelCard
 from pyllm.server.openai.common import PlainJSON, service_of
 from pyllm.server.openai.schemas import refusals
+from pyllm.server.settings import ServerSettings
 
 router = APIRouter(route_class=StrictRoute, tags=["llama-server"], responses=refusals())
+
+_DEFAULT_SLOTS: int = inspect.signature(LLM).parameters["max_num_seqs"].default
 
 
 @router.get("/props")
 async def props(request: Request, model: str | None = None) -> Response:
     """What clients ask before they begin: context, template, marks."""
-    lease = await service_of(request).lease(model)
-    with released_after(lease):
-        return PlainJSON(_props(lease))
-
-
-def _props(lease: Lease) -> dict[str, Any]:
-    tokenizer, model = lease.llm.get_tokenizer(), lease.llm.model
-    return {
-        "default_generation_settings": {
-            "n_ctx": model.max_model_len,
-            "params": dict(lease.card.sampling),
-        },
-        "total_slots": lease.llm.max_num_seqs,
-        "model_alias": lease.name,
-        "chat_template": lease.card.chat_template or "",
-        "bos_token": _text(tokenizer, tokenizer.bos_id),
-        "eos_token": _text(tokenizer, tokenizer.eos_id),
-        "modalities": {"vision": False, "audio": False},
-        "build_info": f"pyllm {__version__}",
-    }
-
-
-def _text(tokenizer: Any, token: int | None) -> str:
-    return "" if token is None else tokenizer.token_bytes(token).decode("utf-8", "replace")
+    service = service_of(request)
+    card = await service.card(model)
+    loaded = service.registry.peek(card.name)
+    n_ctx, slots = _size(loaded, card, service.settings)
+    return PlainJSON(
+        {
+            "default_generation_settings": {"n_ctx": n_ctx, "params": dict(card.sampling)},
+            "total_slots": slots,
+            "model_alias": card.name,
+            "chat_template": card.chat_template or "",
+            "bos_token": card.bos_token,
+            "eos_token": card.eos_token,
+            "modalities": {"vision": False, "audio": False},
+            "build_info": f"pyllm {__version__}",
+            "is_sleeping": loaded is None,
+        }
+    )
 
 
 @router.get("/slots")
 async def slots(request: Request, model: str | None = None) -> Response:
     """One entry for each answer that can be computed at a time; all share one pool of memory."""
-    lease = await service_of(request).lease(model)
-    with released_after(lease):
-        running, most = lease.llm.num_running_requests, lease.llm.max_num_seqs
-        n_ctx = lease.llm.model.max_model_len
-        return PlainJSON(
-            [
-                {"id": number, "n_ctx": n_ctx, "is_processing": number < running}
-                for number in range(most)
-            ]
-        )
+    service = service_of(request)
+    card = await service.card(model)
+    loaded = service.registry.peek(card.name)
+    n_ctx, most = _size(loaded, card, service.settings)
+    running = loaded.llm.num_running_requests if loaded else 0
+    entries: list[dict[str, Any]] = [
+        {"id": number, "n_ctx": n_ctx, "is_processing": number < running} for number in range(most)
+    ]
+    return PlainJSON(entries)
+
+
+def _size(loaded: LoadedModel | None, card: ModelCard, settings: ServerSettings) -> tuple[int, int]:
+    """Tokens of the context and answers at a time: those it has, or will have once it is loaded."""
+    if loaded is not None:
+        return loaded.llm.model.max_model_len, loaded.llm.max_num_seqs
+    context = settings.engine.get("max_model_len") or card.context_length or 0
+    return context, settings.engine.get("max_num_seqs") or _DEFAULT_SLOTS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter
@@ -18,8 +19,9 @@ from pyllm.server.llama_server.protocol import (
     DetokenizeRequest,
     TokenizeRequest,
 )
+from pyllm.server.long_json import long_json
 from pyllm.server.model_registry import Lease
-from pyllm.server.openai.common import PlainJSON, service_of
+from pyllm.server.openai.common import json_answer, lease_of, read_fields, service_of
 from pyllm.server.openai.schemas import refusals
 from pyllm.server.streams import to_json
 from pyllm.server.template_fields import template_fields
@@ -34,7 +36,7 @@ _MAX_PIECES = 2**17
 async def tokenize(body: TokenizeRequest, request: Request) -> Response:
     """The tokens of a text or a conversation."""
     service = service_of(request)
-    lease = await service.lease(body.model)
+    lease = await lease_of(request, body.model)
     with released_after(lease):
         found = await asyncio.to_thread(_tokenized, body, lease, service.settings)
         return Response(found, media_type="application/json")
@@ -72,7 +74,7 @@ def _tokenized(body: TokenizeRequest, lease: Lease, settings: Any) -> bytes:
     if body.content is not None:
         if not body.with_pieces:
             return b'{"tokens":%s}' % _numbers(ids)
-        return to_json(
+        return long_json(
             {"tokens": [{"id": token, "piece": _piece(tokenizer, token)} for token in ids]}
         )
     found: dict[str, Any] = {"count": len(ids), "max_model_len": lease.llm.model.max_model_len}
@@ -80,7 +82,7 @@ def _tokenized(body: TokenizeRequest, lease: Lease, settings: Any) -> bytes:
         found["token_strs"] = [
             tokenizer.token_bytes(token).decode("utf-8", "replace") for token in ids
         ]
-    return b'{"tokens":%s,' % _numbers(ids) + to_json(found)[1:]
+    return b'{"tokens":%s,' % _numbers(ids) + long_json(found)[1:]
 
 
 def _numbers(ids: list[int]) -> bytes:
@@ -101,12 +103,16 @@ def _piece(tokenizer: Any, token: int) -> str | list[int]:
 @router.post("/detokenize")
 async def detokenize(body: DetokenizeRequest, request: Request) -> Response:
     """The text of tokens: llama-server calls it content, vLLM prompt."""
-    lease = await service_of(request).lease(body.model)
+    lease = await lease_of(request, body.model)
     with released_after(lease):
-        tokenizer = lease.llm.get_tokenizer()
-        ids = checked_ids("tokens", body.tokens, tokenizer.n_vocab) if body.tokens else []
-        text = await asyncio.to_thread(tokenizer.decode, ids, skip_special=False)
-        return PlainJSON({"content": text, "prompt": text})
+        text = await read_fields(request, partial(_detokenized, body, lease))
+    return await json_answer(lambda: {"content": text, "prompt": text}, 2 * len(text))
+
+
+def _detokenized(body: DetokenizeRequest, lease: Lease) -> str:
+    tokenizer = lease.llm.get_tokenizer()
+    ids = checked_ids("tokens", body.tokens, tokenizer.n_vocab) if body.tokens else []
+    return tokenizer.decode(ids, skip_special=False)
 
 
 @router.post("/apply-template")
@@ -116,7 +122,7 @@ async def apply_template(body: ApplyTemplateRequest, request: Request) -> Respon
     thinking, variables = template_fields(
         service.settings, None, body.chat_template_kwargs, body.enable_thinking, None
     )
-    lease = await service.lease(body.model)
+    lease = await lease_of(request, body.model)
     with released_after(lease):
         text, _ = await asyncio.to_thread(
             lease.model.render,
@@ -126,4 +132,4 @@ async def apply_template(body: ApplyTemplateRequest, request: Request) -> Respon
             thinking=thinking,
             add_generation_prompt=body.add_generation_prompt,
         )
-        return PlainJSON({"prompt": text})
+    return await json_answer(lambda: {"prompt": text}, len(text or ""))

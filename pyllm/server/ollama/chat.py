@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter
@@ -21,7 +22,14 @@ from pyllm.server.ollama.parameters import keep_alive_of, params_of, structure_o
 from pyllm.server.ollama.protocol import ChatRequest, Message
 from pyllm.server.ollama.schemas import refusals
 from pyllm.server.ollama.writing import counts, done_reason, head
-from pyllm.server.openai.common import PlainJSON, caller_of, service_of
+from pyllm.server.openai.common import (
+    PlainJSON,
+    caller_of,
+    json_answer,
+    lease_of,
+    read_fields,
+    service_of,
+)
 from pyllm.server.openai.logprobs import chat_logprobs
 from pyllm.server.service import ChatJob, Service
 from pyllm.server.streams import StreamResponse, json_line
@@ -38,23 +46,25 @@ async def chat(body: ChatRequest, request: Request) -> Response:
     message = {"role": "assistant", "content": ""}
     if not body.messages and is_unloaded(service, body.model, keep_alive):
         return PlainJSON(loaded(body.model, keep_alive, {"message": message}))
-    lease = await service.lease(body.model, keep_alive)
+    lease = await lease_of(request, body.model, keep_alive)
     if not body.messages:
         lease.release()
         return PlainJSON(loaded(body.model, keep_alive, {"message": message}))
     with released_on_failure(lease):
-        job = _job(body, lease)
+        job = await read_fields(request, partial(_job, body, lease))
     run = await service.chat(lease, job, caller)
     writer = _Writer(body, lease)
     if body.stream is False:
         answer = await collect(run, request)
-        return PlainJSON(writer.whole(answer.choices[0], answer.usage))
+        (choice,) = answer.choices
+        whole = partial(writer.whole, choice, answer.usage)
+        return await json_answer(whole, choice.size(body.top_logprobs or 0))
     return StreamResponse(writer.stream(run), "application/x-ndjson", close=run.close)
 
 
 def is_unloaded(service: Service, model: str, keep_alive: float | None) -> bool:
     """A model that is to be unloaded is not there: nothing needs to be done."""
-    return keep_alive == 0 and not service.registry.is_loaded(model)
+    return keep_alive == 0 and service.registry.is_absent(model)
 
 
 def loaded(model: str, keep_alive: float | None, empty: dict[str, Any]) -> dict[str, Any]:

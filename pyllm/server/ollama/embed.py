@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -17,13 +16,20 @@ from pyllm.pooling.pooling import PoolingParams
 from pyllm.prompts import Encoded
 from pyllm.server.body import StrictRoute
 from pyllm.server.model_registry import Lease
+from pyllm.server.off_loop import off_loop
 from pyllm.server.ollama.parameters import keep_alive_of
 from pyllm.server.ollama.protocol import Embedding, EmbeddingsRequest, EmbedRequest
 from pyllm.server.ollama.schemas import refusals
-from pyllm.server.openai.common import PlainJSON, service_of
+from pyllm.server.openai.common import PlainJSON, lease_of
 from pyllm.server.openai.embeddings import one_vector_each
 from pyllm.server.streams import to_json
-from pyllm.server.text_reading import client_errors, read_texts, rows_as_json, tokens_of
+from pyllm.server.text_reading import (
+    VECTOR_BYTES,
+    client_errors,
+    read_texts,
+    rows_as_json,
+    tokens_of,
+)
 
 router = APIRouter(route_class=StrictRoute, tags=["Ollama"], responses=refusals())
 
@@ -47,7 +53,8 @@ async def embed(body: EmbedRequest, request: Request) -> Response:
             outputs = await read_texts(request, lease, jobs)
     finally:
         lease.release()
-    vectors = await asyncio.to_thread(lambda: rows_as_json(_vectors(jobs, outputs)))
+    size = len(outputs) * VECTOR_BYTES
+    vectors = await off_loop(lambda: rows_as_json(_vectors(jobs, outputs)), size)
     rest = {
         "total_duration": int((time.perf_counter() - began) * _NS),
         "load_duration": int(lease.load_seconds * _NS),
@@ -74,7 +81,7 @@ async def embeddings(body: EmbeddingsRequest, request: Request) -> Response:
 
 
 async def _lease(body: Embedding, request: Request) -> Lease:
-    return await service_of(request).lease(body.model, keep_alive_of(body))
+    return await lease_of(request, body.model, keep_alive_of(body))
 
 
 def _jobs(texts: Sequence[str], params: PoolingParams, lease: Lease) -> list[PoolingJob]:

@@ -24,7 +24,13 @@ from pyllm.server.ollama.parameters import keep_alive_of, params_of, structure_o
 from pyllm.server.ollama.protocol import GenerateRequest
 from pyllm.server.ollama.schemas import refusals
 from pyllm.server.ollama.writing import counts, done_reason, head
-from pyllm.server.openai.common import PlainJSON, caller_of, service_of
+from pyllm.server.openai.common import (
+    PlainJSON,
+    caller_of,
+    json_answer,
+    lease_of,
+    service_of,
+)
 from pyllm.server.openai.logprobs import chat_logprobs
 from pyllm.server.service import Caller, ChatJob, Service, TextJob
 from pyllm.server.streams import StreamResponse, json_line
@@ -42,7 +48,7 @@ async def generate(body: GenerateRequest, request: Request) -> Response:
     keep_alive = keep_alive_of(body)
     if not body.prompt and body.suffix is None and is_unloaded(service, body.model, keep_alive):
         return PlainJSON(loaded(body.model, keep_alive, {"response": ""}))
-    lease = await service.lease(body.model, keep_alive)
+    lease = await lease_of(request, body.model, keep_alive)
     if not body.prompt and body.suffix is None:
         lease.release()
         return PlainJSON(loaded(body.model, keep_alive, {"response": ""}))
@@ -50,14 +56,15 @@ async def generate(body: GenerateRequest, request: Request) -> Response:
         more = (body, lease, service, caller_of(request))
         if body.suffix is None and not body.context:
             start = _start(*more)
-        else:  # the prompt is encoded, and a long one would hold up the event loop
+        else:  # a template is rendered, which takes as long as whoever wrote it likes
             start = await asyncio.to_thread(_start, *more)
     run = await start()
     writer = _Writer(body, lease)
     if body.stream is False:
         answer = await collect(run, request)
         context = [*answer.prompts[0].token_ids, *answer.choices[0].token_ids]
-        return PlainJSON(writer.whole(answer.choices[0], answer.usage, context))
+        whole = partial(writer.whole, answer.choices[0], answer.usage, context)
+        return await json_answer(whole, answer.size(body.top_logprobs or 0))
     return StreamResponse(writer.stream(run), "application/x-ndjson", close=run.close)
 
 

@@ -72,12 +72,7 @@ async def running(request: Request) -> Response:
 @router.post("/api/show")
 async def show(body: ShowRequest, request: Request) -> Response:
     """What a model's file says of itself."""
-    registry = service_of(request).registry
-    try:
-        card = await registry.card(body.model)
-    except (ModelFileError, OSError):
-        message = "the model's file cannot be read; the server's log says why"
-        raise ApiError(500, message, "model_load_failed") from None
+    card = await service_of(request).card(body.model)
     info = {key: value for key, value in card.metadata.items() if _is_short(value)}
     info["general.parameter_count"] = card.parameters
     return PlainJSON(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter
@@ -19,16 +20,18 @@ from pyllm.server.events import CallArguments, CallStart, ChoiceEnd, Event, Text
 from pyllm.server.lease_guard import released_on_failure
 from pyllm.server.model_registry import Lease
 from pyllm.server.openai.common import (
-    PlainJSON,
     caller_of,
     error_body,
+    json_answer,
+    lease_of,
     progress_tick,
     prompt_progress,
+    read_fields,
     service_of,
     timings_body,
     usage_body,
 )
-from pyllm.server.openai.logprobs import chat_logprobs
+from pyllm.server.openai.logprobs import chat_logprobs, each_logprob
 from pyllm.server.openai.parameters import params_of_chat, structure_of
 from pyllm.server.openai.protocol import ChatRequest, NamedTool
 from pyllm.server.openai.schemas import ChatCompletion, refusals
@@ -47,9 +50,9 @@ router = APIRouter(route_class=StrictRoute, tags=["OpenAI"])
 async def chat_completions(body: ChatRequest, request: Request) -> Response:
     """Answer a conversation, whole or as a stream of server-sent events."""
     service, caller = service_of(request), caller_of(request)
-    lease = await service.lease(body.model)
+    lease = await lease_of(request, body.model, timeout=body.timeout)
     with released_on_failure(lease):
-        job = chat_job(body, lease, service)
+        job = await read_fields(request, partial(chat_job, body, lease, service))
     run = await service.chat(lease, job, caller)
     writer = _Writer(body, lease, caller.request_id)
     if body.stream:
@@ -60,7 +63,8 @@ async def chat_completions(body: ChatRequest, request: Request) -> Response:
             tick=lambda: writer.progress(run),
         )
     answer = await collect(run, request)
-    return PlainJSON(writer.whole(answer.choices, answer.usage))
+    whole = partial(writer.whole, answer.choices, answer.usage)
+    return await json_answer(whole, answer.size(body.top_logprobs or 0))
 
 
 def chat_job(body: ChatRequest, lease: Lease, service: Service) -> ChatJob:
@@ -143,7 +147,9 @@ class _Writer:
             "stop_reason": choice.stop_reason,
         }
         if choice.logprobs is not None:
-            found["logprobs"] = {"content": self._logprobs(choice.token_ids, choice.logprobs)}
+            top = self._body.top_logprobs or 0
+            scored = each_logprob(self._tokenizer, choice.token_ids, choice.logprobs, top)
+            found["logprobs"] = {"content": scored}
         if self._body.return_token_ids:
             found["token_ids"] = choice.token_ids
         return found

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from pyllm.server.answer_run import AnswerRun
+from pyllm.server.body import BODY_BYTES
 from pyllm.server.edge.guard import new_request_id
 from pyllm.server.errors import ApiError
 from pyllm.server.events import Usage
+from pyllm.server.long_json import long_json
+from pyllm.server.model_registry import Lease
+from pyllm.server.off_loop import INLINE_BYTES, off_loop
 from pyllm.server.service import Caller, Service
-from pyllm.server.streams import comment, to_json
+from pyllm.server.streams import comment, to_json, while_connected
+
+T = TypeVar("T")
 
 
 class PlainJSON(JSONResponse):
@@ -20,6 +27,46 @@ class PlainJSON(JSONResponse):
 
     def render(self, content: Any) -> bytes:
         return to_json(content)
+
+
+async def json_answer(make: Callable[[], Any], size: int) -> Response:
+    """What `make` returns, as PlainJSON writes it: both on another thread when it is long.
+
+    size  about its bytes
+    """
+    if size <= INLINE_BYTES:
+        return PlainJSON(make())
+    body = await off_loop(lambda: long_json(make()), size)
+    return Response(body, media_type="application/json")
+
+
+async def read_fields(request: Request, work: Callable[[], T]) -> T:
+    """What `work` makes of a request's body: on another thread when that is long."""
+    return await off_loop(work, request.scope.get(BODY_BYTES, 0))
+
+
+async def lease_of(
+    request: Request,
+    model: str | None,
+    keep_alive: float | None = None,
+    *,
+    timeout: float | None = None,
+) -> Lease:
+    """The model, loaded, for as long as the client waits for it. ClientGone, ApiError."""
+    service, held = service_of(request), list[Lease]()
+    if service.registry.peek(model) is not None:
+        return await service.lease(model, keep_alive)
+
+    async def wait() -> None:
+        held.append(await service.lease(model, keep_alive, timeout=timeout))
+
+    try:
+        await while_connected(request.receive, wait())
+    except BaseException:
+        for lease in held:
+            lease.release()
+        raise
+    return held[0]
 
 
 def service_of(request: Request) -> Service:

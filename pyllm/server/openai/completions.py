@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter
@@ -16,17 +16,21 @@ from pyllm.prompts import Prompt
 from pyllm.sampling.params import SamplingParams
 from pyllm.server.answer_run import AnswerRun
 from pyllm.server.body import StrictRoute
-from pyllm.server.collect import Answer, Choice, collect
+from pyllm.server.collect import Answer, Choice, collect, prompt_size
 from pyllm.server.errors import ApiError, finished_badly
 from pyllm.server.events import ChoiceEnd, PromptRead, Text, Tokens, Usage
 from pyllm.server.infill import infill_prompt
 from pyllm.server.lease_guard import released_on_failure
+from pyllm.server.long_json import long_json
 from pyllm.server.model_registry import Lease
+from pyllm.server.off_loop import off_loop
 from pyllm.server.openai.common import (
-    PlainJSON,
     caller_of,
     error_body,
+    json_answer,
+    lease_of,
     progress_tick,
+    read_fields,
     service_of,
     timings_body,
     usage_body,
@@ -36,7 +40,7 @@ from pyllm.server.openai.parameters import params_of_completion, structure_of
 from pyllm.server.openai.protocol import CompletionRequest
 from pyllm.server.openai.schemas import Completion, refusals
 from pyllm.server.service import TextJob
-from pyllm.server.streams import DONE, StreamResponse, event
+from pyllm.server.streams import DONE, StreamResponse, event, to_json
 
 router = APIRouter(route_class=StrictRoute, tags=["OpenAI"])
 
@@ -45,12 +49,9 @@ router = APIRouter(route_class=StrictRoute, tags=["OpenAI"])
 async def completions(body: CompletionRequest, request: Request) -> Response:
     """Continue one prompt or several, as they are: no template is applied."""
     service, caller = service_of(request), caller_of(request)
-    lease = await service.lease(body.model)
+    lease = await lease_of(request, body.model, timeout=body.timeout)
     with released_on_failure(lease):
-        if body.suffix is None:
-            job = text_job(body, lease)
-        else:  # its prompts are encoded, and long ones would hold up the event loop
-            job = await asyncio.to_thread(text_job, body, lease)
+        job = await read_fields(request, partial(text_job, body, lease))
     run = await service.complete(lease, job, caller)
     writer = _Writer(body, lease, job.params, caller.request_id)
     if body.stream:
@@ -60,7 +61,8 @@ async def completions(body: CompletionRequest, request: Request) -> Response:
             close=run.close,
             tick=lambda: progress_tick(run),
         )
-    return PlainJSON(writer.whole(await collect(run, request)))
+    answer = await collect(run, request)
+    return await json_answer(partial(writer.whole, answer), answer.size(body.logprobs or 0))
 
 
 def text_job(body: CompletionRequest, lease: Lease) -> TextJob:
@@ -173,8 +175,8 @@ class _Writer:
                     case PromptRead():
                         if self._body.echo:
                             for choice in range(found.index, found.index + self._n):
-                                lists = self._prompt_lists(choice, found)
-                                yield self._chunk(choice, self._prompt_text(found), lists)
+                                size = prompt_size(found, self._body.logprobs or 0)
+                                yield await off_loop(partial(self._echo, choice, found), size)
                     case Tokens(index, token_ids, logprobs):
                         if logprobs is not None:
                             new = self._lists(index, token_ids, logprobs)
@@ -195,6 +197,10 @@ class _Writer:
             yield event(error_body(error))
         yield DONE
 
+    def _echo(self, index: int, prompt: PromptRead) -> bytes:
+        lists = self._prompt_lists(index, prompt)
+        return self._chunk(index, self._prompt_text(prompt), lists, write=long_json)
+
     def _chunk(
         self,
         index: int,
@@ -202,11 +208,12 @@ class _Writer:
         lists: dict[str, Any] | None,
         finish_reason: str | None = None,
         stop_reason: int | str | None = None,
+        write: Callable[[Any], bytes] = to_json,
     ) -> bytes:
         choice = {"index": index, "text": text, "logprobs": lists, "finish_reason": finish_reason}
         if finish_reason is not None:
             choice["stop_reason"] = stop_reason
-        return event({**self._head, "choices": [choice]})
+        return event({**self._head, "choices": [choice]}, write=write)
 
 
 def _joined(first: dict[str, Any] | None, second: dict[str, Any]) -> dict[str, Any]:

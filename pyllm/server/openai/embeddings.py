@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,11 +19,18 @@ from pyllm.pooling.pooling import PoolingParams
 from pyllm.prompts import Prompt
 from pyllm.server.body import StrictRoute
 from pyllm.server.model_registry import Lease
-from pyllm.server.openai.common import service_of
+from pyllm.server.off_loop import off_loop
+from pyllm.server.openai.common import lease_of, read_fields
 from pyllm.server.openai.pooling_protocol import EmbeddingList, EmbeddingRequest
 from pyllm.server.openai.schemas import refusals
 from pyllm.server.streams import to_json
-from pyllm.server.text_reading import client_errors, read_texts, rows_as_json, usage_of
+from pyllm.server.text_reading import (
+    VECTOR_BYTES,
+    client_errors,
+    read_texts,
+    rows_as_json,
+    usage_of,
+)
 
 router = APIRouter(route_class=StrictRoute, tags=["OpenAI"])
 
@@ -31,19 +38,18 @@ router = APIRouter(route_class=StrictRoute, tags=["OpenAI"])
 @router.post("/v1/embeddings", response_model=EmbeddingList, responses=refusals())
 async def embeddings(body: EmbeddingRequest, request: Request) -> Response:
     """The embeddings of texts, pooled as the model's file says, of length 1 unless told not to."""
-    lease = await service_of(request).lease(body.model)
+    lease = await lease_of(request, body.model, timeout=body.timeout)
     try:
         with client_errors("input"):
-            jobs = _jobs(body, lease)
+            jobs = await read_fields(request, partial(_jobs, body, lease))
             outputs = await read_texts(
                 request, lease, jobs, priority=body.priority, timeout=body.timeout
             )
     finally:
         lease.release()
-    # On another thread: 2048 vectors are millions of digits.
+    written = partial(_written, body, lease.name, jobs, outputs)
     return Response(
-        await asyncio.to_thread(_written, body, lease.name, jobs, outputs),
-        media_type="application/json",
+        await off_loop(written, len(outputs) * VECTOR_BYTES), media_type="application/json"
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from pyllm.outputs import Logprob
@@ -18,11 +18,17 @@ def chat_logprobs(
     tokenizer: Tokenizer, token_ids: Sequence[int], logprobs: TokenLogprobs, top: int
 ) -> list[dict[str, Any]]:
     """One entry for each token, with the `top` most probable beside it."""
-    return [
-        {**_entry(tokenizer, token, found[token]), "top_logprobs": _best(tokenizer, found, top)}
-        for token, found in zip(token_ids, logprobs, strict=True)
-        if found is not None  # never: only a prompt has tokens that nothing predicts
-    ]
+    return list(each_logprob(tokenizer, token_ids, logprobs, top))
+
+
+def each_logprob(
+    tokenizer: Tokenizer, token_ids: Sequence[int], logprobs: TokenLogprobs, top: int
+) -> Iterator[dict[str, Any]]:
+    """The same, one by one: for answers that are written and not kept."""
+    for token, found in zip(token_ids, logprobs, strict=True):
+        if found:  # always: only a prompt has tokens that nothing predicts
+            best = _best(tokenizer, found, top)
+            yield {**_entry(tokenizer, token, found[token]), "top_logprobs": best}
 
 
 def _best(tokenizer: Tokenizer, found: dict[int, Logprob], top: int) -> list[dict[str, Any]]:
@@ -47,15 +53,15 @@ class CompletionLogprobs:
     def lists(
         self, token_ids: Iterable[int], logprobs: Iterable[dict[int, Logprob] | None]
     ) -> dict[str, Any]:
-        """Of these tokens; None for one that nothing predicts, the first of an echoed prompt."""
+        """Of these tokens; none for one that nothing predicts, the first of an echoed prompt."""
         tokens, values, tops, offsets = [], [], [], []
         for token, found in zip(token_ids, logprobs, strict=True):
             text = self._text(token)
             tokens.append(text)
             offsets.append(self._offset)
             self._offset += len(text)
-            values.append(None if found is None else _finite(found[token].logprob))
-            tops.append(None if found is None else self._tops(token, found))
+            values.append(_finite(found[token].logprob) if found else None)
+            tops.append(self._tops(token, found) if found else None)
         return {
             "tokens": tokens,
             "token_logprobs": values,

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from pyllm.errors import ModelFileError
 from pyllm.server.body import StrictRoute
-from pyllm.server.errors import ApiError
+from pyllm.server.model_card import ModelCard
 from pyllm.server.model_registry import ModelRegistry
 from pyllm.server.openai.common import PlainJSON, service_of
 from pyllm.server.openai.schemas import ModelEntry, ModelList, refusals
@@ -25,7 +25,7 @@ async def list_models(request: Request) -> Response:
     found = []
     for name in registry.names():
         try:
-            found.append(await _entry(registry, name))
+            found.append(_entry(registry, await registry.card(name)))
         except (ModelFileError, OSError):
             continue
     return PlainJSON({"object": "list", "data": found})
@@ -34,24 +34,18 @@ async def list_models(request: Request) -> Response:
 @router.get("/v1/models/{model:path}", response_model=ModelEntry, responses=refusals())
 async def one_model(model: str, request: Request) -> Response:
     """One model by its name or an alias."""
-    registry = service_of(request).registry
-    try:
-        return PlainJSON(await _entry(registry, model))
-    except (ModelFileError, OSError):
-        message = "the model's file cannot be read; the server's log says why"
-        raise ApiError(500, message, "model_load_failed", param="model") from None
+    service = service_of(request)
+    return PlainJSON(_entry(service.registry, await service.card(model)))
 
 
-async def _entry(registry: ModelRegistry, name: str) -> dict[str, Any]:
-    card = await registry.card(name)
-    loaded = {model: llm for model, llm, _ in registry.loaded()}
-    llm = loaded.get(card.name)
+def _entry(registry: ModelRegistry, card: ModelCard) -> dict[str, Any]:
+    loaded = registry.peek(card.name)
     return {
         "id": card.name,
         "object": "model",
         "created": int(card.modified),
         "owned_by": "pyllm",
-        "max_model_len": llm.model.max_model_len if llm else card.context_length,
+        "max_model_len": loaded.llm.model.max_model_len if loaded else card.context_length,
         "meta": {
             "architecture": card.architecture,
             "n_params": card.parameters,
@@ -59,8 +53,8 @@ async def _entry(registry: ModelRegistry, name: str) -> dict[str, Any]:
             "n_ctx_train": card.context_length,
             "file_type": card.file_type,
         },
-        "aliases": registry.aliases(name)[1:],
-        "loaded": llm is not None,
+        "aliases": registry.aliases(card.name)[1:],
+        "loaded": loaded is not None,
         "root": card.name,
         "parent": None,
     }

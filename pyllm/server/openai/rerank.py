@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter
@@ -14,7 +14,8 @@ from starlette.responses import Response
 from pyllm.outputs import RequestOutput
 from pyllm.pooling.outputs import ScoringRequestOutput
 from pyllm.server.body import StrictRoute
-from pyllm.server.openai.common import PlainJSON, caller_of, service_of
+from pyllm.server.off_loop import off_loop
+from pyllm.server.openai.common import caller_of, json_answer, lease_of, read_fields
 from pyllm.server.openai.pooling_protocol import (
     Ranking,
     ReadingBody,
@@ -23,9 +24,11 @@ from pyllm.server.openai.pooling_protocol import (
     ScoreRequest,
 )
 from pyllm.server.openai.schemas import refusals
-from pyllm.server.text_reading import client_errors, read_texts, usage_of
+from pyllm.server.text_reading import VECTOR_BYTES, client_errors, read_texts, usage_of
 
 router = APIRouter(route_class=StrictRoute, tags=["OpenAI"])
+
+_RESULT_BYTES = 60  # without its document
 
 
 @router.post("/v1/rerank", response_model=Ranking, responses=refusals())
@@ -42,6 +45,19 @@ async def rerank(body: RerankRequest, request: Request) -> Response:
     name, scores, outputs = await _scored(
         request, body, body.query, texts, text_1="query", text_2="documents"
     )
+    head = {
+        "id": f"rerank-{caller_of(request).request_id}",
+        "object": "list",
+        "model": body.model or name,
+        "usage": usage_of(outputs),
+    }
+    size = _RESULT_BYTES * len(texts) + sum(map(len, texts))
+    return await json_answer(lambda: {**head, "results": _ranked(body, texts, scores)}, size)
+
+
+def _ranked(
+    body: RerankRequest, texts: Sequence[str], scores: Sequence[ScoringRequestOutput]
+) -> list[dict[str, Any]]:
     found = [output.outputs.score for output in scores]
     # Equal scores stay in the order of the documents.
     order = sorted(range(len(texts)), key=lambda index: -found[index])[: body.top_n or None]
@@ -51,15 +67,7 @@ async def rerank(body: RerankRequest, request: Request) -> Response:
     if body.return_documents is not False:
         for result in results:
             result["document"] = {"text": texts[result["index"]]}
-    return PlainJSON(
-        {
-            "id": f"rerank-{caller_of(request).request_id}",
-            "object": "list",
-            "model": body.model or name,
-            "usage": usage_of(outputs),
-            "results": results,
-        }
-    )
+    return results
 
 
 @router.post("/v1/score", response_model=ScoreList, responses=refusals())
@@ -67,19 +75,22 @@ async def rerank(body: RerankRequest, request: Request) -> Response:
 async def score(body: ScoreRequest, request: Request) -> Response:
     """How well texts belong together: one against one or many, or each against its partner."""
     name, scores, outputs = await _scored(request, body, body.text_1, body.text_2)
-    return PlainJSON(
-        {
-            "id": f"score-{caller_of(request).request_id}",
-            "object": "list",
-            "created": int(time.time()),
-            "model": body.model or name,
-            "data": [
-                {"index": index, "object": "score", "score": output.outputs.score}
-                for index, output in enumerate(scores)
-            ],
-            "usage": usage_of(outputs),
-        }
-    )
+    head = {
+        "id": f"score-{caller_of(request).request_id}",
+        "object": "list",
+        "created": int(time.time()),
+        "model": body.model or name,
+        "usage": usage_of(outputs),
+    }
+
+    def whole() -> dict[str, Any]:
+        data = [
+            {"index": index, "object": "score", "score": output.outputs.score}
+            for index, output in enumerate(scores)
+        ]
+        return {**head, "data": data}
+
+    return await json_answer(whole, _RESULT_BYTES * len(scores))
 
 
 async def _scored(
@@ -93,13 +104,14 @@ async def _scored(
 
     names  of the two texts, where the client calls them otherwise
     """
-    lease = await service_of(request).lease(body.model)
+    lease = await lease_of(request, body.model, timeout=body.timeout)
     try:
         with client_errors(names.get("text_2", "text_2"), **names):
-            scoring = await asyncio.to_thread(lease.llm.scorer.scoring, first, second)
+            scoring = await read_fields(request, partial(lease.llm.scorer.scoring, first, second))
             outputs = await read_texts(
                 request, lease, scoring.jobs, priority=body.priority, timeout=body.timeout
             )
-            return lease.name, await asyncio.to_thread(scoring.results, outputs), outputs
+            results = partial(scoring.results, outputs)
+            return lease.name, await off_loop(results, len(outputs) * VECTOR_BYTES), outputs
     finally:
         lease.release()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
@@ -10,20 +11,28 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pyllm.errors import RequestError
-from pyllm.server.body import StrictRoute
+from pyllm.server.body import BODY_BYTES, StrictRoute
 from pyllm.server.collect import read_all
 from pyllm.server.errors import ApiError, as_api_error
 from pyllm.server.lease_guard import released_on_failure
 from pyllm.server.model_registry import Lease
-from pyllm.server.openai.common import PlainJSON, caller_of, progress_tick, service_of
+from pyllm.server.off_loop import off_loop
+from pyllm.server.openai.common import (
+    PlainJSON,
+    caller_of,
+    json_answer,
+    lease_of,
+    progress_tick,
+    service_of,
+)
 from pyllm.server.openai.responses_job import chat_job
 from pyllm.server.openai.responses_protocol import Item, ResponsesRequest
 from pyllm.server.openai.responses_schemas import Deleted, ItemList, ResponseObject, TokenCount
-from pyllm.server.openai.responses_store import ResponseStore
+from pyllm.server.openai.responses_store import Conversation, ResponseStore, StoredResponse
 from pyllm.server.openai.responses_tools import ResponseTools, tools_of
 from pyllm.server.openai.responses_writer import ResponseWriter
 from pyllm.server.openai.schemas import refusals
-from pyllm.server.service import ChatJob, Service
+from pyllm.server.service import ChatJob
 from pyllm.server.streams import StreamResponse
 
 router = APIRouter(route_class=StrictRoute, tags=["OpenAI"])
@@ -39,16 +48,18 @@ async def create_response(body: ResponsesRequest, request: Request) -> Response:
     """Answer a conversation, whole or as a stream of server-sent events."""
     service, caller, store = service_of(request), caller_of(request), store_of(request)
     history = store.conversation(caller.tenant, body.previous_response_id)
-    lease = await service.lease(body.model)
-    tools, job = _job(body, history, lease, service)
+    lease = await lease_of(request, body.model, timeout=body.timeout)
+    tools, job = await _job(body, history, lease, request)
     tokenizer = lease.llm.get_tokenizer()
     run = await service.chat(lease, job, caller)
     number = secrets.token_hex(16)
     writer = ResponseWriter(body, number, run.model, tools, job.params, tokenizer)
 
-    def keep(response: dict[str, Any]) -> None:
+    async def keep(response: dict[str, Any]) -> None:
         if body.store is not False:
-            store.put(caller.tenant, response, _items(body, number))
+            size = request.scope.get(BODY_BYTES, 0) + writer.size
+            kept = partial(_stored, response, body, number)
+            store.put(caller.tenant, await off_loop(kept, size))
 
     if body.stream:
         return StreamResponse(
@@ -59,8 +70,8 @@ async def create_response(body: ResponsesRequest, request: Request) -> Response:
         )
     await read_all(run, request, writer.read)
     response = writer.whole()
-    keep(response)
-    return PlainJSON(response)
+    await keep(response)
+    return await json_answer(lambda: response, writer.size)
 
 
 @router.post("/v1/responses/input_tokens", response_model=TokenCount, responses=refusals())
@@ -68,8 +79,8 @@ async def count_input_tokens(body: ResponsesRequest, request: Request) -> Respon
     """How many tokens the prompt of such a request has."""
     service, caller = service_of(request), caller_of(request)
     history = store_of(request).conversation(caller.tenant, body.previous_response_id)
-    lease = await service.lease(body.model)
-    _, job = _job(body, history, lease, service)
+    lease = await lease_of(request, body.model, timeout=body.timeout)
+    _, job = await _job(body, history, lease, request)
     tokens = await service.count_tokens(lease, job)
     return PlainJSON({"object": "response.input_tokens", "input_tokens": tokens})
 
@@ -111,7 +122,9 @@ async def input_items(
     """The items that a response answered, those of the responses before it among them."""
     store, tenant = store_of(request), caller_of(request).tenant
     stored = store.get(tenant, response_id)
-    items = [*store.conversation(tenant, stored.previous_id), *stored.input_items()]
+    before = store.conversation(tenant, stored.previous_id)
+    size = before.size + len(stored.items)
+    items = await off_loop(lambda: [*before.items(), *stored.input_items()], size)
     if order == "desc":
         items.reverse()
     if after is not None:
@@ -121,26 +134,34 @@ async def input_items(
         items = items[ids.index(after) + 1 :]
     page = items[:limit]
     ends = {"first_id": page[0]["id"], "last_id": page[-1]["id"]} if page else {}
-    return PlainJSON(
-        {
-            "object": "list",
-            "data": page,
-            "first_id": None,
-            "last_id": None,
-            **ends,
-            "has_more": len(items) > len(page),
-        }
-    )
+    whole = {
+        "object": "list",
+        "data": page,
+        "first_id": None,
+        "last_id": None,
+        **ends,
+        "has_more": len(items) > len(page),
+    }
+    return await json_answer(lambda: whole, size)
 
 
-def _job(
-    body: ResponsesRequest, history: list[dict[str, Any]], lease: Lease, service: Service
+async def _job(
+    body: ResponsesRequest, history: Conversation, lease: Lease, request: Request
 ) -> tuple[ResponseTools, ChatJob]:
     """Releases the lease when it raises ApiError."""
-    with released_on_failure(lease):
+
+    def read() -> tuple[ResponseTools, ChatJob]:
         tools = tools_of(body.tools or (), body.tool_choice)
-        before = [Item.model_validate(item) for item in history]
-        return tools, chat_job(body, before, tools, service.settings, lease.card.sampling)
+        before = [Item.model_validate(item) for item in history.items()]
+        settings = service_of(request).settings
+        return tools, chat_job(body, before, tools, settings, lease.card.sampling)
+
+    with released_on_failure(lease):
+        return await off_loop(read, request.scope.get(BODY_BYTES, 0) + history.size)
+
+
+def _stored(response: dict[str, Any], body: ResponsesRequest, number: str) -> StoredResponse:
+    return StoredResponse.of(response, _items(body, number))
 
 
 def _items(body: ResponsesRequest, number: str) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
 from pyllm.errors import RequestError
@@ -22,6 +22,7 @@ from pyllm.server.turns import Turns
 _ROLES = {"user": "user", "assistant": "assistant", "system": "system", "developer": "system"}
 _TEXTS = ("input_text", "output_text", "text", "reasoning_text", "summary_text")
 _ITEMS = "must be message, reasoning, function_call or function_call_output"
+_CUT = "is of a call that max_output_tokens cut off: go on without an output of it"
 _SEALED = "pyllm:"
 
 # Fields that are fields of SamplingParams by the same name.
@@ -66,16 +67,17 @@ def messages_of(
     instructions: str | None, history: Sequence[Item], items: Sequence[Item]
 ) -> list[dict[str, Any]]:
     """In the shape of chat completions."""
-    turns = Turns()
+    turns, cut = Turns(), _cut_calls((*history, *items))
     if instructions:
         turns.text("system", instructions)
     for index, item in enumerate(history):
-        _add(turns, f"previous_response_id[{index}]", item)
+        _add(turns, f"previous_response_id[{index}]", item, cut)
     for index, item in enumerate(items):
-        _add(turns, f"input[{index}]", item)
-    if not turns.messages:
+        _add(turns, f"input[{index}]", item, cut)
+    messages = turns.messages
+    if not messages:
         raise RequestError("input", None, "must hold some text")
-    return turns.messages
+    return messages
 
 
 def wants_logprobs(body: ResponsesRequest) -> bool:
@@ -97,7 +99,19 @@ def _unsealed(text: str | None) -> str:
         return ""
 
 
-def _add(turns: Turns, where: str, item: Item) -> None:
+def _is_cut_call(item: Item) -> bool:
+    """A call that max_output_tokens ended: it was never made, and the model does not read it."""
+    return item.type == "function_call" and item.status == "incomplete"
+
+
+def _cut_calls(items: Sequence[Item]) -> set[str | None]:
+    """Ids under which no call was made."""
+    calls = [item for item in items if item.type == "function_call"]
+    made = {item.call_id for item in calls if not _is_cut_call(item)}
+    return {item.call_id for item in calls} - made
+
+
+def _add(turns: Turns, where: str, item: Item, cut: Container[str | None]) -> None:
     if item.type == "message":
         _add_message(turns, where, item)
     elif item.type == "reasoning":
@@ -106,12 +120,16 @@ def _add(turns: Turns, where: str, item: Item) -> None:
             or _unsealed(item.encrypted_content)
             or _joined(f"{where}.summary", item.summary)
         )
+    elif _is_cut_call(item):
+        return
     elif item.type == "function_call":
         name = ToolName(_given(f"{where}.name", item.name), item.namespace).flat
         arguments = _arguments(f"{where}.arguments", item.arguments)
         turns.call(_given(f"{where}.call_id", item.call_id), name, arguments)
     elif item.type == "function_call_output":
         call_id = _given(f"{where}.call_id", item.call_id)
+        if call_id in cut:
+            raise RequestError(f"{where}.call_id", call_id, _CUT)
         turns.result(call_id, _joined(f"{where}.output", item.output))
     else:
         raise RequestError(f"{where}.type", item.type, _ITEMS)

@@ -48,6 +48,9 @@ class Item(Lenient):
 
     type: StrictStr = Field("message", max_length=64)
     id: StrictStr | None = None
+    status: StrictStr | None = Field(
+        None, max_length=64, description="of a function_call: an incomplete one was never made"
+    )
     role: StrictStr | None = Field(None, max_length=64)
     content: Contents | None = None
     call_id: StrictStr | None = None

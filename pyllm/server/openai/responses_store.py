@@ -6,10 +6,10 @@ import json
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 from pyllm.server.errors import ApiError
-from pyllm.server.streams import to_json
+from pyllm.server.long_json import long_json
 
 MAX_RESPONSES = 1000
 MAX_BYTES = 64 << 20  # of JSON, of all of them together
@@ -19,24 +19,53 @@ _Key: TypeAlias = tuple[str | None, str]
 
 @dataclass(frozen=True, slots=True)
 class StoredResponse:
-    """`response` and `items`, those of its request, are JSON: a tenth of the objects' memory."""
+    """`response`, and the items of its request and of its answer, are JSON: a tenth of the
+    objects' memory. Items of an answer go without log-probabilities, which may be most of it."""
 
+    id: str
     response: bytes
     items: bytes
+    output: bytes
     previous_id: str | None
+
+    @classmethod
+    def of(cls, response: Mapping[str, Any], items: Sequence[Mapping[str, Any]]) -> Self:
+        """Takes as long as they are."""
+        return cls(
+            response["id"],
+            long_json(response),
+            long_json(list(items)),
+            long_json([_without_logprobs(item) for item in response["output"]]),
+            response["previous_response_id"],
+        )
 
     @property
     def size(self) -> int:
-        return len(self.response) + len(self.items)
+        return len(self.response) + len(self.items) + len(self.output)
 
     def input_items(self) -> list[dict[str, Any]]:
         """Those of its request."""
-        items: list[dict[str, Any]] = json.loads(self.items)
-        return items
+        return _read(self.items)
 
     def all_items(self) -> list[dict[str, Any]]:
         """Those of its request, and the answer's."""
-        return [*self.input_items(), *json.loads(self.response)["output"]]
+        return [*_read(self.items), *_read(self.output)]
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """Responses that follow each other, the first first."""
+
+    rounds: tuple[StoredResponse, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """Bytes that `items` reads."""
+        return sum(len(stored.items) + len(stored.output) for stored in self.rounds)
+
+    def items(self) -> list[dict[str, Any]]:
+        """All that was said in them."""
+        return [item for stored in self.rounds for item in stored.all_items()]
 
 
 class ResponseStore:
@@ -48,18 +77,11 @@ class ResponseStore:
         self._stored: OrderedDict[_Key, StoredResponse] = OrderedDict()
         self._bytes = 0
 
-    def put(
-        self,
-        tenant: str | None,
-        response: Mapping[str, Any],
-        items: Sequence[Mapping[str, Any]],
-    ) -> None:
+    def put(self, tenant: str | None, stored: StoredResponse) -> None:
         """A response that is larger than all there is room for is not kept."""
-        previous = response["previous_response_id"]
-        stored = StoredResponse(to_json(response), to_json(list(items)), previous)
         if stored.size > self._max_bytes:
             return
-        self._stored[tenant, response["id"]] = stored
+        self._stored[tenant, stored.id] = stored
         self._bytes += stored.size
         while len(self._stored) > self._max_responses or self._bytes > self._max_bytes:
             self._forget(next(iter(self._stored)))
@@ -76,24 +98,37 @@ class ResponseStore:
         self.get(tenant, response_id)
         self._forget((tenant, response_id))
 
-    def conversation(self, tenant: str | None, response_id: str | None) -> list[dict[str, Any]]:
-        """All items up to the end of this response, those of the responses before it first.
+    def conversation(self, tenant: str | None, response_id: str | None) -> Conversation:
+        """All up to the end of this response.
 
         ApiError when one of them is not there. None: there is no response yet.
         """
-        rounds: list[list[dict[str, Any]]] = []
+        rounds: list[StoredResponse] = []
         while response_id is not None:
             try:
                 stored = self.get(tenant, response_id)
             except ApiError:
                 code = "previous_response_not_found"
                 raise _not_found(response_id, code, "previous_response_id") from None
-            rounds.append(stored.all_items())
+            rounds.append(stored)
             response_id = stored.previous_id
-        return [item for items in reversed(rounds) for item in items]
+        return Conversation(tuple(reversed(rounds)))
 
     def _forget(self, key: _Key) -> None:
         self._bytes -= self._stored.pop(key).size
+
+
+def _read(items: bytes) -> list[dict[str, Any]]:
+    # With a function of Python's for every object other threads get their turn while it is read.
+    found: list[dict[str, Any]] = json.loads(items, object_hook=lambda fields: fields)
+    return found
+
+
+def _without_logprobs(item: Mapping[str, Any]) -> dict[str, Any]:
+    if item["type"] != "message":
+        return dict(item)
+    parts = [{**part, "logprobs": []} for part in item["content"]]
+    return {**item, "content": parts}
 
 
 def _not_found(response_id: str, code: str, param: str | None) -> ApiError:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 
 from pyllm.sampling.params import SamplingParams
 from pyllm.server.answer_parts import AnswerParts, Part, PartEnd, PartPiece, PartStart, Step
 from pyllm.server.errors import ApiError
-from pyllm.server.events import Event, Tokens, Usage
+from pyllm.server.events import CallStart, ChoiceEnd, Event, Tokens, Usage, logprobs_size
+from pyllm.server.long_json import long_json
+from pyllm.server.off_loop import INLINE_BYTES, off_loop
 from pyllm.server.openai.responses_job import sealed, wants_logprobs
 from pyllm.server.openai.responses_protocol import ResponsesRequest
 from pyllm.server.openai.responses_tools import ResponseTools, ToolName
 from pyllm.server.openai.text_logprobs import TextLogprobs
-from pyllm.server.streams import event
+from pyllm.server.streams import event, to_json
 from pyllm.tokenizer import Tokenizer
 
 _PREFIXES = {"text": "msg", "reasoning": "rs", "call": "fc"}
@@ -89,6 +92,12 @@ class ResponseWriter:
             self._tokens.add(found.token_ids, found.logprobs)
         return [body for step in self.answer.read(found) for body in self._events(step)]
 
+    @property
+    def size(self) -> int:
+        """About the bytes of the answer's JSON so far."""
+        texts = sum(len(piece) for part in self.answer.parts for piece in part.pieces)
+        return texts + logprobs_size(self._tokens or (), self._body.top_logprobs or 0)
+
     def whole(self) -> dict[str, Any]:
         """The response, when everything is read."""
         assert self.answer.end is not None
@@ -104,28 +113,35 @@ class ResponseWriter:
         }
 
     async def stream(
-        self, events: AsyncIterable[Event], keep: Callable[[dict[str, Any]], None]
+        self, events: AsyncIterable[Event], keep: Callable[[dict[str, Any]], Awaitable[None]]
     ) -> AsyncIterator[bytes]:
         """Server-sent events; `keep` gets the response before the client hears of its end."""
         yield self._sent("response.created", response=self._head)
         yield self._sent("response.in_progress", response=self._head)
         try:
             async for found in events:
-                for body in self.read(found):
-                    yield self._sent(**body)
+                # All of a part is written again at its end.
+                is_end = isinstance(found, CallStart | ChoiceEnd)
+                size = self.size if is_end else 0
+                for chunk in await off_loop(partial(self._written, found, size), size):
+                    yield chunk
         except ApiError as error:
             failed = self._failed(error)
             yield self._sent("error", code=error.code, message=error.message, param=error.param)
             yield self._sent("response.failed", response=failed)
             return
         response = self.whole()
-        keep(response)
-        yield self._sent(f"response.{response['status']}", response=response)
+        await keep(response)
+        last, size = f"response.{response['status']}", self.size
+        yield await off_loop(partial(self._sent, last, size, response=response), size)
 
-    def _sent(self, type: str, **fields: Any) -> bytes:
+    def _written(self, found: Event, size: int) -> list[bytes]:
+        return [self._sent(size=size, **body) for body in self.read(found)]
+
+    def _sent(self, type: str, size: int = 0, **fields: Any) -> bytes:
         body = {"type": type, "sequence_number": self._sequence, **fields}
         self._sequence += 1
-        return event(body, type)
+        return event(body, type, to_json if size <= INLINE_BYTES else long_json)
 
     def _failed(self, error: ApiError) -> dict[str, Any]:
         code = "server_error" if error.status_code >= 500 else "invalid_prompt"

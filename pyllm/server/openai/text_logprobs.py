@@ -31,6 +31,10 @@ class TextLogprobs:
                 self._written += self._tokenizer.token_bytes(token)
                 self._ends.append(len(self._written))
 
+    def __len__(self) -> int:
+        """Tokens so far."""
+        return len(self._entries)
+
     def take_new(self) -> list[dict[str, Any]]:
         """Of the tokens since this was last asked: how many, depends on when it is asked."""
         new = self._entries[self._new :]

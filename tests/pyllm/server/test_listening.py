@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import stat
 from pathlib import Path
@@ -50,6 +51,24 @@ def test_a_port_in_use_is_one_line() -> None:
         with pytest.raises(RequestError, match=f"port: {port}: another program") as refused:
             open_sockets(EdgeSettings(port=port))
         assert "--port 0" in str(refused.value)
+
+
+def test_small_pieces_of_an_answer_are_sent_at_once() -> None:
+    async def run() -> None:
+        found: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            accepted = writer.get_extra_info("socket")
+            found.set_result(accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        (opened,) = open_sockets(EdgeSettings(port=0))
+        async with await asyncio.start_server(answer, sock=opened):
+            _, writer = await asyncio.open_connection(*opened.getsockname())
+            assert await found
+            writer.close()
+
+    asyncio.run(run())
 
 
 def test_all_addresses_of_a_name_get_the_same_port() -> None:

@@ -62,6 +62,29 @@ def test_a_round_of_calls_as_clients_send_it_back() -> None:
     assert found[2] == {"role": "tool", "tool_call_id": "a", "content": "sunny"}
 
 
+CUT = {**CALL, "call_id": "b", "arguments": '{"ci', "status": "incomplete"}
+
+
+def test_a_call_that_was_cut_off_was_never_made() -> None:
+    before = [{"role": "user", "content": "Weather?"}, CALL, CUT]
+    output = {"type": "function_call_output", "call_id": "a", "output": "sunny"}
+    found = job(before, input=[output]).messages
+    assert [message["role"] for message in found] == ["user", "assistant", "tool"]
+    assert [call["id"] for call in found[1]["tool_calls"]] == ["a"]
+    only = job([before[0], CUT], input="Go on.").messages
+    assert only == [{"role": "user", "content": "Weather?\n\nGo on."}]
+    assert job([*before, output], input=[]).messages == found
+
+
+def test_a_call_that_was_cut_off_has_no_output() -> None:
+    output = {"type": "function_call_output", "call_id": "b", "output": "sunny"}
+    with pytest.raises(RequestError, match="max_output_tokens") as caught:
+        job([CUT], input=[output])
+    assert caught.value.field == "input[0].call_id"
+    whole = {**CALL, "call_id": "b"}  # some clients number their calls anew in every turn
+    assert roles(job([CUT, whole], input=[output])) == ["assistant", "tool"]
+
+
 def test_what_was_said_before_comes_first() -> None:
     before = [{"role": "user", "content": "One"}, {"role": "assistant", "content": "Two"}]
     assert roles(job(before, instructions="Be brief.")) == ["system", "user", "assistant", "user"]

@@ -8,12 +8,12 @@ import pytest
 
 from pyllm.sampling.params import SamplingParams
 from pyllm.server.errors import ApiError
-from pyllm.server.events import CallStart, ChoiceEnd, Event, Text
+from pyllm.server.events import CallArguments, CallStart, ChoiceEnd, Event, Text
 from pyllm.server.openai.responses_job import messages_of
 from pyllm.server.openai.responses_protocol import Item, ResponsesRequest
 from pyllm.server.openai.responses_tools import tools_of
 from pyllm.server.openai.responses_writer import ResponseWriter
-from tests.pyllm.server.parts_support import CUT, TEXT, THOUGHT_AND_CALLS, USAGE, run_of
+from tests.pyllm.server.parts_support import CUT, PROMPT, TEXT, THOUGHT_AND_CALLS, USAGE, run_of
 
 
 def writer(**fields: Any) -> ResponseWriter:
@@ -37,8 +37,11 @@ def streamed(
     """The events, and what was kept."""
     kept: list[dict[str, Any]] = []
 
+    async def keep(response: dict[str, Any]) -> None:
+        kept.append(response)
+
     async def collected() -> list[bytes]:
-        stream = writer(**fields).stream(run_of(events, error), kept.append)
+        stream = writer(**fields).stream(run_of(events, error), keep)
         return [chunk async for chunk in stream]
 
     found = []
@@ -188,3 +191,19 @@ def test_calls_have_the_clients_names() -> None:
     events = [CallStart(0, 0, "a", "mcp__sky__weather"), ChoiceEnd(0, "tool_calls", None), USAGE]
     call = whole(events, tools=tools)["output"][0]
     assert (call["namespace"], call["name"]) == ("mcp__sky__", "weather")
+
+
+def test_a_call_that_was_cut_off_is_incomplete() -> None:
+    cut = [
+        PROMPT,
+        CallStart(0, 0, "call_a", "weather"),
+        CallArguments(0, 0, '{"city": '),
+        ChoiceEnd(0, "length", None),
+        USAGE,
+    ]
+    found, (response,) = streamed(cut)
+    assert response["status"] == "incomplete"
+    call = response["output"][0]
+    assert (call["type"], call["status"]) == ("function_call", "incomplete")
+    assert call["arguments"] == '{"city": '
+    assert found[-2]["item"] == call
