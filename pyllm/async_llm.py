@@ -188,6 +188,11 @@ class AsyncLLM:
             _check_id(name)
         self._llm.thread.abort(names)
 
+    @property
+    def is_running(self) -> bool:
+        """Whether the engine takes requests: False after shutdown, and after a defect ended it."""
+        return self._llm.thread.is_running
+
     def shutdown(self) -> None:
         """End requests in flight, stop the engine and free the model. May be repeated."""
         self._llm.close()

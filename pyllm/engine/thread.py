@@ -117,6 +117,11 @@ class EngineThread:
         arriving = door.num_submitted - door.num_started
         return engine.counters.snapshot(engine.scheduler, max(0, arriving))
 
+    @property
+    def is_running(self) -> bool:
+        """It takes requests: it is neither closed nor stopped by a defect of its own."""
+        return self._engine is not None and self._door.end is None
+
     @contextmanager
     def preparing(self) -> Iterator[None]:
         """A refusable request is made ready: QueueFullError at once when the queue is full."""

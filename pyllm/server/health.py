@@ -22,12 +22,13 @@ async def health() -> Response:
 @router.head("/ready", include_in_schema=False)
 @router.get("/ready", responses={503: {"description": "not yet, or not any more"}})
 async def ready(request: Request) -> Response:
-    """200 when requests are taken; 503 while the first model loads or the server shuts down."""
+    """200 when requests are taken; 503 until a model has been loaded and while shutting down."""
     registry = service_of(request).registry
     if registry.closed:
         return PlainJSON({"status": "shutting down"}, 503)
     if service_of(request).settings.preload and not registry.has_loaded:
-        return PlainJSON({"status": "loading"}, 503)
+        status = "loading failed" if registry.has_failed_to_load else "loading"
+        return PlainJSON({"status": status}, 503)
     return PlainJSON({"status": "ok", "models": [name for name, _, _ in registry.loaded()]})
 
 

@@ -112,6 +112,7 @@ class ModelRegistry:
         self._tasks: set[asyncio.Task[None]] = set()  # loads and unloads: a loop holds no task
         self.closed = False
         self.has_loaded = False  # any of them, at any time
+        self.has_failed_to_load = False  # the same
         for source in settings.models:
             entry = _Entry(source, keep_alive=self._keep_alive(None))
             self._entries[source.name] = entry
@@ -224,7 +225,10 @@ class ModelRegistry:
             if self.closed:
                 raise ApiError(503, "the server is shutting down", "shutting_down")
             if entry.loaded is not None:
-                return entry.loaded
+                if entry.loaded.llm.is_running:
+                    return entry.loaded
+                await asyncio.wait([self._in_background(self._unload_ended(entry, entry.loaded))])
+                continue
             if entry.load is None:
                 entry.load = self._in_background(self._load_if_wanted(entry))
             load = entry.load
@@ -244,6 +248,7 @@ class ModelRegistry:
                 finally:
                     self.returned(entry)
         except (PyLLMError, OSError) as error:
+            self.has_failed_to_load = True
             if self.watcher is not None:
                 self.watcher.model_load_failed(error)
             raise
@@ -302,6 +307,12 @@ class ModelRegistry:
         # Whoever makes room meanwhile waits until the memory is really free.
         async with self._room:
             if entry.users == 0 and entry.last_used == last_used:  # not used while this waited
+                await self._unload(entry)
+
+    async def _unload_ended(self, entry: _Entry, ended: LoadedModel) -> None:
+        """A defect has stopped its engine, and all its requests with it: the next gets a new one."""
+        async with self._room:
+            if entry.loaded is ended:
                 await self._unload(entry)
 
     async def _unload(self, entry: _Entry) -> None:

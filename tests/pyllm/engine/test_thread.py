@@ -184,6 +184,7 @@ def test_nobody_waits_for_a_thread_that_is_gone(monkeypatch):
         reading = running.submit([77] * 5000, name="long")
         assert model.reading.wait(PATIENCE_S)
         waiting = running.submit([1], refusable=True)
+        assert running.thread.is_running
         monkeypatch.setattr(running.engine, "abort", lambda name: sys.exit("enough"))
         monkeypatch.setattr(running.engine, "reset", lambda: sys.exit("twice"))
         running.thread.abort(["long"])
@@ -192,6 +193,7 @@ def test_nobody_waits_for_a_thread_that_is_gone(monkeypatch):
             with pytest.raises(PyLLMError, match="SystemExit"):
                 last(inbox)
         running.thread._thread.join(PATIENCE_S)
+        assert not running.thread.is_running
         with pytest.raises(PyLLMError, match="the engine has stopped: SystemExit: twice"):
             running.submit([1])
         running.thread.abort(["long"])

@@ -25,6 +25,7 @@ class FakeLLM:
     def __init__(self, name: str) -> None:
         self.name = name
         self.closed = False
+        self.is_running = True
 
     def shutdown(self) -> None:
         self.closed = True
@@ -176,6 +177,24 @@ def test_a_model_that_fails_to_load_is_tried_again_next_time() -> None:
             with pytest.raises(ModelFileError):
                 await registry.lease("a")
         assert loads.names == ["a", "a"]
+
+    asyncio.run(run())
+
+
+def test_a_model_whose_engine_has_stopped_is_loaded_again_for_the_next_request() -> None:
+    async def run() -> None:
+        loads = Loads()
+        registry = ModelRegistry(settings("a"), loads)
+        unlucky = await registry.lease("a")
+        loads.models[0].is_running = False
+        leases = await asyncio.gather(*(registry.lease("a") for _ in range(3)))
+        assert loads.names == ["a", "a"]
+        assert loads.models[0].closed
+        assert all(lease.llm is loads.models[1] for lease in leases)
+        for lease in (unlucky, *leases):
+            lease.release()
+        await registry.close()
+        assert loads.models[1].closed
 
     asyncio.run(run())
 
