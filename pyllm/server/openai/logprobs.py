@@ -73,5 +73,23 @@ class CompletionLogprobs:
         return self._tokenizer.token_bytes(token).decode("utf-8", "replace")
 
 
+def prompt_logprobs(
+    logprobs: Iterable[dict[int, Logprob] | None],
+) -> list[dict[str, dict[str, Any]] | None]:
+    """One entry for each token of a prompt, as vLLM writes them: ids, and what is known of each."""
+    return [
+        None if found is None else {str(token): _known(entry) for token, entry in found.items()}
+        for found in logprobs
+    ]
+
+
+def _known(entry: Logprob) -> dict[str, Any]:
+    return {
+        "logprob": _finite(entry.logprob),
+        "rank": entry.rank,
+        "decoded_token": entry.decoded_token,
+    }
+
+
 def _finite(value: float) -> float:
     return value if math.isfinite(value) else _NEVER
