@@ -33,8 +33,8 @@ def serve(
 ) -> int:
     """Runs until SIGTERM or SIGINT; returns the exit code."""
     from pyllm.server.app import create_app
-    from pyllm.server.dialects import edge_refusal
-    from pyllm.server.edge import Draining, Refusal, wrap
+    from pyllm.server.dialects import counted_refusals
+    from pyllm.server.edge import Draining, wrap
     from pyllm.server.log_output import logging_to
     from pyllm.server.request_log import RequestLog
     from pyllm.server.runner import serve as run_server
@@ -50,18 +50,14 @@ def serve(
     draining = Draining(at_edge.shutdown_timeout_s)
     inner = create_app(settings, draining=draining)
     metrics: ServerMetrics = inner.state.metrics
-
-    def refused(path: str, refusal: Refusal) -> bytes:
-        metrics.rejected(refusal.code)
-        return edge_refusal(path, refusal)
-
+    refused = counted_refusals(metrics)
     app = RequestLog(wrap(inner, at_edge, draining, refused), metrics)
     names = tuple(source.name for source in sources)
     threads = engine["num_threads"] or default_num_threads()
     facts = ServerFacts(names, threads)
     with logging_to(settings.log_format):
         return run_server(
-            app, at_edge, draining, lambda: facts, lambda text: print(text, flush=True)
+            app, at_edge, draining, refused, lambda: facts, lambda text: print(text, flush=True)
         )
 
 

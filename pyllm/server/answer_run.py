@@ -23,6 +23,7 @@ from pyllm.server.events import (
 )
 from pyllm.server.merge import merged
 from pyllm.server.model_registry import Lease
+from pyllm.server.request_facts import note_failed
 from pyllm.tool_calls import (
     AnswerParser,
     ReasoningPiece,
@@ -110,10 +111,10 @@ class AnswerRun:
                         number, output = await anext(reports)
                 except StopAsyncIteration:
                     if self._cut is not None:
-                        raise self._cut from None
+                        raise _noted(self._cut) from None
                     break
                 if self._cut is not None:
-                    raise self._cut
+                    raise _noted(self._cut)
                 if number not in started:
                     started.add(number)
                     yield self._prompt_read(number, output)
@@ -124,9 +125,10 @@ class AnswerRun:
                     self._count(output)
         except TimeoutError:
             self.close()
-            raise ApiError(504, "the request took longer than it may", "request_timeout") from None
+            late = ApiError(504, "the request took longer than it may", "request_timeout")
+            raise _noted(late) from None
         except PyLLMError as error:
-            raise as_api_error(error) from error
+            raise _noted(as_api_error(error)) from error
         finally:
             await reports.aclose()
         yield self._usage
@@ -197,3 +199,9 @@ class AnswerRun:
         usage.queue_seconds = max(usage.queue_seconds, scheduled - metrics.arrival_time)
         usage.prompt_seconds += metrics.first_token_time - scheduled
         usage.generation_seconds += metrics.finished_time - metrics.first_token_time
+
+
+def _noted(error: ApiError) -> ApiError:
+    """A stream has said 200 by now: its failure is seen nowhere else."""
+    note_failed(error.code)
+    return error

@@ -14,6 +14,7 @@ from fastapi import APIRouter, FastAPI
 from starlette.responses import PlainTextResponse
 from starlette.routing import Host, Mount, Route
 
+from pyllm.server.dialects import edge_refusal
 from pyllm.server.edge import api_keys
 from pyllm.server.edge.api_keys import KeyRing
 from pyllm.server.edge.draining import Draining
@@ -29,7 +30,7 @@ FORM = {"content-type": "application/x-www-form-urlencoded", "origin": "http://1
 
 
 def app_with_keys(settings: EdgeSettings = SETTINGS):
-    return wrap(ok_app, settings, Draining(1.0))
+    return wrap(ok_app, settings, Draining(1.0), edge_refusal)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +66,7 @@ def test_every_route_needs_a_key() -> None:
     app = some_routes()
     paths = {"/health", "/v1/models/x", "/v1/in/deep", "/below/a", "/docs", "/openapi.json"}
     assert paths <= set(route_paths(app.routes))
-    edge = wrap(app, EdgeSettings(api_keys=(KEY,)), Draining(1.0))
+    edge = wrap(app, EdgeSettings(api_keys=(KEY,)), Draining(1.0), edge_refusal)
     assert_every_route_needs_a_key(edge, app.routes, KEY)
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from pyllm.demo import demo_model
 from pyllm.server.app import create_app
+from pyllm.server.dialects import edge_refusal
 from pyllm.server.edge import Draining, EdgeSettings, wrap
 from pyllm.server.settings import ModelSource, ServerSettings
 from tests.support.live_server import serving
@@ -36,7 +37,7 @@ def guarded(place: Path) -> Iterator[str]:
         max_file_bytes=MAX_BYTES,
     )
     edge = EdgeSettings(api_keys=("one", "two"), max_upload_bytes=2 * MAX_BYTES)
-    with serving(wrap(create_app(settings), edge, Draining(1.0))) as url:
+    with serving(wrap(create_app(settings), edge, Draining(1.0), edge_refusal)) as url:
         yield url
 
 
