@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +50,7 @@ def serve(
     settings, at_edge = read_settings(sources, engine, server), read_edge(edge)
     draining = Draining(at_edge.shutdown_timeout_s)
     inner = create_app(settings, draining=draining)
+    at_edge = replace(at_edge, key_secret=inner.state.files.secret)
     metrics: ServerMetrics = inner.state.metrics
     refused = counted_refusals(metrics)
     app = RequestLog(wrap(inner, at_edge, draining, refused), metrics)

@@ -49,6 +49,7 @@ def create_app(
         tasks = [asyncio.create_task(_preload(service))] if settings.preload else []
         if draining is not None:
             tasks.append(asyncio.create_task(_cut(service, draining)))
+        batches.resume()
         try:
             yield
         finally:

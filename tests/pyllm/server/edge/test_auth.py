@@ -136,6 +136,13 @@ def test_keys_are_compared_as_keyed_digests_only() -> None:
     assert one._digest(b"key", b"k") != two._digest(b"key", b"k"), "unpredictable outside"
 
 
+def test_tenants_of_one_secret_are_the_same_in_the_next_process() -> None:
+    one, two = KeyRing(["k", "l"], b"s" * 32), KeyRing(["k"], b"s" * 32)
+    assert one.tenant(b"k") == two.tenant(b"k") != one.tenant(b"l")
+    assert two.tenant(b"l") is None
+    assert KeyRing(["k"]).tenant(b"k") != KeyRing(["k"]).tenant(b"k")
+
+
 # The query string
 
 
