@@ -71,6 +71,7 @@ class AnswerRun:
 
     @property
     def prompt_tokens(self) -> int:
+        """Of all prompts together."""
         return sum(len(request.prompt_token_ids) for request in self._requests)
 
     @property

@@ -70,6 +70,7 @@ class Lease:
         return self.model.card
 
     def release(self) -> None:
+        """The model may be unloaded again; may be repeated."""
         if self._entry is not None:
             self._registry.returned(self._entry)
             self._entry = None

@@ -28,6 +28,7 @@ class ClientGone(Exception):
 
 
 def to_json(value: Any) -> bytes:
+    """One line of UTF-8: no line end in it, whatever reader splits it."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     # Clients that read by lines split there; in JSON they may as well be escaped.
     for separator in ("\u2028", "\u2029", "\x85"):
@@ -43,6 +44,7 @@ def event(value: Any, name: str | None = None) -> bytes:
 
 
 def json_line(value: Any) -> bytes:
+    """One line of Ollama's streams."""
     return to_json(value) + b"\n"
 
 

@@ -50,12 +50,14 @@ class BatchJob:
         self.expires_at = self.times["validating"] + WINDOW_SECONDS
 
     def become(self, status: str) -> None:
+        """Reach a status; the first time counts."""
         self.status = status
         self.times.setdefault(status, int(time.time()))
         if self.changed is not None:
             self.changed(self)
 
     def fail(self, code: str, message: str, line: int | None = None) -> None:
+        """End as a whole; `line` of the input, from 1, where one is at fault."""
         self.errors.append({"code": code, "message": message, "line": line, "param": None})
         self.become("failed")
 

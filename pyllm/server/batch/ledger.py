@@ -45,6 +45,7 @@ class BatchLedger:
             _log.error("%s cannot be remembered: %s", job.id, error.strerror)
 
     def forget(self, job: BatchJob) -> None:
+        """The batch is not remembered any more."""
         path = self._path(job)
         if path is not None:
             path.unlink(missing_ok=True)

@@ -55,6 +55,7 @@ def refusal_headers(refusal: Refusal, body: bytes, *, close: bool = False) -> He
 async def send_refusal(
     scope: Scope, send: Send, refusal: Refusal, render: RenderRefusal, *, close: bool = False
 ) -> None:
+    """Answers with it; `close` ends the connection after it."""
     body = render(scope["path"], refusal)
     headers = refusal_headers(refusal, body, close=close)
     await send({"type": "http.response.start", "status": refusal.status, "headers": headers})

@@ -121,6 +121,7 @@ class FileStore:
         ]
 
     def delete(self, tenant: str | None, file_id: str) -> None:
+        """ApiError when there is none (404), or a batch still reads it (409)."""
         file = self.get(tenant, file_id)
         if file.users:
             raise ApiError(
@@ -217,6 +218,7 @@ class FileWriter:
 
     @property
     def file_id(self) -> str:
+        """What the file is called by once it is kept."""
         return self._path.name
 
     @property

@@ -105,6 +105,7 @@ async def delete_file(file_id: str, request: Request) -> Response:
 
 
 def file_entry(file: StoredFile) -> dict[str, Any]:
+    """A file as OpenAI writes it; `bytes` is its size."""
     return {
         "id": file.id,
         "object": "file",
