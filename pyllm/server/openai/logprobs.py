@@ -15,25 +15,35 @@ _NEVER = -9999.0
 
 
 def chat_logprobs(
-    tokenizer: Tokenizer, token_ids: Sequence[int], logprobs: TokenLogprobs, top: int
+    tokenizer: Tokenizer,
+    token_ids: Sequence[int],
+    logprobs: TokenLogprobs,
+    top: int,
+    *,
+    with_ids: bool = False,
 ) -> list[dict[str, Any]]:
-    """One entry for each token, with the `top` most probable beside it."""
+    """One entry for each token, with the `top` most probable beside it.
+
+    with_ids  as llama-server writes them: each token's id is in its entry
+    """
+
+    def entry(token: int, logprob: Logprob) -> dict[str, Any]:
+        raw = tokenizer.token_bytes(token)
+        found = {"token": raw.decode("utf-8", "replace"), "logprob": _finite(logprob.logprob)}
+        return {**({"id": token} if with_ids else {}), **found, "bytes": list(raw)}
+
     return [
-        {**_entry(tokenizer, token, found[token]), "top_logprobs": _best(tokenizer, found, top)}
+        {
+            **entry(token, found[token]),
+            "top_logprobs": [entry(*ranked) for ranked in _ranked(found, top)],
+        }
         for token, found in zip(token_ids, logprobs, strict=True)
         if found is not None  # never: only a prompt has tokens that nothing predicts
     ]
 
 
-def _best(tokenizer: Tokenizer, found: dict[int, Logprob], top: int) -> list[dict[str, Any]]:
-    ranked = sorted(found.items(), key=lambda item: -item[1].logprob)[:top]
-    return [_entry(tokenizer, token, logprob) for token, logprob in ranked]
-
-
-def _entry(tokenizer: Tokenizer, token: int, logprob: Logprob) -> dict[str, Any]:
-    raw = tokenizer.token_bytes(token)
-    text = raw.decode("utf-8", "replace")
-    return {"token": text, "logprob": _finite(logprob.logprob), "bytes": list(raw)}
+def _ranked(found: dict[int, Logprob], top: int) -> list[tuple[int, Logprob]]:
+    return sorted(found.items(), key=lambda item: -item[1].logprob)[:top]
 
 
 class CompletionLogprobs:
@@ -64,7 +74,7 @@ class CompletionLogprobs:
         }
 
     def _tops(self, token: int, found: dict[int, Logprob]) -> dict[str, float]:
-        ranked = sorted(found.items(), key=lambda item: -item[1].logprob)[: self._top]
+        ranked = _ranked(found, self._top)
         if token not in dict(ranked):
             ranked.append((token, found[token]))
         return {self._text(token): _finite(logprob.logprob) for token, logprob in ranked}
