@@ -49,6 +49,7 @@ def test_an_unexpected_exception_becomes_a_bare_500(caplog: pytest.LogCaptureFix
     assert found.status == 500
     assert find_leak(found.body.decode()) is None
     request_id = found.headers["x-request-id"]
+    assert found.headers["request-id"] == request_id
     assert request_id in found.json()["error"]["message"]
     assert request_id in caplog.text
     assert "/home/someone/model.gguf" in caplog.text, "the log has the reason"
