@@ -46,8 +46,9 @@ class BatchJob:
     changed: Callable[[BatchJob], None] | None = None
 
     def __post_init__(self) -> None:
-        self.become("validating")
+        self.times["validating"] = int(time.time())
         self.expires_at = self.times["validating"] + WINDOW_SECONDS
+        self.become("validating")
 
     def become(self, status: str) -> None:
         """Reach a status; the first time counts."""
