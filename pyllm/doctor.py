@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from pyllm.byte_size import byte_size
 from pyllm.errors import PyLLMError
 from pyllm.machine import cgroup
 from pyllm.machine.memory import available_memory
@@ -89,8 +90,8 @@ def _memory() -> Iterator[Finding]:
     if available is None:
         yield Finding("memory", "warning", "the system does not say how much memory is available")
         return
-    limited = "" if limit is None else f", the control group may hold {_gib(limit)}"
-    yield Finding("memory", "ok", f"{_gib(available)} available{limited}")
+    limited = "" if limit is None else f", the control group may hold {byte_size(limit)}"
+    yield Finding("memory", "ok", f"{byte_size(available)} available{limited}")
 
 
 def _kernels() -> Iterator[Finding]:
@@ -131,7 +132,7 @@ def _model(path: Path) -> Iterator[Finding]:
         yield Finding(
             "model",
             "ok",
-            f"{config.architecture}, {len(file.tensors)} tensors, {_gib(size)}, "
+            f"{config.architecture}, {len(file.tensors)} tensors, {byte_size(size)}, "
             f"context {config.context_length}",
         )
         for oddity in file.warnings:
@@ -186,7 +187,3 @@ def cpu_name() -> str:
         return platform.processor() or "unknown CPU"
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(names, "unknown CPU")
-
-
-def _gib(num_bytes: int) -> str:
-    return f"{num_bytes / 2**30:.1f} GiB" if num_bytes >= 2**28 else f"{num_bytes / 2**20:.1f} MiB"

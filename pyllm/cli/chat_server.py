@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from pyllm.byte_size import byte_size
 from pyllm.cli.chat_chunks import finish_reason
 from pyllm.cli.chat_errors import (
     BrokenStream,
@@ -225,7 +226,7 @@ class ChatServer:
             for piece in response.iter_raw():
                 size += len(piece)
                 if size > limit and not cut:
-                    raise ServerError(f"the server sent more than {limit >> 20} MiB")
+                    raise ServerError(f"the server sent more than {byte_size(limit)}")
                 yield piece
                 if size > limit:
                     return

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pyllm.byte_size import byte_size
 from pyllm.cli.answer import print_answer
 from pyllm.cli.arguments import CommandLineError
 from pyllm.cli.question import read_question
@@ -53,7 +54,7 @@ def run(
     try:
         if verbose:
             whole, one = session.llm.kv_cache_bytes, session.llm.kv_sequence_bytes
-            sizes = f"up to {whole / 2**20:.1f} MiB, {one / 2**20:.1f} MiB for the longest text"
+            sizes = f"up to {byte_size(whole)}, {byte_size(one)} for the longest text"
             note(f"keys and values take {sizes}")
         _explain_completion(session, raw)
         if question is not None:

@@ -6,6 +6,7 @@ import gc
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,8 +35,8 @@ def serve(
 ) -> int:
     """Runs until SIGTERM or SIGINT; returns the exit code."""
     from pyllm.server.app import create_app
-    from pyllm.server.dialects import edge_refusal
-    from pyllm.server.edge import Draining, Refusal, wrap
+    from pyllm.server.dialects import counted_refusals
+    from pyllm.server.edge import Draining, wrap
     from pyllm.server.log_output import logging_to
     from pyllm.server.request_log import RequestLog
     from pyllm.server.runner import serve as run_server
@@ -50,12 +51,9 @@ def serve(
     settings, at_edge = read_settings(sources, engine, server), read_edge(edge)
     draining = Draining(at_edge.shutdown_timeout_s)
     inner = create_app(settings, draining=draining)
+    at_edge = replace(at_edge, key_secret=inner.state.files.secret)
     metrics: ServerMetrics = inner.state.metrics
-
-    def refused(path: str, refusal: Refusal) -> bytes:
-        metrics.rejected(refusal.code)
-        return edge_refusal(path, refusal)
-
+    refused = counted_refusals(metrics)
     app = RequestLog(wrap(inner, at_edge, draining, refused), metrics)
     names = tuple(source.name for source in sources)
     # What the modules made stays to the end: the garbage collector need not look at it again, each
@@ -66,7 +64,7 @@ def serve(
     facts = ServerFacts(names, threads)
     with logging_to(settings.log_format):
         return run_server(
-            app, at_edge, draining, lambda: facts, lambda text: print(text, flush=True)
+            app, at_edge, draining, refused, lambda: facts, lambda text: print(text, flush=True)
         )
 
 

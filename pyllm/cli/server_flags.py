@@ -123,7 +123,7 @@ _MODELS = (
 _BATCHES = (
     Flag(
         ("--files-dir",),
-        "directory for uploaded files, which go when the server ends (default: a temporary one)",
+        "keep uploaded files and batches here, also for the next server (default: until the end)",
         text,
         "DIR",
         None,

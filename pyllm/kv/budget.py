@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pyllm.byte_size import byte_size
 from pyllm.config import ModelConfig
 from pyllm.errors import MemoryBudgetError, RequestError
 from pyllm.kv.types import PANEL_TOKENS, KVTypes
@@ -27,9 +28,9 @@ class KVSize:
         one = self.nbytes / self.num_blocks * self.num_sequence_blocks
         kept = f", the last {self.window} of them kept" if self.window else ""
         return (
-            f"KV cache: {self.nbytes / 2**20:.1f} MiB, {self.num_blocks * block_size} tokens "
+            f"KV cache: {byte_size(self.nbytes)}, {self.num_blocks * block_size} tokens "
             f"in blocks of {block_size}; up to {self.max_model_len} tokens a request{kept}: "
-            f"{one / 2**20:.1f} MiB"
+            f"{byte_size(one)}"
         )
 
 

@@ -42,6 +42,8 @@ class Part:
 
 @dataclass(slots=True)
 class PartStart:
+    """The part begins; it has no text yet."""
+
     part: Part
 
 

@@ -23,6 +23,7 @@ from pyllm.server.events import (
 )
 from pyllm.server.merge import merged
 from pyllm.server.model_registry import Lease
+from pyllm.server.request_facts import note_failed
 from pyllm.tool_calls import (
     AnswerParser,
     ReasoningPiece,
@@ -74,6 +75,7 @@ class AnswerRun:
 
     @property
     def prompt_tokens(self) -> int:
+        """Of all prompts together."""
         return sum(len(request.prompt_token_ids) for request in self._requests)
 
     @property
@@ -114,10 +116,10 @@ class AnswerRun:
                         number, output = await anext(reports)
                 except StopAsyncIteration:
                     if self._cut is not None:
-                        raise self._cut from None
+                        raise _noted(self._cut) from None
                     break
                 if self._cut is not None:
-                    raise self._cut
+                    raise _noted(self._cut)
                 if number not in started:
                     started.add(number)
                     yield self._prompt_read(number, output)
@@ -130,9 +132,10 @@ class AnswerRun:
                     self._count(output)
         except TimeoutError:
             self.close()
-            raise ApiError(504, "the request took longer than it may", "request_timeout") from None
+            late = ApiError(504, "the request took longer than it may", "request_timeout")
+            raise _noted(late) from None
         except PyLLMError as error:
-            raise as_api_error(error) from error
+            raise _noted(as_api_error(error)) from error
         finally:
             await reports.aclose()
         yield self._usage
@@ -213,3 +216,9 @@ def _tokens(index: int, part: CompletionOutput) -> Iterator[Tokens]:
     for at in range(0, len(part.token_ids), _MOST_SCORED):
         end = at + _MOST_SCORED
         yield Tokens(index, part.token_ids[at:end], part.logprobs[at:end])
+
+
+def _noted(error: ApiError) -> ApiError:
+    """A stream has said 200 by now: its failure is seen nowhere else."""
+    note_failed(error.code)
+    return error

@@ -23,6 +23,7 @@ from pyllm.server.files.store import FileStore
 from pyllm.server.metrics import ServerMetrics
 from pyllm.server.model_registry import Loader, ModelRegistry, load
 from pyllm.server.openai.responses_store import ResponseStore
+from pyllm.server.request_facts import note_failed
 from pyllm.server.routes import ROUTERS
 from pyllm.server.service import Service
 from pyllm.server.settings import ServerSettings
@@ -49,6 +50,7 @@ def create_app(
         tasks = [asyncio.create_task(_preload(service))] if settings.preload else []
         if draining is not None:
             tasks.append(asyncio.create_task(_cut(service, draining)))
+        batches.resume()
         try:
             yield
         finally:
@@ -99,8 +101,7 @@ async def _refused(request: Request, error: Exception) -> Response:
         error = ApiError(error.status_code, str(error.detail), headers=error.headers)
     elif error.status_code >= 500:
         _log.error("%s", error.__cause__ or error.message)
-    request.app.state.metrics.rejected(error.code)
-    return refusal(request.url.path, error)
+    return _counted_refusal(request, error)
 
 
 async def _gone(_request: Request, _error: Exception) -> Response:
@@ -108,4 +109,10 @@ async def _gone(_request: Request, _error: Exception) -> Response:
 
 
 async def _failed(request: Request, error: Exception) -> Response:
-    return refusal(request.url.path, as_api_error(error))
+    return _counted_refusal(request, as_api_error(error))
+
+
+def _counted_refusal(request: Request, error: ApiError) -> Response:
+    request.app.state.metrics.rejected(error.code)
+    note_failed(error.code)
+    return refusal(request.url.path, error)

@@ -49,6 +49,7 @@ class Choice:
     stop_reason: int | str | None = None
 
     def add(self, event: Event) -> None:
+        """An event of this choice."""
         match event:
             case Text(_, text, reasoning):
                 if reasoning:
@@ -83,6 +84,7 @@ class Answer:
     usage: Usage = field(default_factory=lambda: Usage(0, 0, 0))
 
     def add(self, event: Event) -> None:
+        """The next event of the run, in their order."""
         if isinstance(event, Usage):
             self.usage = event
         elif isinstance(event, PromptRead):

@@ -105,6 +105,7 @@ def from_edge(refusal: Refusal) -> ApiError:
 
 
 def model_not_found(name: str, known: list[str]) -> ApiError:
+    """404 that names the first eight of the `known` models."""
     shown = ", ".join(known[:8]) + (", …" if len(known) > 8 else "")
     message = f"the model {name[:100]!r} does not exist; there are: {shown}"
     return ApiError(404, message, "model_not_found", param="model")

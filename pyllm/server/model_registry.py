@@ -80,6 +80,7 @@ class Lease:
         return self.model.card
 
     def release(self) -> None:
+        """The model may be unloaded again; may be repeated."""
         if self._entry is not None:
             self._registry.returned(self._entry)
             self._entry = None
@@ -310,7 +311,7 @@ class ModelRegistry:
                 await self._unload(entry)
 
     async def _unload_ended(self, entry: _Entry, ended: LoadedModel) -> None:
-        """A defect has stopped its engine, and all its requests with it: the next gets a new one."""
+        """A defect has stopped its engine and failed its requests: the next gets a new one."""
         async with self._room:
             if entry.loaded is ended:
                 await self._unload(entry)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pyllm.outputs import RequestOutput
 
-__all__ = ["RequestFacts", "current_facts", "note_finished"]
+__all__ = ["RequestFacts", "current_facts", "note_failed", "note_finished"]
 
 
 @dataclass(slots=True)
@@ -16,6 +16,7 @@ class RequestFacts:
 
     model          the server's name of it, never the client's word
     finish_reason  of the first continuation that ended; an error or an abort goes before others
+    error          the code of the error that the client was told
     """
 
     model: str | None = None
@@ -25,6 +26,7 @@ class RequestFacts:
     queue_s: float | None = None
     first_token_s: float | None = None
     finish_reason: str | None = None
+    error: str | None = None
 
     def add(self, model: str, output: RequestOutput) -> None:
         """One prompt's last report."""
@@ -48,6 +50,13 @@ class RequestFacts:
 
 # Of the request that the running task, or the one that started it, works on.
 current_facts: ContextVar[RequestFacts | None] = ContextVar("current_facts", default=None)
+
+
+def note_failed(code: str | None) -> None:
+    """The current HTTP request ends with an error: its whole answer, or the end of its stream."""
+    facts = current_facts.get()
+    if facts is not None:
+        facts.error = code
 
 
 def note_finished(model: str, output: RequestOutput) -> None:

@@ -26,6 +26,8 @@ class HttpCounts(Protocol):
 
     def answered(self, route: str, status: int) -> None: ...
 
+    def rejected(self, code: str | None) -> None: ...
+
     def stalled(self, seconds: float) -> None: ...
 
 
@@ -51,6 +53,8 @@ class RequestLog:
             current_facts.reset(token)
             route = _route(scope)
             self._counts.answered(route, answer.status)
+            if answer.status < 400:  # others were counted when they were written down
+                self._counts.rejected(facts.error)
             level = logging.DEBUG if route in _ROUTINE else logging.INFO
             if _log.isEnabledFor(level):
                 seconds = time.perf_counter() - began
@@ -111,6 +115,7 @@ def _fields(
         "ttft_ms": _ms(facts.first_token_s),
         "total_ms": _ms(seconds),
         "finish_reason": facts.finish_reason,
+        "error": facts.error,
     }
 
 

@@ -21,6 +21,7 @@ import uvicorn
 from pyllm.server.edge.asgi import App
 from pyllm.server.edge.connection import EdgeConfig
 from pyllm.server.edge.draining import Draining
+from pyllm.server.edge.refusal import RenderRefusal
 from pyllm.server.edge.settings import EdgeSettings
 from pyllm.server.listening import check_exposure, open_sockets, remove_unix_socket
 from pyllm.server.startup_block import ServerFacts, startup_block
@@ -35,12 +36,13 @@ def serve(
     app: App,
     settings: EdgeSettings,
     draining: Draining,
+    render: RenderRefusal,
     facts: Callable[[], ServerFacts],
     announce: Callable[[str], None],
 ) -> int:
     """Serves until a signal has been obeyed, and returns the exit code.
 
-    app       as `edge.wrap` returned it, with the same settings and draining
+    app       as `edge.wrap` returned it, with the same settings, draining and render
     facts     asked once the application has started
     announce  gets the start-up block
 
@@ -52,6 +54,7 @@ def serve(
     config = EdgeConfig(
         app,
         settings,
+        render,
         _max_connections(settings),
         loop="asyncio",
         lifespan="on",

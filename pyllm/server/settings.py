@@ -36,7 +36,8 @@ class ServerSettings:
     request_templates  clients may bring a chat template and its variables
     preload         load the first model at start, before it is asked for
     log_format      of the log of requests: "text" or "json"
-    files_dir       where the directory of uploaded files is made; None: for temporary files
+    files_dir       where uploaded files and batches are kept for the next server; None: they end
+                    with this one
     max_files       of all keys together, what batches write included
     max_file_bytes  of all of them together
     batch_concurrency  lines of batches that are worked on at a time

@@ -28,7 +28,7 @@ class ClientGone(Exception):
 
 
 def to_json(value: Any) -> bytes:
-    """An iterator is written as a list."""
+    """One line of UTF-8: no line end in it, whatever reader splits it. Iterators become lists."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_listed)
     # Clients that read by lines split there; in JSON they may as well be escaped.
     for separator in ("\u2028", "\u2029", "\x85"):
@@ -50,6 +50,7 @@ def event(value: Any, name: str | None = None, write: Callable[[Any], bytes] = t
 
 
 def json_line(value: Any) -> bytes:
+    """One line of Ollama's streams."""
     return to_json(value) + b"\n"
 
 

@@ -59,10 +59,12 @@ def _refused(error: PyLLMError, names: Mapping[str, str]) -> ApiError:
 
 
 def tokens_of(outputs: Iterable[RequestOutput]) -> int:
+    """Of all texts together."""
     return sum(len(output.prompt_token_ids) for output in outputs)
 
 
 def usage_of(outputs: Iterable[RequestOutput]) -> dict[str, int]:
+    """OpenAI's `usage` of requests that write nothing."""
     tokens = tokens_of(outputs)
     return {"prompt_tokens": tokens, "total_tokens": tokens}
 

@@ -12,6 +12,8 @@ import time
 from collections.abc import Iterator
 from typing import Any, Final
 
+from pyllm.byte_size import byte_size
+
 __all__ = ["MAX_INTEGER_BITS", "MAX_OUTPUT_CHARS", "Budget", "BudgetExceeded", "BudgetedIterator"]
 
 MAX_OUTPUT_CHARS: Final = 16 << 20
@@ -72,7 +74,7 @@ class Budget:
     def reserve(self, size: int) -> None:
         """Asks before an operation whose result is much larger than its operands."""
         if size > self._bytes_left:
-            raise BudgetExceeded(f"it needs more than {self._bytes_left >> 20} MiB")
+            raise BudgetExceeded(f"it needs more than {byte_size(self._bytes_left)}")
 
     def made(self, value: Any) -> Any:
         """Accounts for a value that an operation has made, and returns it."""

@@ -123,5 +123,5 @@ def test_chat_templates(tmp_path: Path, template: str | None, status: str, said:
 def test_a_model_is_told_about(tmp_path: Path) -> None:
     path = write_tiny_model(tmp_path / "m.gguf")
     findings = list(examine(path))
-    assert texts(findings, "model")[0].startswith("llama, 11 tensors, 0.1 MiB, context 64")
+    assert texts(findings, "model")[0].startswith("llama, 11 tensors, 66.9 KiB, context 64")
     assert texts(findings, "tokenizer") == ["SPM, 260 tokens"]

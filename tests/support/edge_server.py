@@ -14,6 +14,7 @@ from typing import Any
 
 import uvicorn
 
+from pyllm.server.dialects import edge_refusal
 from pyllm.server.edge.asgi import App, Receive, Scope, Send
 from pyllm.server.edge.connection import EdgeConfig
 from pyllm.server.edge.draining import Draining
@@ -233,10 +234,11 @@ def running_server(
     """The small application behind the edge, served by a thread at a free port of 127.0.0.1."""
     app = SmallApp()
     app.draining = Draining(settings.shutdown_timeout_s)
-    wrapped: App = wrap(app, settings, app.draining)
+    wrapped: App = wrap(app, settings, app.draining, edge_refusal)
     config = EdgeConfig(
         wrapped,
         settings,
+        edge_refusal,
         max_connections or settings.max_connections,
         loop="asyncio",
         lifespan="on",

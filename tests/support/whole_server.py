@@ -19,7 +19,7 @@ from fastapi import FastAPI
 from pyllm.async_llm import AsyncLLM
 from pyllm.demo import demo_model
 from pyllm.server.app import create_app
-from pyllm.server.dialects import edge_refusal
+from pyllm.server.dialects import counted_refusals
 from pyllm.server.edge import Draining, EdgeSettings, wrap
 from pyllm.server.edge.connection import EdgeConfig
 from pyllm.server.listening import open_sockets
@@ -113,10 +113,12 @@ def whole_server(
     at_edge = replace(edge or EdgeSettings(), port=0)
     draining = Draining(at_edge.shutdown_timeout_s)
     app = create_app(settings or demo_settings(), draining=draining)
-    wrapped = RequestLog(wrap(app, at_edge, draining, edge_refusal), app.state.metrics)
+    refused = counted_refusals(app.state.metrics)
+    wrapped = RequestLog(wrap(app, at_edge, draining, refused), app.state.metrics)
     config = EdgeConfig(
         wrapped,
         at_edge,
+        refused,
         at_edge.max_connections,
         loop="asyncio",
         lifespan="on",

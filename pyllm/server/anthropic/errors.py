@@ -19,6 +19,7 @@ _TYPES = {
 
 
 def error_body(error: ApiError) -> dict[str, Any]:
+    """An error as JSON, of a response and of a stream's `error` event."""
     kind = _TYPES.get(error.status_code, error.kind)
     return {"type": "error", "error": {"type": kind, "message": _message(error)}}
 
@@ -32,4 +33,5 @@ def _message(error: ApiError) -> str:
 
 
 def error_response(error: ApiError) -> Response:
+    """The same as a whole response, with the error's status and headers."""
     return PlainJSON(error_body(error), error.status_code, error.headers)

@@ -119,6 +119,8 @@ _Stop = Annotated[StrictStr, Field(min_length=1, max_length=MAX_STOP_CHARS)]
 
 
 class MessagesRequest(CountRequest):
+    """POST /v1/messages: what /v1/messages/count_tokens takes, and how the answer is written."""
+
     max_tokens: StrictInt = Field(ge=1)
     stream: StrictBool | None = None
     stop_sequences: Annotated[list[_Stop], Field(max_length=MAX_STOPS)] | None = None

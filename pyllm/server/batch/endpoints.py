@@ -58,6 +58,7 @@ class Endpoints:
 
     @property
     def urls(self) -> tuple[str, ...]:
+        """Paths that a line may ask, as "/v1/chat/completions"."""
         return tuple(self._routes)
 
     async def ask(

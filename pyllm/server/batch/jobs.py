@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from pyllm.errors import RequestError
 from pyllm.server.batch.endpoints import Endpoints
 from pyllm.server.batch.job import BatchJob
+from pyllm.server.batch.ledger import BatchLedger
 from pyllm.server.batch.run import BatchRun
 from pyllm.server.batch.spare_time import SpareTime
 from pyllm.server.batch.validation import InvalidBatch
@@ -44,6 +45,21 @@ class BatchJobs:
         self._jobs: dict[str, BatchJob] = {}  # oldest first
         self._runs: dict[BatchJob, BatchRun] = {}  # of those that have not ended
         self._tasks: set[asyncio.Task[None]] = set()
+        self._ledger = BatchLedger(store)
+
+    def resume(self) -> None:
+        """Go on with what servers before this one left; what cannot be gone on with fails."""
+        for job in self._ledger.load():
+            job.changed = self._ledger.save
+            self._jobs[job.id] = job
+            if job.has_ended:
+                continue
+            if job.input.path.is_file():
+                self._start(job)
+            else:
+                job.fail("input_file_lost", "the input file was gone when the server came back")
+        begun = [(job.answers_id, job.errors_id) for job in self._runs]
+        self._store.remove_unfinished({file_id for ids in begun for file_id in ids})
 
     def create(
         self,
@@ -62,12 +78,16 @@ class BatchJobs:
             limit = 'must be a file with the purpose "batch"'
             raise as_api_error(RequestError("input_file_id", input_file_id, limit))
         self._make_room()
-        job = BatchJob(tenant, endpoint, file, metadata)
-        file.users += 1
+        job = BatchJob(tenant, endpoint, file, metadata, changed=self._ledger.save)
         self._jobs[job.id] = job
+        self._start(job)
+        return job
+
+    def _start(self, job: BatchJob) -> None:
+        job.input.users += 1
         self._runs[job] = BatchRun(
             job,
-            endpoints,
+            Endpoints(self._app),
             self._store,
             self._spare_time,
             self._active,
@@ -77,7 +97,6 @@ class BatchJobs:
         task = asyncio.create_task(self._run(job))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return job
 
     def get(self, tenant: str | None, batch_id: str) -> BatchJob:
         """ApiError when there is none, or it is another's."""
@@ -100,7 +119,7 @@ class BatchJobs:
             self._runs[job].cancel()
 
     async def close(self) -> None:
-        """End all; nothing of them is kept."""
+        """End all; where files are kept, the next server goes on with them."""
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -114,6 +133,7 @@ class BatchJobs:
             message = f"{MAX_JOBS} batches are waiting already; try again when one has ended"
             raise ApiError(429, message, "too_many_batches", headers={"Retry-After": "60"})
         del self._jobs[oldest.id]
+        self._ledger.forget(oldest)
 
     async def _run(self, job: BatchJob) -> None:
         try:

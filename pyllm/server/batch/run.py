@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from contextlib import aclosing
 from functools import partial
 from itertools import islice
+from typing import BinaryIO
 
+from pyllm.server.batch.done_lines import line_id
 from pyllm.server.batch.endpoints import Answer, Endpoints
 from pyllm.server.batch.in_order import in_order
 from pyllm.server.batch.job import BatchJob
@@ -67,17 +68,25 @@ class BatchRun:
 
     async def run(self) -> None:
         """Raises InvalidBatch, ApiError and OSError; nothing is kept then."""
+        server_ends = False
         try:
             await self._finish(await self._until_end())
+        except asyncio.CancelledError:
+            server_ends = True
+            raise
         finally:
             if self._work is not None:
                 self._work.cancel()
                 await asyncio.gather(self._work, return_exceptions=True)
             if self._results is not None:
+                if server_ends and self._store.kept is not None:
+                    await self._results.leave()
                 self._results.discard()
 
     async def _until_end(self) -> str:
         """The status that it ends with."""
+        if self._job.answers_id is not None:  # a server before this one was at work on it
+            self._results = await BatchResults.reopen(self._store, self._job)
         if self._job.status == "cancelling":  # before its task had begun
             return "cancelled"
         self._work = asyncio.create_task(self._answer_all())
@@ -94,25 +103,31 @@ class BatchRun:
     async def _answer_all(self) -> None:
         async with self._active:
             job = self._job
-            async with self._counting:
-                job.total = await asyncio.to_thread(count_requests, job.input.path, job.endpoint)
-            self._results = BatchResults(self._store, job)
-            job.become("in_progress")
+            if self._results is None:
+                async with self._counting:
+                    job.total = await asyncio.to_thread(
+                        count_requests, job.input.path, job.endpoint
+                    )
+                self._results = BatchResults.create(self._store, job)
+                job.become("in_progress")
             with job.input.path.open("rb") as stream:
-                lines = in_order(read_lines(stream), self._answer, self._window)
+                lines = in_order(self._left(stream), self._answer, self._window)
                 async with aclosing(lines):
                     async for line, failed in lines:
                         await self._results.add(line, failed=failed)
 
+    def _left(self, stream: BinaryIO) -> Iterator[RawLine]:
+        return islice(read_lines(stream), self._job.completed + self._job.failed, None)
+
     async def _answer(self, raw: RawLine) -> tuple[bytes, bool]:
-        line_id, endpoint = _new_id(), (self._job.endpoint,)
+        own_id, endpoint = line_id(self._job.id, raw), (self._job.endpoint,)
         try:
             request = await _read(raw, endpoint)
         except LineError as error:
-            return not_asked(line_id, raw.number, error), True
+            return not_asked(own_id, raw.number, error), True
         request_id = new_request_id()
         answer = await self._ask(request, Caller(self._job.tenant, request_id))
-        line = answered(line_id, request.custom_id, request_id, answer)
+        line = answered(own_id, request.custom_id, request_id, answer)
         return line, answer.status != _OK
 
     async def _ask(self, request: RequestLine, caller: Caller) -> Answer:
@@ -132,8 +147,8 @@ class BatchRun:
         if results is not None:
             if end in _GIVEN_UP:
                 with job.input.path.open("rb") as stream:
-                    rest = islice(read_lines(stream), job.completed + job.failed, None)
-                    async with aclosing(in_order(rest, partial(self._given_up, end), 1)) as lines:
+                    given_up = partial(self._given_up, end)
+                    async with aclosing(in_order(self._left(stream), given_up, 1)) as lines:
                         async for line in lines:
                             await results.add(line, failed=True)
             if end != "cancelled":
@@ -145,14 +160,11 @@ class BatchRun:
         reason, custom_id = _GIVEN_UP[end], None
         try:
             custom_id = (await _read(raw, (self._job.endpoint,))).custom_id
-        except LineError as error:
-            custom_id = error.custom_id
-        return not_asked(_new_id(), raw.number, LineError(reason.code, reason.message, custom_id))
+        except LineError as wrong:
+            custom_id = wrong.custom_id
+        error = LineError(reason.code, reason.message, custom_id)
+        return not_asked(line_id(self._job.id, raw), raw.number, error)
 
 
 async def _read(raw: RawLine, urls: Collection[str]) -> RequestLine:
     return await off_loop(partial(read_request_line, raw, urls), len(raw.text or b""))
-
-
-def _new_id() -> str:
-    return f"batch_req_{secrets.token_hex(16)}"

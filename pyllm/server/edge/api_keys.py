@@ -47,12 +47,12 @@ class KeyRing:
     """Recognises keys in a time that does not depend on how much of one was guessed right.
 
     Keys are compared as keyed digests of equal length, with compare_digest, and always with all
-    of them. The key of the digests is random in each process, so nobody can prepare two texts
-    whose digests start alike.
+    of them. The key of the digests is secret, so nobody can prepare two texts whose digests start
+    alike; None: random in each process.
     """
 
-    def __init__(self, keys: Iterable[str]) -> None:
-        self._secret = secrets.token_bytes(32)
+    def __init__(self, keys: Iterable[str], secret: bytes | None = None) -> None:
+        self._secret = secret or secrets.token_bytes(32)
         self._tenants = {
             self._digest(b"key", key.encode()): self._digest(b"tenant", key.encode()).hex()
             for key in keys
@@ -62,7 +62,7 @@ class KeyRing:
         return bool(self._tenants)
 
     def tenant(self, presented: bytes) -> str | None:
-        """Salt of the key's owner in this process, None when it is not one of the keys."""
+        """Salt of the key's owner, None when it is not one of the keys."""
         digest = self._digest(b"key", presented)
         found = None
         for known, tenant in self._tenants.items():

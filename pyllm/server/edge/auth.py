@@ -22,14 +22,14 @@ class Authentication:
 
     The only route without a key is GET /health. A browser that asks for a page gets the 401 with
     a log-in form in it; POST /login trades a key for a session cookie, POST /logout ends it. The
-    tenant is a salt for the prefix cache, different for every key and in every process; None
-    when the server has no keys.
+    tenant is a salt for the prefix cache, different for every key, and in every process that
+    was given no `key_secret`; None when the server has no keys.
     """
 
     def __init__(self, app: App, settings: EdgeSettings, render: RenderRefusal) -> None:
         self._app = app
         self._render = render
-        self._keys = KeyRing(settings.api_keys)
+        self._keys = KeyRing(settings.api_keys, settings.key_secret)
         self._sessions = Sessions(settings.session_s)
         self._session_s = int(settings.session_s)
 

@@ -51,14 +51,17 @@ class BodyLimits:
         self._buffered += num_bytes
 
     def free(self, num_bytes: int) -> None:
+        """Gives back what was reserved, in bytes."""
         self._buffered -= num_bytes
 
     @property
     def idle_s(self) -> float:
+        """Seconds that the next part of a body may take."""
         return self._settings.body_idle_s
 
     @property
     def total_s(self) -> float:
+        """Seconds that a whole body may take."""
         return self._settings.body_total_s
 
     async def refuse(self, scope: Scope, send: Send, refusal: Refusal) -> None:

@@ -13,7 +13,7 @@ from uvicorn.server import ServerState
 
 from pyllm.server.edge.asgi import App
 from pyllm.server.edge.http_parser import StrictConnection
-from pyllm.server.edge.refusal import Refusal, refusal_headers, render_refusal
+from pyllm.server.edge.refusal import Refusal, RenderRefusal, refusal_headers
 from pyllm.server.edge.settings import EdgeSettings
 
 # Of an answer that does not fit the buffers, in `unsent_s`: the way from uvicorn's high water mark
@@ -26,7 +26,14 @@ class EdgeConfig(uvicorn.Config):
     """uvicorn's configuration for one server behind the edge. No access log: the query string of
     a request may hold what nobody should read; no X-Forwarded-*: anybody could send them."""
 
-    def __init__(self, app: App, settings: EdgeSettings, max_connections: int, **more: Any) -> None:
+    def __init__(
+        self,
+        app: App,
+        settings: EdgeSettings,
+        render: RenderRefusal,
+        max_connections: int,
+        **more: Any,
+    ) -> None:
         super().__init__(
             app,
             http=EdgeConnection,
@@ -40,6 +47,7 @@ class EdgeConfig(uvicorn.Config):
             **more,
         )
         self.edge = settings
+        self.render = render
         self.max_connections = max_connections
         # Connections without a request in work, the longest idle first.
         self.idle: OrderedDict[EdgeConnection, None] = OrderedDict()
@@ -60,6 +68,7 @@ class EdgeConnection(H11Protocol):
         if not isinstance(config, EdgeConfig):
             raise TypeError("EdgeConnection needs an EdgeConfig")
         self._settings = config.edge
+        self._render = config.render
         self._max_connections = config.max_connections
         self._idle = config.idle
         self._strict = StrictConnection(config.edge)
@@ -226,7 +235,7 @@ class EdgeConnection(H11Protocol):
             self.transport.close()
 
     def _write_refusal(self, refusal: Refusal) -> None:
-        body = render_refusal("", refusal)
+        body = self._render("", refusal)
         response = h11.Response(
             status_code=refusal.status,
             headers=refusal_headers(refusal, body, close=True),

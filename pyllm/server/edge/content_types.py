@@ -40,6 +40,7 @@ def check_content_type(scope: Scope, *, upload: bool) -> None:
 
 
 def has_body(scope: Scope) -> bool:
+    """Whether the head announces one, of whatever length."""
     chunked = header_values(scope, b"transfer-encoding")
     return bool(chunked) or declared_length(scope) > 0
 

@@ -63,6 +63,7 @@ class Draining:
             request.cancel_unanswered()
 
     async def wait_cut(self) -> None:
+        """Returns when streams must end themselves."""
         await self._cut.wait()
 
     def enter(self, request: _InFlight) -> None:
@@ -72,6 +73,7 @@ class Draining:
         self._in_flight.discard(request)
 
     def refusal(self) -> Refusal:
+        """503 with the seconds that are left as Retry-After."""
         retry_after = str(max(1, math.ceil(self.remaining_s)))
         text = "the server is shutting down; try again later"
         return Refusal(503, "shutting_down", text, headers=(("retry-after", retry_after),))

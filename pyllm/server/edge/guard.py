@@ -20,7 +20,7 @@ class Guard:
     """Gives every request an id, and turns unexpected exceptions into a bare 500.
 
     The id is the client's own X-Request-Id when it is a plain word; it is in
-    `scope["state"]["request_id"]` and in the answer's header. The traceback goes to the log, under
+    `scope["state"]["request_id"]` and in the answer's headers. The traceback goes to the log, under
     the id. Answers of 500 and above are read before they leave: one with a path, an address or a
     traceback in it is replaced, because such texts come from exceptions, not from what the client
     sent.
@@ -93,6 +93,7 @@ class _Answer:
             message["headers"] = [
                 *message.get("headers", []),
                 (b"x-request-id", self._request_id.encode()),
+                (b"request-id", self._request_id.encode()),  # as Anthropic's clients know it
                 (b"x-content-type-options", b"nosniff"),
             ]
         await self._send(message)

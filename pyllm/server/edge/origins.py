@@ -59,7 +59,7 @@ class OriginCheck:
             return
         headers = [
             (b"access-control-allow-origin", origin),
-            (b"access-control-expose-headers", b"x-request-id, retry-after"),
+            (b"access-control-expose-headers", b"x-request-id, request-id, retry-after"),
             (b"vary", b"origin"),
         ]
         await self._app(scope, receive, _adding(send, headers))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 
 from pyllm.server.edge.asgi import Headers, Scope, Send
@@ -37,30 +36,9 @@ class Refusal(Exception):
         return self.message
 
 
-# Puts a refusal into the dialect of the path it was sent to ("" when no path was understood).
+# The body, in the dialect of the path it was sent to ("" when no path was understood); asked once
+# for each refusal.
 RenderRefusal = Callable[[str, Refusal], bytes]
-
-_TYPES = {
-    401: "authentication_error",
-    403: "permission_error",
-    413: "request_too_large",
-    429: "rate_limit_error",
-    500: "api_error",
-    503: "overloaded_error",
-}
-
-
-def render_refusal(path: str, refusal: Refusal) -> bytes:
-    """JSON that the clients of OpenAI and of Anthropic both understand; Ollama's below /api/."""
-    if path.startswith("/api/"):
-        return json.dumps({"error": refusal.message}).encode()
-    error = {
-        "message": refusal.message,
-        "type": _TYPES.get(refusal.status, "invalid_request_error"),
-        "param": refusal.param,
-        "code": refusal.code,
-    }
-    return json.dumps({"type": "error", "error": error}).encode()
 
 
 def refusal_headers(refusal: Refusal, body: bytes, *, close: bool = False) -> Headers:
@@ -77,6 +55,7 @@ def refusal_headers(refusal: Refusal, body: bytes, *, close: bool = False) -> He
 async def send_refusal(
     scope: Scope, send: Send, refusal: Refusal, render: RenderRefusal, *, close: bool = False
 ) -> None:
+    """Answers with it; `close` ends the connection after it."""
     body = render(scope["path"], refusal)
     headers = refusal_headers(refusal, body, close=close)
     await send({"type": "http.response.start", "status": refusal.status, "headers": headers})

@@ -14,6 +14,7 @@ class EdgeSettings:
 
     host, port, uds    where the server listens; a unix socket replaces host and port
     api_keys           any of them opens every route; empty: no key is needed
+    key_secret         tenants are the same in all processes with the same one; None: in no other
     allow_unauthenticated  lets the server listen beyond this machine without a key
     allowed_hosts      names in the Host header, beside those that are always right (hosts.py)
     allowed_origins    web pages of other origins that may call, as "https://chat.example.com"
@@ -27,6 +28,7 @@ class EdgeSettings:
     uds: str | None = None
 
     api_keys: tuple[str, ...] = field(default=(), repr=False)
+    key_secret: bytes | None = field(default=None, repr=False)
     allow_unauthenticated: bool = False
     session_s: float = 7 * 24 * 3600.0  # a log-in on the web page
 

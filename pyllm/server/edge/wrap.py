@@ -9,16 +9,11 @@ from pyllm.server.edge.draining import DrainGate, Draining
 from pyllm.server.edge.guard import Guard
 from pyllm.server.edge.hosts import HostCheck
 from pyllm.server.edge.origins import OriginCheck
-from pyllm.server.edge.refusal import RenderRefusal, render_refusal
+from pyllm.server.edge.refusal import RenderRefusal
 from pyllm.server.edge.settings import EdgeSettings
 
 
-def wrap(
-    app: App,
-    settings: EdgeSettings,
-    draining: Draining,
-    render: RenderRefusal = render_refusal,
-) -> App:
+def wrap(app: App, settings: EdgeSettings, draining: Draining, render: RenderRefusal) -> App:
     """`app` behind the edge.
 
     From the outside in: Guard (request id, last line for exceptions), HostCheck, OriginCheck (and

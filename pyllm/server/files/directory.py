@@ -38,6 +38,15 @@ class PrivateDirectory:
         os.close(self._lock)
 
 
+def replace_file(path: Path, data: bytes) -> None:
+    """`path` holds all of `data`, for its owner alone, or what it held before. Raises OSError."""
+    new = path.with_name(f".{path.name}.new")
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(data)
+    new.replace(path)
+
+
 def _remove_left_behind(place: Path) -> None:
     for found in place.glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError):  # somebody else's, or removed meanwhile

@@ -130,7 +130,8 @@ class _Writer:
         return {**found, **self._end(choice.finish_reason, choice.stop_reason, usage)}
 
     def _probabilities(self, token_ids: list[int], logprobs: TokenLogprobs) -> list[dict[str, Any]]:
-        return chat_logprobs(self._tokenizer, token_ids, logprobs, self._body.n_probs or 0)
+        top = self._body.n_probs or 0
+        return chat_logprobs(self._tokenizer, token_ids, logprobs, top, with_ids=True)
 
     def _end(
         self, finish_reason: str, stop_reason: int | str | None, usage: Usage

@@ -65,9 +65,11 @@ class HttpTotals:
         self.requests[route, status if 100 <= status <= 599 else 0] += 1
 
     def rejected(self, code: str | None) -> None:
+        """Codes that are not among REJECTIONS are not counted."""
         if code in self.rejections:
             self.rejections[code] += 1
 
     def load_failed(self, error: BaseException) -> None:
+        """Counted by what kind of error it is: see LOAD_FAILURES."""
         reasons = (reason for kind, reason in _LOAD_FAILURES if isinstance(error, kind))
         self.load_failures[next(reasons, "other")] += 1

@@ -12,6 +12,7 @@ from pyllm.server.metrics.scrape import Scrape
 
 
 def llama_families(scrape: Scrape) -> Iterator[Metric]:
+    """All families whose names begin with `llamacpp:`."""
     engines, requests = list(scrape.engines.values()), list(scrape.requests.values())
     reading, writing = [r.reading for r in requests], [r.writing for r in requests]
     steps = sum(s.num_steps for s in engines)

@@ -30,6 +30,7 @@ MODEL = "model_name"
 
 
 def model_families(scrape: Scrape) -> Iterator[Metric]:
+    """All families with the label `model_name`, under `pyllm:` and `vllm:`."""
     engines = scrape.engines
     yield _loaded(scrape.served)
     for number in NUMBERS:
@@ -44,6 +45,7 @@ def model_families(scrape: Scrape) -> Iterator[Metric]:
 def histogram(
     name: str, text: str, series: Iterable[tuple[list[str], Distribution]], labels: list[str]
 ) -> Metric:
+    """One family of several series: (values of `labels`, distribution) each."""
     family = HistogramMetricFamily(name, text, labels=labels)
     for values, distribution in series:
         family.add_metric(values, _buckets(distribution), distribution.total)

@@ -35,6 +35,7 @@ class Speed:
         self._recent: deque[tuple[int, float]] = deque(maxlen=_RECENT)
 
     def add(self, tokens: int, seconds: float) -> None:
+        """One request's tokens, and the seconds they took."""
         self.tokens += tokens
         self.seconds += seconds
         self._recent.append((tokens, seconds))

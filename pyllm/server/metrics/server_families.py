@@ -13,6 +13,7 @@ from pyllm.server.metrics.model_families import histogram
 
 
 def server_families(http: HttpTotals) -> Iterator[Metric]:
+    """All families without the label `model_name`, under `pyllm:`."""
     yield _requests(http)
     yield _by_reason(
         "admission_rejections", "Requests that were told to come again later.", http.rejections

@@ -76,6 +76,7 @@ class ServerMetrics:
         self._http.rejected(code)
 
     def model_load_failed(self, error: BaseException) -> None:
+        """Counted by the error's kind, for all models together."""
         self._http.load_failed(error)
 
     def model_unloaded(self, model_name: str, last: EngineStats) -> None:

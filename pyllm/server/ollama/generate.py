@@ -11,6 +11,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from pyllm.errors import RequestError
 from pyllm.server.answer_run import AnswerRun
 from pyllm.server.body import StrictRoute
 from pyllm.server.collect import Choice, collect
@@ -72,22 +73,26 @@ def _start(body: GenerateRequest, lease: Lease, service: Service, caller: Caller
     """Queues the request when called."""
     params = params_of(body, lease.card.sampling, body.stream is not False)
     structure, (thinking, variables) = structure_of(body), thinking_of(body)
+    if body.raw and body.system:
+        raise RequestError("system", body.system, "does not go with raw: no template has a place")
     raw = body.raw or body.suffix is not None or lease.card.chat_template is None
     if raw or body.context:
         prompt = _prompt(body, lease)
         job = TextJob([prompt], params, structure=structure)
         return partial(service.complete, lease, job, caller)
-    messages = [{"role": "user", "content": body.prompt or ""}]
-    if body.system:
-        messages.insert(0, {"role": "system", "content": body.system})
     chat = ChatJob(
-        messages,
+        _messages(body),
         params,
         structure=structure,
         thinking=thinking,
         template_variables=variables,
     )
     return partial(service.chat, lease, chat, caller)
+
+
+def _messages(body: GenerateRequest) -> list[dict[str, str]]:
+    system = [{"role": "system", "content": body.system}] if body.system else []
+    return [*system, {"role": "user", "content": body.prompt or ""}]
 
 
 def _prompt(body: GenerateRequest, lease: Lease) -> str | list[int]:
@@ -99,8 +104,7 @@ def _prompt(body: GenerateRequest, lease: Lease) -> str | list[int]:
     if body.raw or lease.card.chat_template is None:
         return [*body.context, *tokenizer.encode(body.prompt or "", add_special=False)]
     thinking, variables = thinking_of(body)
-    messages = [{"role": "user", "content": body.prompt or ""}]
-    _, ids = lease.model.render(messages, variables=variables, thinking=thinking)
+    _, ids = lease.model.render(_messages(body), variables=variables, thinking=thinking)
     return [*body.context, *(ids[1:] if ids[:1] == [tokenizer.bos_id] else ids)]
 
 

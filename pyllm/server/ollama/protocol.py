@@ -83,6 +83,8 @@ class Request(Body):
 
 
 class GenerateRequest(Request):
+    """POST /api/generate; an empty prompt loads or unloads the model."""
+
     prompt: StrictStr | None = None
     suffix: StrictStr | None = None
     system: StrictStr | None = None
@@ -125,6 +127,8 @@ class Message(Body):
 
 
 class ChatRequest(Request):
+    """POST /api/chat; no messages: loads or unloads the model."""
+
     messages: Annotated[list[Message], Field(max_length=MAX_MESSAGES)] = Field(default_factory=list)
     tools: Annotated[list[Tool], Field(max_length=MAX_TOOLS)] | None = None
 
@@ -138,12 +142,16 @@ class Embedding(Body):
 
 
 class EmbedRequest(Embedding):
+    """POST /api/embed: one text or several."""
+
     input: StrictStr | Annotated[list[StrictStr], Field(max_length=MAX_INPUTS)] = ""
     truncate: StrictBool | None = Field(None, description="default: true")
     dimensions: StrictInt | None = Field(None, ge=1)
 
 
 class EmbeddingsRequest(Embedding):
+    """POST /api/embeddings, the older route: one text, one vector."""
+
     prompt: StrictStr = ""
 
 

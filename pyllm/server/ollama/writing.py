@@ -48,4 +48,5 @@ def tagged(name: str) -> str:
 
 
 def head(model: str) -> dict[str, Any]:
+    """What every object of an answer begins with."""
     return {"model": model, "created_at": timestamp()}

@@ -73,6 +73,7 @@ async def cancel_batch(batch_id: str, request: Request) -> Response:
 
 
 def batch_entry(job: BatchJob) -> dict[str, Any]:
+    """A batch as OpenAI writes it; times are seconds since 1970, null when not reached."""
     errors = {"object": "list", "data": job.errors} if job.errors else None
     return {
         "id": job.id,

@@ -14,9 +14,18 @@ from starlette.responses import Response
 from pyllm.errors import RequestError
 from pyllm.server.answer_run import AnswerRun
 from pyllm.server.body import StrictRoute
-from pyllm.server.collect import Choice, collect
+from pyllm.server.collect import Answer, Choice, collect
 from pyllm.server.errors import ApiError, finished_badly
-from pyllm.server.events import CallArguments, CallStart, ChoiceEnd, Event, Text, Tokens, Usage
+from pyllm.server.events import (
+    CallArguments,
+    CallStart,
+    ChoiceEnd,
+    Event,
+    PromptRead,
+    Text,
+    Tokens,
+    Usage,
+)
 from pyllm.server.lease_guard import released_on_failure
 from pyllm.server.model_registry import Lease
 from pyllm.server.openai.common import (
@@ -63,7 +72,7 @@ async def chat_completions(body: ChatRequest, request: Request) -> Response:
             tick=lambda: writer.progress(run),
         )
     answer = await collect(run, request)
-    whole = partial(writer.whole, answer.choices, answer.usage)
+    whole = partial(writer.whole, answer)
     return await json_answer(whole, answer.size(body.top_logprobs or 0))
 
 
@@ -117,12 +126,15 @@ class _Writer:
         # Of each choice: log-probabilities that wait for the text they belong to.
         self._waiting: dict[int, list[dict[str, Any]]] = {}
         self._waiting_ids: dict[int, list[int]] = {}
+        self._head_of_first: dict[str, Any] = {}  # more for the first chunk of each choice
         self._began: set[int] = set()
 
-    def whole(self, choices: list[Choice], usage: Usage) -> dict[str, Any]:
-        body = {**self._head, "choices": [self._choice(choice) for choice in choices]}
-        body["usage"] = usage_body(usage)
-        body["timings"] = timings_body(usage)
+    def whole(self, answer: Answer) -> dict[str, Any]:
+        body = {**self._head, "choices": [self._choice(choice) for choice in answer.choices]}
+        if self._body.return_token_ids:
+            body["prompt_token_ids"] = answer.prompts[0].token_ids
+        body["usage"] = usage_body(answer.usage)
+        body["timings"] = timings_body(answer.usage)
         return body
 
     def _choice(self, choice: Choice) -> dict[str, Any]:
@@ -189,6 +201,10 @@ class _Writer:
 
     def _chunks(self, found: Event) -> list[dict[str, Any]]:
         match found:
+            case PromptRead(_, _, token_ids):
+                if self._body.return_token_ids:
+                    self._head_of_first = {"prompt_token_ids": token_ids}
+                return []
             case Tokens(index, token_ids, logprobs):
                 if logprobs is not None:
                     self._waiting.setdefault(index, []).extend(self._logprobs(token_ids, logprobs))
@@ -223,7 +239,8 @@ class _Writer:
         chunks = []
         if index not in self._began:
             self._began.add(index)
-            chunks.append(self._chunk(index, {"role": "assistant", "content": ""}, None))
+            first = self._chunk(index, {"role": "assistant", "content": ""}, None)
+            chunks.append({**first, **self._head_of_first})
         choice = self._chunk(index, delta, finish_reason)
         if finish_reason is not None:
             choice["choices"][0]["stop_reason"] = stop_reason

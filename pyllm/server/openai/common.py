@@ -81,6 +81,7 @@ def caller_of(request: Request) -> Caller:
 
 
 def usage_body(usage: Usage) -> dict[str, Any]:
+    """OpenAI's `usage`: counts of tokens."""
     return {
         "prompt_tokens": usage.prompt_tokens,
         "completion_tokens": usage.completion_tokens,
@@ -109,6 +110,7 @@ def _rate(tokens: int, seconds: float) -> float | None:
 
 
 def error_body(error: ApiError) -> dict[str, Any]:
+    """An error as JSON, of a response and of an event in a stream."""
     return {
         "error": {
             "message": error.message,
@@ -121,6 +123,7 @@ def error_body(error: ApiError) -> dict[str, Any]:
 
 
 def error_response(error: ApiError) -> Response:
+    """The same as a whole response, with the error's status and headers."""
     return PlainJSON(error_body(error), error.status_code, error.headers)
 
 

@@ -35,7 +35,7 @@ from pyllm.server.openai.common import (
     timings_body,
     usage_body,
 )
-from pyllm.server.openai.logprobs import CompletionLogprobs
+from pyllm.server.openai.logprobs import CompletionLogprobs, prompt_logprobs
 from pyllm.server.openai.parameters import params_of_completion, structure_of
 from pyllm.server.openai.protocol import CompletionRequest
 from pyllm.server.openai.schemas import Completion, refusals
@@ -71,6 +71,8 @@ def text_job(body: CompletionRequest, lease: Lease) -> TextJob:
     if body.best_of is not None and body.best_of != params.n:
         limit = "must equal n: answers are not ranked; ask for n of them"
         raise RequestError("best_of", body.best_of, limit)
+    if body.stream and body.prompt_logprobs is not None:  # vLLM streams none either
+        raise RequestError("prompt_logprobs", body.prompt_logprobs, "does not go with stream")
     prompts: Sequence[Prompt] = _prompts(body.prompt)
     if len(prompts) * params.n > _MAX_CHOICES:
         limit = f"prompts times n must be at most {_MAX_CHOICES}"
@@ -117,7 +119,9 @@ class _Writer:
         }
         self._usage_in_stream = bool(body.stream_options and body.stream_options.include_usage)
         self._logprobs: dict[int, CompletionLogprobs] = {}
+        # Of each choice, what goes into its next chunk.
         self._waiting: dict[int, dict[str, Any]] = {}
+        self._waiting_ids: dict[int, dict[str, list[int]]] = {}
 
     def whole(self, answer: Answer) -> dict[str, Any]:
         choices = [
@@ -149,8 +153,8 @@ class _Writer:
         if self._body.return_token_ids:
             found["token_ids"] = choice.token_ids
             found["prompt_token_ids"] = prompt.token_ids
-        if prompt.logprobs is not None and not self._body.echo:
-            found["prompt_logprobs"] = self._lists(-1, prompt.token_ids, prompt.logprobs)
+        if prompt.logprobs is not None and self._body.prompt_logprobs is not None:
+            found["prompt_logprobs"] = prompt_logprobs(prompt.logprobs)
         return found
 
     def _prompt_text(self, prompt: PromptRead) -> str:
@@ -173,22 +177,20 @@ class _Writer:
             async for found in run:
                 match found:
                     case PromptRead():
-                        if self._body.echo:
-                            for choice in range(found.index, found.index + self._n):
+                        for choice in range(found.index, found.index + self._n):
+                            self._keep_ids(choice, found)
+                            if self._body.echo:
                                 size = prompt_size(found, self._body.logprobs or 0)
                                 yield await off_loop(partial(self._echo, choice, found), size)
-                    case Tokens(index, token_ids, logprobs):
-                        if logprobs is not None:
-                            new = self._lists(index, token_ids, logprobs)
-                            self._waiting[index] = _joined(self._waiting.get(index), new)
+                    case Tokens():
+                        self._keep_tokens(found)
                     case Text(index, text):
-                        yield self._chunk(index, text, self._waiting.pop(index, None))
+                        yield self._chunk(index, text)
                     case ChoiceEnd(index, reason, stop_reason):
                         if reason == "error":
                             yield event(error_body(finished_badly(stop_reason)))
                         else:
-                            waiting = self._waiting.pop(index, None)
-                            yield self._chunk(index, "", waiting, reason, stop_reason)
+                            yield self._chunk(index, "", reason, stop_reason)
                     case Usage():
                         if self._usage_in_stream:
                             last = {**self._head, "choices": [], "usage": usage_body(found)}
@@ -197,20 +199,39 @@ class _Writer:
             yield event(error_body(error))
         yield DONE
 
-    def _echo(self, index: int, prompt: PromptRead) -> bytes:
-        lists = self._prompt_lists(index, prompt)
-        return self._chunk(index, self._prompt_text(prompt), lists, write=long_json)
+    def _keep_ids(self, choice: int, prompt: PromptRead) -> None:
+        if self._body.return_token_ids:
+            self._waiting_ids[choice] = {"token_ids": [], "prompt_token_ids": prompt.token_ids}
+
+    def _echo(self, choice: int, prompt: PromptRead) -> bytes:
+        if (lists := self._prompt_lists(choice, prompt)) is not None:
+            self._waiting[choice] = lists
+        return self._chunk(choice, self._prompt_text(prompt), write=long_json)
+
+    def _keep_tokens(self, found: Tokens) -> None:
+        if found.logprobs is not None:
+            new = self._lists(found.index, found.token_ids, found.logprobs)
+            self._waiting[found.index] = _joined(self._waiting.get(found.index), new)
+        if self._body.return_token_ids:
+            waiting = self._waiting_ids.setdefault(found.index, {"token_ids": []})
+            waiting["token_ids"].extend(found.token_ids)
 
     def _chunk(
         self,
         index: int,
         text: str,
-        lists: dict[str, Any] | None,
         finish_reason: str | None = None,
         stop_reason: int | str | None = None,
         write: Callable[[Any], bytes] = to_json,
     ) -> bytes:
-        choice = {"index": index, "text": text, "logprobs": lists, "finish_reason": finish_reason}
+        choice: dict[str, Any] = {
+            "index": index,
+            "text": text,
+            "logprobs": self._waiting.pop(index, None),
+            "finish_reason": finish_reason,
+        }
+        if self._body.return_token_ids:
+            choice |= {"token_ids": [], **self._waiting_ids.pop(index, {})}
         if finish_reason is not None:
             choice["stop_reason"] = stop_reason
         return event({**self._head, "choices": [choice]}, write=write)

@@ -42,7 +42,7 @@ def store_of(request: Request) -> FileStore:
 
 
 async def upload_file(request: Request) -> Response:
-    """Store a file of requests; it goes to disk as it comes, and is there until the server ends."""
+    """Store a file of requests; it goes to disk as it comes. See --files-dir."""
     file = await receive_file(request, store_of(request), caller_of(request).tenant)
     return PlainJSON(file_entry(file))
 
@@ -105,6 +105,7 @@ async def delete_file(file_id: str, request: Request) -> Response:
 
 
 def file_entry(file: StoredFile) -> dict[str, Any]:
+    """A file as OpenAI writes it; `bytes` is its size."""
     return {
         "id": file.id,
         "object": "file",

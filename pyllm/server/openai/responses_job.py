@@ -81,6 +81,7 @@ def messages_of(
 
 
 def wants_logprobs(body: ResponsesRequest) -> bool:
+    """Whether `include` asks for those of the text's tokens."""
     return body.top_logprobs is not None or "message.output_text.logprobs" in (body.include or ())
 
 

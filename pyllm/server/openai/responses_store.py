@@ -95,6 +95,7 @@ class ResponseStore:
         return stored
 
     def delete(self, tenant: str | None, response_id: str) -> None:
+        """ApiError (404) when there is none, or it is another key's."""
         self.get(tenant, response_id)
         self._forget((tenant, response_id))
 

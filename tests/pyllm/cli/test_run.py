@@ -48,7 +48,7 @@ def test_verbose_tells_the_size_of_the_cache(
     fake_llm: FakeLLM, capsys: pytest.CaptureFixture[str]
 ) -> None:
     started(fake_llm, "--verbose", "hello")
-    sizes = "up to 1.5 MiB, 0.5 MiB for the longest text"
+    sizes = "up to 1.5 MiB, 512.0 KiB for the longest text"
     assert f"note: keys and values take {sizes}\n" in capsys.readouterr().err
 
 

@@ -131,7 +131,7 @@ def test_one_full_sequence_always_fits(
 def test_the_size_is_told_in_one_line() -> None:
     text = KVSize(4096, num_blocks=1024, nbytes=2**32, num_sequence_blocks=128).describe(32)
     assert text == (
-        "KV cache: 4096.0 MiB, 32768 tokens in blocks of 32; up to 4096 tokens a request: 512.0 MiB"
+        "KV cache: 4.0 GiB, 32768 tokens in blocks of 32; up to 4096 tokens a request: 512.0 MiB"
     )
 
 
@@ -142,7 +142,7 @@ def test_a_window_bounds_what_a_sequence_needs() -> None:
         32768, num_blocks=2 * 145, nbytes=2 * 145 * 2**22, num_sequence_blocks=145, window=4096
     )
     assert chosen.describe(32) == (
-        "KV cache: 1160.0 MiB, 9280 tokens in blocks of 32; "
+        "KV cache: 1.1 GiB, 9280 tokens in blocks of 32; "
         "up to 32768 tokens a request, the last 4096 of them kept: 580.0 MiB"
     )
 

@@ -75,7 +75,7 @@ def test_a_long_stream_is_written_beside_the_loop(
 ) -> None:
     threads = Threads(monkeypatch)
     body = {**LONG["/v1/responses"], "stream": True}
-    echo = {**TEXT, "prompt": "word " * 300, "echo": True, "logprobs": 20, "prompt_logprobs": 20}
+    echo = {**TEXT, "prompt": "word " * 300, "echo": True, "logprobs": 20}
     with server.client() as client:
         assert client.post("/v1/responses", json=body).text.count("response.completed") == 2
         assert client.post("/v1/completions", json={**echo, "stream": True}).status_code == 200

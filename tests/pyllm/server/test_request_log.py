@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from pyllm.server.log_format import StructuredFormatter
-from pyllm.server.request_facts import RequestFacts, note_finished
+from pyllm.server.request_facts import RequestFacts, note_failed, note_finished
 from pyllm.server.request_log import RequestLog
 from tests.pyllm.server.metrics.stubs import output
 
@@ -26,10 +26,14 @@ def scope_of(**changes):
 
 class Counts:
     def __init__(self):
-        self.answers, self.stalls = [], []
+        self.answers, self.rejections, self.stalls = [], [], []
 
     def answered(self, *what):
         self.answers.append(what)
+
+    def rejected(self, code):
+        if code is not None:
+            self.rejections.append(code)
 
     def stalled(self, seconds):
         self.stalls.append(seconds)
@@ -48,7 +52,7 @@ class Line:
             asyncio.run(log(scope_of(**scope), None, self._send))
         except BaseException as error:
             self.error = error
-        self.counted = counts.answers
+        self.counted, self.rejections = counts.answers, counts.rejections
         (self.record,) = caplog.records
         self.text = StructuredFormatter(log_format).format(self.record)
         self.fields = json.loads(self.text) if log_format == "json" else None
@@ -80,6 +84,29 @@ def test_a_line_says_what_a_request_was(caplog):
         "ttft_ms": 3000.0, "finish_reason": "stop",
     }  # fmt: skip
     assert line.counted == [("/v1/chat/completions", 200)]
+
+
+def test_a_stream_that_fails_is_counted_although_it_said_200(caplog):
+    async def failing(scope, receive, send):
+        await send(START)
+        note_failed("request_timeout")
+        await send(BODY)
+
+    line = Line(failing, caplog)
+    assert line.rejections == ["request_timeout"]
+    assert line.fields["error"] == "request_timeout"
+    assert line.fields["status"] == 200
+
+
+def test_an_answer_that_fails_is_counted_where_it_is_written(caplog):
+    async def refusing(scope, receive, send):
+        note_failed("queue_full")
+        await send({**START, "status": 429})
+        await send(BODY)
+
+    line = Line(refusing, caplog)
+    assert line.rejections == []
+    assert line.fields["error"] == "queue_full"
 
 
 def test_the_same_as_words(caplog):

@@ -27,6 +27,7 @@ from tests.support.edge_server import get, read_answer, status
 PROGRAM = """
 import sys
 from pyllm.errors import RequestError
+from pyllm.server.dialects import edge_refusal
 from pyllm.server.edge import Draining, EdgeSettings, wrap
 from pyllm.server.runner import serve
 from pyllm.server.startup_block import ServerFacts
@@ -37,8 +38,8 @@ app = SmallApp()
 app.draining = Draining(settings.shutdown_timeout_s)
 facts = lambda: ServerFacts(("tiny",), 2)
 try:
-    sys.exit(serve(wrap(app, settings, app.draining), settings, app.draining, facts,
-                   lambda text: print(text, flush=True)))
+    sys.exit(serve(wrap(app, settings, app.draining, edge_refusal), settings, app.draining,
+                   edge_refusal, facts, lambda text: print(text, flush=True)))
 except RequestError as error:
     sys.exit(f"pyllm: {error}")
 """

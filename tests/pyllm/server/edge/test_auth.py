@@ -14,6 +14,7 @@ from fastapi import APIRouter, FastAPI
 from starlette.responses import PlainTextResponse
 from starlette.routing import Host, Mount, Route
 
+from pyllm.server.dialects import edge_refusal
 from pyllm.server.edge import api_keys
 from pyllm.server.edge.api_keys import KeyRing
 from pyllm.server.edge.draining import Draining
@@ -29,7 +30,7 @@ FORM = {"content-type": "application/x-www-form-urlencoded", "origin": "http://1
 
 
 def app_with_keys(settings: EdgeSettings = SETTINGS):
-    return wrap(ok_app, settings, Draining(1.0))
+    return wrap(ok_app, settings, Draining(1.0), edge_refusal)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +66,7 @@ def test_every_route_needs_a_key() -> None:
     app = some_routes()
     paths = {"/health", "/v1/models/x", "/v1/in/deep", "/below/a", "/docs", "/openapi.json"}
     assert paths <= set(route_paths(app.routes))
-    edge = wrap(app, EdgeSettings(api_keys=(KEY,)), Draining(1.0))
+    edge = wrap(app, EdgeSettings(api_keys=(KEY,)), Draining(1.0), edge_refusal)
     assert_every_route_needs_a_key(edge, app.routes, KEY)
 
 
@@ -133,6 +134,13 @@ def test_keys_are_compared_as_keyed_digests_only() -> None:
     assert " in self" not in source.replace("in self._tenants.items()", "")
     one, two = KeyRing(["k"]), KeyRing(["k"])
     assert one._digest(b"key", b"k") != two._digest(b"key", b"k"), "unpredictable outside"
+
+
+def test_tenants_of_one_secret_are_the_same_in_the_next_process() -> None:
+    one, two = KeyRing(["k", "l"], b"s" * 32), KeyRing(["k"], b"s" * 32)
+    assert one.tenant(b"k") == two.tenant(b"k") != one.tenant(b"l")
+    assert two.tenant(b"l") is None
+    assert KeyRing(["k"]).tenant(b"k") != KeyRing(["k"]).tenant(b"k")
 
 
 # The query string

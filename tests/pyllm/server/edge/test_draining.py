@@ -7,8 +7,8 @@ import threading
 
 import pytest
 
+from pyllm.server.dialects import edge_refusal
 from pyllm.server.edge.draining import DrainGate, Draining
-from pyllm.server.edge.refusal import render_refusal
 from pyllm.server.edge.settings import EdgeSettings
 from tests.support.asgi_calls import acall, call, make_scope, ok_app
 from tests.support.edge_server import (
@@ -28,7 +28,7 @@ def server():
 
 
 def gate(draining: Draining, app=ok_app) -> DrainGate:
-    return DrainGate(app, draining, render_refusal)
+    return DrainGate(app, draining, edge_refusal)
 
 
 def test_new_work_is_refused_and_the_process_stays_visible() -> None:

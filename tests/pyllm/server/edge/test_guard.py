@@ -7,10 +7,10 @@ import logging
 
 import pytest
 
+from pyllm.server.dialects import edge_refusal
 from pyllm.server.edge.draining import Draining
 from pyllm.server.edge.guard import Guard
 from pyllm.server.edge.leaks import find_leak
-from pyllm.server.edge.refusal import render_refusal
 from pyllm.server.edge.settings import EdgeSettings
 from pyllm.server.edge.wrap import wrap
 from tests.support.asgi_calls import Answer, call, make_scope
@@ -41,7 +41,7 @@ def test_what_clients_know_is_no_leak(text: str) -> None:
 
 def ask(path: str, **headers: str) -> Answer:
     scope = make_scope(path=path, headers={key.replace("_", "-"): v for key, v in headers.items()})
-    return call(wrap(SmallApp(), EdgeSettings(), Draining(1.0)), scope)
+    return call(wrap(SmallApp(), EdgeSettings(), Draining(1.0), edge_refusal), scope)
 
 
 def test_an_unexpected_exception_becomes_a_bare_500(caplog: pytest.LogCaptureFixture) -> None:
@@ -49,6 +49,7 @@ def test_an_unexpected_exception_becomes_a_bare_500(caplog: pytest.LogCaptureFix
     assert found.status == 500
     assert find_leak(found.body.decode()) is None
     request_id = found.headers["x-request-id"]
+    assert found.headers["request-id"] == request_id
     assert request_id in found.json()["error"]["message"]
     assert request_id in caplog.text
     assert "/home/someone/model.gguf" in caplog.text, "the log has the reason"
@@ -65,7 +66,7 @@ def test_a_server_error_that_tells_nothing_passes() -> None:
     async def loading(scope, receive, send):
         await answer(send, 503, {"error": "the model is being loaded"})
 
-    found = call(Guard(loading, render_refusal), make_scope())
+    found = call(Guard(loading, edge_refusal), make_scope())
     assert (found.status, found.json()) == (503, {"error": "the model is being loaded"})
 
 
@@ -76,7 +77,7 @@ def test_a_server_error_in_parts_is_read_as_a_whole() -> None:
             await send({"type": "http.response.body", "body": part, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 
-    found = call(Guard(in_parts, render_refusal), make_scope())
+    found = call(Guard(in_parts, edge_refusal), make_scope())
     assert find_leak(found.body.decode()) is None
     assert found.json()["error"]["code"] == "internal_error"
 
@@ -88,7 +89,7 @@ def test_an_endless_server_error_is_withheld() -> None:
             await send({"type": "http.response.body", "body": b"x" * 10_000, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 
-    assert len(call(Guard(endless, render_refusal), make_scope()).body) < 1000
+    assert len(call(Guard(endless, edge_refusal), make_scope()).body) < 1000
 
 
 def test_an_answer_that_breaks_off_is_not_completed(caplog: pytest.LogCaptureFixture) -> None:
@@ -112,7 +113,7 @@ def test_every_refusal_of_the_edge_is_clean(caplog: pytest.LogCaptureFixture) ->
     caplog.set_level(logging.CRITICAL)
     hostile = {"origin": "file:///home/me", "x-api-key": "/home/me", "host": "0x7f0012345678"}
     for settings in (EdgeSettings(), EdgeSettings(api_keys=("secret",))):
-        app = wrap(SmallApp(), settings, Draining(1.0))
+        app = wrap(SmallApp(), settings, Draining(1.0), edge_refusal)
         for name, value in [*hostile.items(), ("content-encoding", "/tmp/x")]:
             found = call(app, make_scope("POST", "/json", {name: value, "content-length": "1"}))
             assert 400 <= found.status < 500
@@ -120,7 +121,7 @@ def test_every_refusal_of_the_edge_is_clean(caplog: pytest.LogCaptureFixture) ->
 
 
 def test_refusals_speak_the_dialect_of_their_path() -> None:
-    app = wrap(SmallApp(), EdgeSettings(api_keys=("secret",)), Draining(1.0))
+    app = wrap(SmallApp(), EdgeSettings(api_keys=("secret",)), Draining(1.0), edge_refusal)
     assert isinstance(call(app, make_scope(path="/api/tags")).json()["error"], str)
     found = call(app, make_scope(path="/v1/messages")).json()
     assert found["type"] == "error"

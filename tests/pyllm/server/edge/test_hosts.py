@@ -7,8 +7,8 @@ import socket
 import pytest
 
 from pyllm.errors import RequestError
+from pyllm.server.dialects import edge_refusal
 from pyllm.server.edge.hosts import HostCheck, is_loopback, is_wildcard, split_authority
-from pyllm.server.edge.refusal import render_refusal
 from pyllm.server.edge.settings import EdgeSettings
 from tests.support.asgi_calls import call, make_scope, ok_app
 from tests.support.edge_server import RunningServer, get, running_server, status
@@ -28,7 +28,7 @@ FOREIGN = [
 
 
 def host_status(settings: EdgeSettings, host: str, arrived_at: str = "127.0.0.1") -> int:
-    app = HostCheck(ok_app, settings, render_refusal)
+    app = HostCheck(ok_app, settings, edge_refusal)
     return call(app, make_scope(headers={"host": host}, server=(arrived_at, 8000))).status
 
 
@@ -84,7 +84,7 @@ def test_a_setting_that_is_no_name_is_refused(name: str) -> None:
 
 
 def test_two_or_no_host_headers_are_refused() -> None:
-    app = HostCheck(ok_app, EdgeSettings(), render_refusal)
+    app = HostCheck(ok_app, EdgeSettings(), edge_refusal)
     scope = make_scope()
     scope["headers"] = []
     assert call(app, scope).status == 403

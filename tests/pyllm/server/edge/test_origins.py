@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pyllm.errors import RequestError
+from pyllm.server.dialects import edge_refusal
 from pyllm.server.edge.draining import Draining
 from pyllm.server.edge.settings import EdgeSettings
 from pyllm.server.edge.wrap import wrap
@@ -22,7 +23,7 @@ CORS = [
 
 
 def ask(headers: dict[str, str], method: str = "POST", scheme: str = "http", **settings) -> Answer:
-    app = wrap(ok_app, EdgeSettings(**settings), Draining(1.0))
+    app = wrap(ok_app, EdgeSettings(**settings), Draining(1.0), edge_refusal)
     return call(app, make_scope(method, "/v1/models", headers, scheme=scheme))
 
 

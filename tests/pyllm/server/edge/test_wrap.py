@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import pyllm.server.edge
+from pyllm.server.dialects import edge_refusal
 from pyllm.server.edge import Draining, EdgeSettings, wrap
 from pyllm.server.edge.asgi import Message, Scope
 from tests.support.asgi_calls import call, make_scope, ok_app
@@ -27,7 +28,7 @@ def sent_for(scope: Scope) -> list[Message]:
     async def receive() -> Message:
         raise AssertionError("nothing is read")
 
-    edge = wrap(pass_through, EdgeSettings(api_keys=("secret",)), Draining(1.0))
+    edge = wrap(pass_through, EdgeSettings(api_keys=("secret",)), Draining(1.0), edge_refusal)
     asyncio.run(edge(scope, receive, send))
     return sent
 
@@ -54,7 +55,7 @@ def test_a_websocket_is_closed() -> None:
 def test_the_first_check_that_fails_answers(scope: Scope, code: str) -> None:
     draining = Draining(1.0)
     draining.begin()
-    edge = wrap(ok_app, EdgeSettings(api_keys=("secret",)), draining)
+    edge = wrap(ok_app, EdgeSettings(api_keys=("secret",)), draining, edge_refusal)
     assert call(edge, scope).json()["error"]["code"] == code
 
 

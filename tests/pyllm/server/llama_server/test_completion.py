@@ -11,7 +11,11 @@ def test_a_prompt_goes_on(http: httpx.Client) -> None:
     assert whole["stop"] is True
     assert whole["stop_type"] == "limit"
     assert whole["tokens_predicted"] == len(whole["tokens"]) == 4
-    assert len(whole["completion_probabilities"]) == 4
+    probabilities = whole["completion_probabilities"]
+    assert [entry["id"] for entry in probabilities] == whole["tokens"]
+    for entry in probabilities:  # greedy: the most probable was taken
+        assert entry["top_logprobs"][0]["id"] == entry["id"]
+        assert len(entry["top_logprobs"]) == 2
     with http.stream("POST", "/completion", json={**body, "stream": True}) as response:
         found = events(response)
     assert "".join(part["content"] for part in found) == whole["content"]

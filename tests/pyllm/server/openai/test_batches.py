@@ -11,6 +11,7 @@ import pytest
 from pyllm.demo import demo_model
 from pyllm.server.app import create_app
 from pyllm.server.batch import job, jobs, validation
+from pyllm.server.dialects import edge_refusal
 from pyllm.server.edge import Draining, EdgeSettings, wrap
 from pyllm.server.settings import ModelSource, ServerSettings
 from tests.support.batch_files import chat_line, jsonl, line, read, text_line, until
@@ -27,7 +28,9 @@ def running(keys: tuple[str, ...] = (), **options: Any) -> Iterator[str]:
     engine = {"num_threads": 1, "max_num_seqs": 4, **options.pop("engine", {})}
     models = (ModelSource("demo", path),)
     settings = ServerSettings(models=models, engine=engine, preload=False, **options)
-    with serving(wrap(create_app(settings), EdgeSettings(api_keys=keys), Draining(1.0))) as url:
+    with serving(
+        wrap(create_app(settings), EdgeSettings(api_keys=keys), Draining(1.0), edge_refusal)
+    ) as url:
         yield url
 
 

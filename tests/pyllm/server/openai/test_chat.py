@@ -74,6 +74,18 @@ def test_log_probabilities_lie_beside_their_tokens(http: httpx.Client) -> None:
     assert [token for part in inside for token in part["content"]] == tokens
 
 
+def test_token_ids_of_the_prompt_and_the_answer(http: httpx.Client) -> None:
+    body = ask(http, messages=SUM, return_token_ids=True, n=2).json()
+    chunks = streamed(http, messages=SUM, return_token_ids=True, n=2)[:-1]
+    assert body["prompt_token_ids"]
+    for index in range(2):
+        mine = [chunk for chunk in chunks if chunk["choices"][0]["index"] == index]
+        ids = [token for chunk in mine for token in chunk["choices"][0].get("token_ids", [])]
+        assert ids == body["choices"][index]["token_ids"]
+        assert mine[0]["prompt_token_ids"] == body["prompt_token_ids"]
+        assert not any("prompt_token_ids" in chunk for chunk in mine[1:])
+
+
 def test_several_answers_of_one_request(http: httpx.Client) -> None:
     body = ask(http, messages=SUM, n=3, temperature=1.5, seed=5, max_tokens=12).json()
     assert [choice["index"] for choice in body["choices"]] == [0, 1, 2]

@@ -28,7 +28,7 @@ class SlowModel:
     def __call__(self, source: ModelSource, engine: Mapping[str, Any]) -> Any:
         self.loads += 1
         assert self.gate.wait(10)
-        return object()
+        return SimpleNamespace(is_running=True)
 
 
 class Client:

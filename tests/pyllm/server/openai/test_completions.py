@@ -58,6 +58,48 @@ def test_token_ids_are_prompts_too(http: httpx.Client) -> None:
     )
 
 
+def test_a_stream_has_the_same_token_ids(http: httpx.Client) -> None:
+    fields = {"model": "demo", "temperature": 0, "max_tokens": 8, "return_token_ids": True}
+    body = {**fields, "prompt": ["One two", "Red green"]}
+    whole = http.post("/v1/completions", json=body).json()["choices"]
+    with http.stream("POST", "/v1/completions", json={**body, "stream": True}) as response:
+        chunks = [chunk["choices"][0] for chunk in events(response)[:-1]]
+    for index in range(2):
+        mine = [chunk for chunk in chunks if chunk["index"] == index]
+        assert [t for chunk in mine for t in chunk["token_ids"]] == whole[index]["token_ids"]
+        assert mine[0]["prompt_token_ids"] == whole[index]["prompt_token_ids"]
+        assert not any("prompt_token_ids" in chunk for chunk in mine[1:])
+
+
+def test_an_echo_in_a_stream_brings_the_ids_of_the_prompt(http: httpx.Client) -> None:
+    body = {"model": "demo", "max_tokens": 2, "prompt": "One two", "echo": True, "logprobs": 1}
+    more = {"stream": True, "return_token_ids": True}
+    with http.stream("POST", "/v1/completions", json={**body, **more}) as response:
+        first = events(response)[0]["choices"][0]
+    assert first["text"] == "One two"
+    assert first["token_ids"] == []
+    assert len(first["logprobs"]["tokens"]) == len(first["prompt_token_ids"])
+
+
+def test_log_probabilities_of_the_prompt_are_as_vllm_writes_them(http: httpx.Client) -> None:
+    body = complete(http, prompt="One two three", prompt_logprobs=2, return_token_ids=True)
+    choice = body["choices"][0]
+    first, *rest = choice["prompt_logprobs"]
+    assert first is None
+    for token, found in zip(choice["prompt_token_ids"][1:], rest, strict=True):
+        assert len(found) in (2, 3)
+        assert found[str(token)]["logprob"] <= 0
+        assert sorted(entry["rank"] for entry in found.values())[:2] == [1, 2]
+        assert all(isinstance(entry["decoded_token"], str) for entry in found.values())
+
+
+def test_a_stream_has_no_log_probabilities_of_the_prompt(http: httpx.Client) -> None:
+    body = {"prompt": "One two", "prompt_logprobs": 2, "stream": True}
+    response = http.post("/v1/completions", json=body)
+    assert response.status_code == 400
+    assert response.json()["error"]["param"] == "prompt_logprobs"
+
+
 def test_a_model_that_cannot_fill_in_says_so(http: httpx.Client) -> None:
     response = http.post("/v1/completions", json={"prompt": "a", "suffix": "b"})
     assert response.status_code == 400

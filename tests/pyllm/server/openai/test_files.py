@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import stat
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from pyllm.demo import demo_model
 from pyllm.server.app import create_app
+from pyllm.server.dialects import edge_refusal
 from pyllm.server.edge import Draining, EdgeSettings, wrap
 from pyllm.server.settings import ModelSource, ServerSettings
 from tests.support.live_server import serving
@@ -36,7 +38,7 @@ def guarded(place: Path) -> Iterator[str]:
         max_file_bytes=MAX_BYTES,
     )
     edge = EdgeSettings(api_keys=("one", "two"), max_upload_bytes=2 * MAX_BYTES)
-    with serving(wrap(create_app(settings), edge, Draining(1.0))) as url:
+    with serving(wrap(create_app(settings), edge, Draining(1.0), edge_refusal)) as url:
         yield url
 
 
@@ -120,7 +122,7 @@ def test_names_are_made_harmless(client: Any, place: Path, name: str, shown: str
     body = PURPOSE + part("file", "x", f'; filename="{name}"') + END
     made = post(client("one"), body.encode()).json()
     assert made["filename"] == shown
-    assert [found.name for found in place.glob("*/*")] == [made["id"]]
+    assert {found.name for found in place.glob("*/file-*")} == {made["id"], f"{made['id']}.json"}
 
 
 @pytest.mark.parametrize(
@@ -140,14 +142,14 @@ def test_a_wrong_form_is_refused_by_the_field(
     client: Any, place: Path, body: str, param: str
 ) -> None:
     assert refused(post(client("one"), body.encode()))["param"] == param
-    assert not list(place.glob("*/*"))
+    assert not list(place.glob("*/file-*"))
 
 
 @pytest.mark.parametrize("body", [PURPOSE + FILE, PURPOSE + FILE[:-3], "nonsense", "", "--b\r\n"])
 def test_half_a_form_is_refused(client: Any, place: Path, body: str) -> None:
     error = refused(post(client("one"), body.encode()))
     assert error["code"] == "invalid_multipart"
-    assert not list(place.glob("*/*"))
+    assert not list(place.glob("*/file-*"))
 
 
 def test_another_type_is_refused(client: Any) -> None:
@@ -163,7 +165,7 @@ def test_a_form_may_begin_with_its_file(client: Any) -> None:
 def test_no_more_files_and_bytes_than_the_limits(client: Any, place: Path) -> None:
     one = client("one")
     assert refused(upload(one, bytes(MAX_BYTES + 1)), 413)["code"] == "storage_full"
-    assert not list(place.glob("*/*"))
+    assert not list(place.glob("*/file-*"))
     for _ in range(2):  # what a refused upload had reserved is free again
         upload(one, bytes(MAX_BYTES)).raise_for_status()
         assert refused(upload(one), 413)["code"] == "storage_full"
@@ -180,7 +182,7 @@ def test_a_body_beyond_the_edges_limit_leaves_nothing(client: Any, place: Path) 
     except httpx.TransportError:  # the connection may be closed before everything is sent
         response = None
     assert response is None or response.status_code == 413
-    assert not list(place.glob("*/*"))
+    assert not list(place.glob("*/file-*"))
 
 
 def test_the_directory_is_its_owners_alone(client: Any, place: Path) -> None:
@@ -188,8 +190,8 @@ def test_the_directory_is_its_owners_alone(client: Any, place: Path) -> None:
     (directory,) = place.iterdir()
     for found in (place, directory):
         assert stat.S_IMODE(found.stat().st_mode) == 0o700
-    (file,) = directory.iterdir()
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    for file in directory.iterdir():
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
 def test_pages(client: Any) -> None:
@@ -205,12 +207,30 @@ def test_pages(client: Any) -> None:
     assert refused(one.get("/v1/files", params={"after": "file-x"}))["param"] == "after"
 
 
-def test_the_directory_goes_with_the_server(tmp_path: Path) -> None:
+def test_without_a_directory_files_go_with_the_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     path = demo_model()
     assert path is not None
     models = (ModelSource("demo", path),)
-    settings = ServerSettings(models=models, preload=False, files_dir=tmp_path)
+    settings = ServerSettings(models=models, preload=False)
     with serving(create_app(settings)) as url, httpx.Client(base_url=url) as client:
         upload(client).raise_for_status()
         assert list(tmp_path.glob("*/*"))
     assert not list(tmp_path.iterdir())
+
+
+def test_with_a_directory_the_next_server_has_the_files(tmp_path: Path) -> None:
+    path = demo_model()
+    assert path is not None
+    models = (ModelSource("demo", path),)
+    settings = ServerSettings(models=models, preload=False, files_dir=tmp_path, max_files=2)
+    with serving(create_app(settings)) as url, httpx.Client(base_url=url) as client:
+        made = upload(client, name="mine.jsonl").json()
+        client.delete(f"/v1/files/{upload(client).json()['id']}").raise_for_status()
+    with serving(create_app(settings)) as url, httpx.Client(base_url=url) as client:
+        assert client.get("/v1/files").json()["data"] == [made]
+        assert client.get(f"/v1/files/{made['id']}/content").content == LINE
+        upload(client).raise_for_status()
+        assert refused(upload(client))["code"] == "too_many_files"
