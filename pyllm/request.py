@@ -251,7 +251,7 @@ class Request:
             metrics.num_draft_tokens = sum(s.num_draft_tokens for s in sequences)
             metrics.num_accepted_tokens = sum(s.num_accepted_tokens for s in sequences)
             metrics.num_output_tokens = self.num_written_tokens
-        if not finished and self.params.output_kind is _FINAL_ONLY:
+        elif self.params.output_kind is _FINAL_ONLY:
             return None
         return self._output(changed, finished)
 
@@ -263,7 +263,7 @@ class Request:
 
     def _output(self, changed: list[Continuation], finished: bool) -> RequestOutput:
         if self.params.output_kind is _DELTA:
-            outputs = list(map(Continuation.take_delta, changed))
+            outputs = [continuation.take_delta() for continuation in changed]
         else:
             outputs = [continuation.snapshot() for continuation in self.continuations]
         # Positions, not names: for every stream of every step, and 0.2 us sooner.
@@ -275,7 +275,7 @@ class Request:
             finished,
             self._metrics,
             self.prompt_logprobs,
-            num_cached_tokens=self.continuations[0].sequence.num_cached_tokens or 0,
+            self.continuations[0].sequence.num_cached_tokens or 0,
         )
 
 

@@ -232,26 +232,34 @@ class Engine(RequestMaker):
             sequence.num_computed_tokens += sequence.num_scheduled_tokens
             if sequence.num_computed_tokens >= sequence.settle_at:
                 self.scheduler.kv_cache.settle(sequence)
+        self._results.begin(step.n_rows)
         for part in step.scored:
             self._results.take_scores(self._continuations[part.sequence], part)
         if step.has_processors:
             self._sample_processed(step)
-        count = len(step.rows)
+            self._results.begin(step.n_rows)
+        rows = step.rows
+        count = len(rows)
         sampled = self._columns["sampled"][:count].tolist()
         status = self._columns["status"][:count].tolist()
+        take = self._results.take
         changed: dict[Request, list[Continuation]] = {}
         row = 0
         while row < count:
-            continuation = self._continuations[step.rows[row]]
-            draft = continuation.sequence.draft
-            if draft:
+            sequence = rows[row]
+            continuation = self._continuations[sequence]
+            if draft := sequence.draft:
                 self._verify(continuation, row, sampled, status)
             elif continuation.finish_reason is None:  # it failed just now otherwise
-                self._results.take(continuation, row, sampled[row], status[row])
+                take(continuation, row, sampled[row], status[row])
             row += 1 + len(draft)
             if continuation.finish_reason is not None:
                 self._retire(continuation)
-            changed.setdefault(continuation.request, []).append(continuation)
+            request = continuation.request
+            if request in changed:
+                changed[request].append(continuation)
+            else:
+                changed[request] = [continuation]
         for part in step.hidden:
             pooling = self._continuations[part.sequence]
             assert isinstance(pooling, Pooling)
