@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -81,17 +82,17 @@ class Continuation:
             self.finish_reason = "stop"
             self._flush_text()
 
-    def add_logprobs(self, chosen: float, entries: list[Entry]) -> None:
-        """Record a token's log-probabilities; `entries` are ordered, most probable first."""
+    def add_logprobs(self, own: Entry, entries: Iterable[Entry]) -> None:
+        """Record those of the sampled token and of others, ordered, most probable first."""
         assert self._logprobs is not None
         assert self._cumulative_logprob is not None
-        self._logprobs.append(self.request.as_logprobs(entries))
-        self._cumulative_logprob += chosen
+        self._logprobs.append(self.request.as_logprobs(own, entries))
+        self._cumulative_logprob += own[1]
 
-    def add_prompt_logprobs(self, entries: list[Entry]) -> None:
-        """Record those of the next prompt token."""
+    def add_prompt_logprobs(self, own: Entry, entries: Iterable[Entry]) -> None:
+        """Record those of the next prompt token and of others."""
         assert self.request.prompt_logprobs is not None
-        self.request.prompt_logprobs.append(self.request.as_logprobs(entries))
+        self.request.prompt_logprobs.append(self.request.as_logprobs(own, entries))
         sequence = self.sequence
         sequence.next_scored += 1
         if sequence.next_scored == sequence.num_prompt_tokens:

@@ -255,11 +255,7 @@ class Engine(RequestMaker):
             row += 1 + len(draft)
             if continuation.finish_reason is not None:
                 self._retire(continuation)
-            request = continuation.request
-            if request in changed:
-                changed[request].append(continuation)
-            else:
-                changed[request] = [continuation]
+            changed.setdefault(continuation.request, []).append(continuation)
         for part in step.hidden:
             pooling = self._continuations[part.sequence]
             assert isinstance(pooling, Pooling)

@@ -64,8 +64,7 @@ class RowResults:
                 if status != 0:
                     continuation.fail(_FAILURES[status])
                     return
-                _, entries = self._logprobs.read(row, width)
-                continuation.add_prompt_logprobs(entries)
+                continuation.add_prompt_logprobs(*self._logprobs.read(row, width))
         except BaseException as error:  # in code that runs for this request only
             fail(continuation, error)
 
@@ -79,8 +78,8 @@ class RowResults:
 
     def _add_logprobs(self, continuation: Continuation, row: int) -> None:
         params = continuation.sequence.params
-        own, entries = self._logprobs.read(row, params.logprobs or 0, params.logprob_token_ids)
-        continuation.add_logprobs(own[1], entries)
+        count, only = params.logprobs or 0, params.logprob_token_ids
+        continuation.add_logprobs(*self._logprobs.read(row, count, only))
 
 
 def fail(continuation: Continuation, error: BaseException, what: str = "") -> None:

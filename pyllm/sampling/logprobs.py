@@ -115,8 +115,8 @@ class RowLogprobs:
 
     def read(
         self, row: int, count: int, only: Collection[int] | None = None
-    ) -> tuple[Entry, list[Entry]]:
-        """The row's own token, and the wanted ones: best first; its own is always among them.
+    ) -> tuple[Entry, Iterable[Entry]]:
+        """The row's own token, and the wanted ones, best first; ids below 0 are none.
 
         count  so many of the best tokens; -1: the whole vocabulary
         only   these tokens instead, in this order
@@ -124,18 +124,14 @@ class RowLogprobs:
         if self._own is None:
             self._own = self._read_columns()
         own, columns = self._own[row], self._columns
-        found: Iterable[Entry]
         if only is not None:
-            found = _entries_of(columns, row, np.fromiter(only, np.int64, len(only)), None)
-        elif 0 <= count <= MAX_COLUMN_LOGPROBS:
+            wanted = np.fromiter(only, np.int64, len(only))
+            return own, _entries_of(columns, row, wanted, None)
+        if 0 <= count <= MAX_COLUMN_LOGPROBS:
             ids, values = self._best
-            found = zip(ids[row], values[row], range(1, count + 1), strict=False)
-        else:
-            best = _best(columns["logits"][row], count)
-            found = _entries_of(columns, row, best, range(1, len(best) + 1))
-        token = own[0]
-        entries = [own if entry[0] == token else entry for entry in found if entry[0] >= 0]
-        return own, entries if own in entries else [*entries, own]
+            return own, zip(ids[row], values[row], range(1, count + 1), strict=False)
+        best = _best(columns["logits"][row], count)
+        return own, _entries_of(columns, row, best, range(1, len(best) + 1))
 
     def _read_columns(self) -> list[Entry]:
         columns, rows = self._columns, slice(self._num_rows)
