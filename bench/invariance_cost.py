@@ -22,7 +22,7 @@ from pathlib import Path
 _FOLDER = Path(__file__).parent
 # The kernels' own flags (CMakeLists.txt), for one machine.
 _FLAGS = (
-    "-std=c++20", "-O3", "-march=native", "-mprefer-vector-width=512", "-ffp-contract=off", "-Wno-uninitialized",
+    "-std=c++20", "-O3", "-march=native", "-ffp-contract=off", "-Wno-uninitialized",
     "-Wno-maybe-uninitialized",
 )  # fmt: skip
 
