@@ -47,6 +47,7 @@ class Continuation:
         detection = params.repetition_detection
         self._repetition = None if detection is None else RepetitionDetector(detection)
         self._num_reported_tokens = sequence.num_prompt_tokens
+        self.is_end_reported = False  # as a delta
 
     def append(self, token: int) -> None:
         """Take a sampled token; may set `finish_reason`."""
@@ -142,6 +143,7 @@ class Continuation:
         """What is new since the last call; `cumulative_logprob` covers everything."""
         output = self._output(self._num_reported_tokens)
         self._num_reported_tokens = len(self.sequence.tokens)
+        self.is_end_reported = self.finish_reason is not None
         self._text.clear()
         return output
 

@@ -322,9 +322,20 @@ class Engine(RequestMaker):
         self._reset_schedule_for_all()
         self._quarantine = quarantine
         self._failed = not suspects
-        ended = [request for request in self._requests.values() if request.finished]
-        outputs = [self._report(r, r.continuations, time.perf_counter()) for r in ended]
-        return [output for output in outputs if output is not None]
+        return self._report_ends()
+
+    def _report_ends(self) -> list[RequestOutput]:
+        """Of all that ended and were not heard of, because the step that ended them failed."""
+        outputs = []
+        for request in list(self._requests.values()):
+            ended = [
+                continuation
+                for continuation in request.continuations
+                if continuation.finish_reason is not None and not continuation.is_end_reported
+            ]
+            if ended and (output := self._report(request, ended, time.perf_counter())) is not None:
+                outputs.append(output)
+        return outputs
 
     def _reset_schedule_for_all(self) -> None:
         """A new scheduler and cache, with every sequence that is unfinished, in the old order."""
