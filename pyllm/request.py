@@ -273,7 +273,9 @@ class Request:
 
     def _output(self, changed: list[Continuation], finished: bool) -> RequestOutput:
         if self.params.output_kind is _DELTA:
-            outputs = [continuation.take_delta() for continuation in changed]
+            outputs = [changed[0].take_delta()]  # nearly always all: a loop takes 0.1 us more
+            if len(changed) > 1:
+                outputs += [continuation.take_delta() for continuation in changed[1:]]
         else:
             outputs = [continuation.snapshot() for continuation in self.continuations]
         # Positions, not names: for every stream of every step, and 0.2 us sooner.

@@ -268,11 +268,14 @@ class Engine(RequestMaker):
             if failed is not None and failed.finish_reason is not None:
                 self._retire(failed)
                 changed.setdefault(failed.request, []).append(failed)
-        return [
-            output
-            for request, continuations in changed.items()
-            if (output := self._report(request, continuations, now)) is not None
-        ]
+        outputs = []
+        for request, continuations in changed.items():
+            output = request.report(continuations, now)
+            if output is not None:
+                if output.finished:
+                    self._forget(request)
+                outputs.append(output)
+        return outputs
 
     def _sample_processed(self, step: Step) -> None:
         """Sample the rows of requests with logits processors, and end those whose code raises."""
@@ -333,7 +336,9 @@ class Engine(RequestMaker):
                 for continuation in request.continuations
                 if continuation.finish_reason is not None and not continuation.is_end_reported
             ]
-            if ended and (output := self._report(request, ended, time.perf_counter())) is not None:
+            if ended and (output := request.report(ended, time.perf_counter())) is not None:
+                if output.finished:
+                    self._forget(request)
                 outputs.append(output)
         return outputs
 
@@ -350,14 +355,10 @@ class Engine(RequestMaker):
             sequence.num_preemptions += 1
             self.scheduler.add(sequence)
 
-    def _report(
-        self, request: Request, changed: list[Continuation], now: float
-    ) -> RequestOutput | None:
-        output = request.report(changed, now)
-        if output is not None and output.finished:
-            del self._requests[request.request_id]
-            self.counters.add_finished(request)
-        return output
+    def _forget(self, request: Request) -> None:
+        """It has finished."""
+        del self._requests[request.request_id]
+        self.counters.add_finished(request)
 
     def _retire(self, continuation: Continuation) -> None:
         self.scheduler.finish(continuation.sequence)
