@@ -33,6 +33,9 @@ class ByteTokenizer:
     n_vocab = N_VOCAB
     eog_ids: frozenset[int] = frozenset({2})
 
+    def __init__(self) -> None:
+        self.inner_texts: dict[int, str] = {}
+
     def piece(self, token: int, *, at_start: bool, skip_special: bool) -> bytes:  # noqa: ARG002
         return b"x"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,7 @@ class Continuation:
         self.stop_reason: int | str | None = None
         self._max_length = max_length  # tokens, prompt and output together
         self._text_stream = text_stream  # None with detokenize=False
-        self._text: list[str] = []
+        self._text: list[str] = []  # that was not reported as a delta
         self._logprobs: list[dict[int, Logprob]] | FlatLogprobs | None = None
         self._cumulative_logprob: float | None = None
         params = sequence.params
@@ -45,8 +46,8 @@ class Continuation:
             self._cumulative_logprob = 0.0
         detection = params.repetition_detection
         self._repetition = None if detection is None else RepetitionDetector(detection)
-        self._num_reported_tokens = 0
-        self._num_reported_pieces = 0
+        self._num_reported_tokens = sequence.num_prompt_tokens
+        self.is_end_reported = False  # as a delta
 
     def append(self, token: int) -> None:
         """Take a sampled token; may set `finish_reason`."""
@@ -82,17 +83,17 @@ class Continuation:
             self.finish_reason = "stop"
             self._flush_text()
 
-    def add_logprobs(self, chosen: float, entries: list[Entry]) -> None:
-        """Record a token's log-probabilities; `entries` are ordered, most probable first."""
+    def add_logprobs(self, own: Entry, entries: Iterable[Entry]) -> None:
+        """Record those of the sampled token and of others, ordered, most probable first."""
         assert self._logprobs is not None
         assert self._cumulative_logprob is not None
-        self._logprobs.append(self.request.as_logprobs(entries))
-        self._cumulative_logprob += chosen
+        self._logprobs.append(self.request.as_logprobs(own, entries))
+        self._cumulative_logprob += own[1]
 
-    def add_prompt_logprobs(self, entries: list[Entry]) -> None:
-        """Record those of the next prompt token."""
+    def add_prompt_logprobs(self, own: Entry, entries: Iterable[Entry]) -> None:
+        """Record those of the next prompt token and of others."""
         assert self.request.prompt_logprobs is not None
-        self.request.prompt_logprobs.append(self.request.as_logprobs(entries))
+        self.request.prompt_logprobs.append(self.request.as_logprobs(own, entries))
         sequence = self.sequence
         sequence.next_scored += 1
         if sequence.next_scored == sequence.num_prompt_tokens:
@@ -117,43 +118,45 @@ class Continuation:
         is_end = token in self.request.eog_ids and not params.ignore_eos
         self.stop_reason = None if is_end else token
         if params.include_stop_str_in_output:
-            self._push_text(token, may_match=False)
+            self._push_text(token, False)
         self._flush_text()
 
     def _push_text(self, token: int, may_match: bool) -> str | None:
         """Add a token's text; returns the stop string it completed."""
-        if self._text_stream is None:
+        stream = self._text_stream
+        if stream is None:
             return None
-        text = self._text_stream.add(token, may_match=may_match)
+        text = stream.add(token, may_match)
         if text:
             self._text.append(text)
-        return self._text_stream.matched
+        return stream.matched
 
     def _flush_text(self) -> None:
         if self._text_stream is not None:
             self._text.append(self._text_stream.flush())
 
     def snapshot(self) -> CompletionOutput:
-        """Everything so far."""
-        return self._output(0, 0)
+        """Everything so far; not to be mixed with deltas."""
+        return self._output(self.sequence.num_prompt_tokens)
 
     def take_delta(self) -> CompletionOutput:
         """What is new since the last call; `cumulative_logprob` covers everything."""
-        sequence = self.sequence
-        output = self._output(self._num_reported_tokens, self._num_reported_pieces)
-        self._num_reported_tokens = len(sequence.tokens) - sequence.num_prompt_tokens
-        self._num_reported_pieces = len(self._text)
+        output = self._output(self._num_reported_tokens)
+        self._num_reported_tokens = len(self.sequence.tokens)
+        self.is_end_reported = self.finish_reason is not None
+        self._text.clear()
         return output
 
-    def _output(self, first_token: int, first_piece: int) -> CompletionOutput:
-        sequence = self.sequence
+    def _output(self, first: int) -> CompletionOutput:
+        """About tokens from position `first` on, with all text there is."""
+        sequence, logprobs = self.sequence, self._logprobs
         # Positions, not names: for every stream of every step, and 0.2 us sooner.
         return CompletionOutput(
             self.index,
-            "".join(self._text[first_piece:]),
-            sequence.tokens[sequence.num_prompt_tokens + first_token :],
+            "".join(self._text),
+            sequence.tokens[first:],
             self._cumulative_logprob,
-            None if self._logprobs is None else self._logprobs[first_token:],
+            None if logprobs is None else logprobs[first - sequence.num_prompt_tokens :],
             self.finish_reason,
             self.stop_reason,
         )

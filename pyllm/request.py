@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from collections.abc import Sequence as SequenceOf
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -230,10 +230,20 @@ class Request:
         """One token's text by itself; bytes that are no whole character become U+FFFD."""
         return self._tokenizer.token_bytes(token).decode("utf-8", "replace")
 
-    def as_logprobs(self, entries: list[Entry]) -> dict[int, Logprob]:
-        return {
-            token: Logprob(value, rank, self.token_text(token)) for token, value, rank in entries
+    def as_logprobs(self, own: Entry, entries: Iterable[Entry]) -> dict[int, Logprob]:
+        """Those of `entries` in their order; `own` in its place among them, or behind them."""
+        token_bytes = self._tokenizer.token_bytes  # and no call of token_text for each
+        found = {
+            token: Logprob(value, rank, token_bytes(token).decode("utf-8", "replace"))
+            for token, value, rank in entries
+            if token >= 0
         }
+        token, value, rank = own
+        if (among := found.get(token)) is None:
+            found[token] = Logprob(value, rank, self.token_text(token))
+        else:
+            among.logprob, among.rank = value, rank
+        return found
 
     def report(self, changed: list[Continuation], now: float) -> RequestOutput | None:
         """What `output_kind` wants to hear after a step at time `now` that changed `changed`."""
@@ -251,7 +261,7 @@ class Request:
             metrics.num_draft_tokens = sum(s.num_draft_tokens for s in sequences)
             metrics.num_accepted_tokens = sum(s.num_accepted_tokens for s in sequences)
             metrics.num_output_tokens = self.num_written_tokens
-        if not finished and self.params.output_kind is _FINAL_ONLY:
+        elif self.params.output_kind is _FINAL_ONLY:
             return None
         return self._output(changed, finished)
 
@@ -263,7 +273,9 @@ class Request:
 
     def _output(self, changed: list[Continuation], finished: bool) -> RequestOutput:
         if self.params.output_kind is _DELTA:
-            outputs = list(map(Continuation.take_delta, changed))
+            outputs = [changed[0].take_delta()]  # nearly always all: a loop takes 0.1 us more
+            if len(changed) > 1:
+                outputs += [continuation.take_delta() for continuation in changed[1:]]
         else:
             outputs = [continuation.snapshot() for continuation in self.continuations]
         # Positions, not names: for every stream of every step, and 0.2 us sooner.
@@ -275,7 +287,7 @@ class Request:
             finished,
             self._metrics,
             self.prompt_logprobs,
-            num_cached_tokens=self.continuations[0].sequence.num_cached_tokens or 0,
+            self.continuations[0].sequence.num_cached_tokens or 0,
         )
 
 

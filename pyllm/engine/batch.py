@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from array import array
+from collections.abc import Mapping, Sized
+from collections.abc import Sequence as SequenceOf
 from dataclasses import dataclass
 from typing import Any
 
@@ -255,15 +257,27 @@ def _placed(parts: list[Scored], first_row: int) -> list[Scored]:
 
 def _history(rows: list[Sequence], chosen: list[int], num_scored: int) -> Arrays:
     """What each row has seen; `chosen` is the position of the token it samples."""
-    seen = [
-        (_NO_INTS, _NO_INTS)
-        if sequence.history is None
-        else sequence.history.after(sequence.draft[: position - len(sequence.tokens)])
-        for sequence, position in zip(rows, chosen, strict=True)
-    ]
-    tokens = [tokens for tokens, _ in seen]
-    counts = [counts for _, counts in seen]
-    return _offsets(tokens, num_scored), np.concatenate(tokens), np.concatenate(counts)
+    tokens: list[array[int]] = []
+    counts: list[array[int]] = []
+    for sequence, position in zip(rows, chosen, strict=True):
+        history = sequence.history
+        if history is None:
+            tokens.append(_NO_INTS)
+            counts.append(_NO_INTS)
+        elif not sequence.draft:
+            tokens.append(history.tokens)
+            counts.append(history.counts)
+        else:
+            row_tokens, row_counts = history.after(
+                sequence.draft[: position - len(sequence.tokens)]
+            )
+            tokens.append(row_tokens)
+            counts.append(row_counts)
+    return _offsets(tokens, num_scored), _int32(tokens), _int32(counts)
+
+
+def _int32(parts: list[array[int]]) -> npt.NDArray[np.int32]:
+    return np.frombuffer(b"".join(parts), np.int32)
 
 
 def _bias(rows: list[Sequence], chosen: list[int], num_scored: int) -> Arrays:
@@ -290,10 +304,10 @@ def _joined(biases: list[BiasArrays], num_scored: int) -> Arrays:
     return _offsets(tokens, num_scored), np.concatenate(tokens), values
 
 
-_NO_INTS: npt.NDArray[np.int32] = np.empty(0, np.int32)
+_NO_INTS = array("i")
 
 
-def _offsets(parts: list[npt.NDArray[Any]], num_scored: int) -> npt.NDArray[np.int32]:
+def _offsets(parts: SequenceOf[Sized], num_scored: int) -> npt.NDArray[np.int32]:
     """Where each part begins and the last one ends; rows that are scored have none."""
     offsets = np.zeros(len(parts) + 1 + num_scored, np.int32)
     np.cumsum([len(part) for part in parts], out=offsets[1 : len(parts) + 1])

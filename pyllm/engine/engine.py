@@ -232,22 +232,26 @@ class Engine(RequestMaker):
             sequence.num_computed_tokens += sequence.num_scheduled_tokens
             if sequence.num_computed_tokens >= sequence.settle_at:
                 self.scheduler.kv_cache.settle(sequence)
+        self._results.begin(step.n_rows)
         for part in step.scored:
             self._results.take_scores(self._continuations[part.sequence], part)
         if step.has_processors:
             self._sample_processed(step)
-        count = len(step.rows)
+            self._results.begin(step.n_rows)
+        rows = step.rows
+        count = len(rows)
         sampled = self._columns["sampled"][:count].tolist()
         status = self._columns["status"][:count].tolist()
+        take = self._results.take
         changed: dict[Request, list[Continuation]] = {}
         row = 0
         while row < count:
-            continuation = self._continuations[step.rows[row]]
-            draft = continuation.sequence.draft
-            if draft:
+            sequence = rows[row]
+            continuation = self._continuations[sequence]
+            if draft := sequence.draft:
                 self._verify(continuation, row, sampled, status)
             elif continuation.finish_reason is None:  # it failed just now otherwise
-                self._results.take(continuation, row, sampled[row], status[row])
+                take(continuation, row, sampled[row], status[row])
             row += 1 + len(draft)
             if continuation.finish_reason is not None:
                 self._retire(continuation)
@@ -264,11 +268,14 @@ class Engine(RequestMaker):
             if failed is not None and failed.finish_reason is not None:
                 self._retire(failed)
                 changed.setdefault(failed.request, []).append(failed)
-        return [
-            output
-            for request, continuations in changed.items()
-            if (output := self._report(request, continuations, now)) is not None
-        ]
+        outputs = []
+        for request, continuations in changed.items():
+            output = request.report(continuations, now)
+            if output is not None:
+                if output.finished:
+                    self._forget(request)
+                outputs.append(output)
+        return outputs
 
     def _sample_processed(self, step: Step) -> None:
         """Sample the rows of requests with logits processors, and end those whose code raises."""
@@ -318,9 +325,22 @@ class Engine(RequestMaker):
         self._reset_schedule_for_all()
         self._quarantine = quarantine
         self._failed = not suspects
-        ended = [request for request in self._requests.values() if request.finished]
-        outputs = [self._report(r, r.continuations, time.perf_counter()) for r in ended]
-        return [output for output in outputs if output is not None]
+        return self._report_ends()
+
+    def _report_ends(self) -> list[RequestOutput]:
+        """Of all that ended and were not heard of, because the step that ended them failed."""
+        outputs = []
+        for request in list(self._requests.values()):
+            ended = [
+                continuation
+                for continuation in request.continuations
+                if continuation.finish_reason is not None and not continuation.is_end_reported
+            ]
+            if ended and (output := request.report(ended, time.perf_counter())) is not None:
+                if output.finished:
+                    self._forget(request)
+                outputs.append(output)
+        return outputs
 
     def _reset_schedule_for_all(self) -> None:
         """A new scheduler and cache, with every sequence that is unfinished, in the old order."""
@@ -335,14 +355,10 @@ class Engine(RequestMaker):
             sequence.num_preemptions += 1
             self.scheduler.add(sequence)
 
-    def _report(
-        self, request: Request, changed: list[Continuation], now: float
-    ) -> RequestOutput | None:
-        output = request.report(changed, now)
-        if output is not None and output.finished:
-            del self._requests[request.request_id]
-            self.counters.add_finished(request)
-        return output
+    def _forget(self, request: Request) -> None:
+        """It has finished."""
+        del self._requests[request.request_id]
+        self.counters.add_finished(request)
 
     def _retire(self, continuation: Continuation) -> None:
         self.scheduler.finish(continuation.sequence)

@@ -72,10 +72,18 @@ class QueueLimits:
     def leave(self, request: Hashable) -> None:
         """It was started or given up; a second call does nothing."""
         with self._lock:
-            num_tokens = self._waiting.pop(request, None)
-            if num_tokens is not None:
-                self._num_tokens -= num_tokens
+            if self._remove(request):
                 self._departures.append(time.monotonic())
+
+    def withdraw(self, request: Hashable) -> None:
+        """It never waited: another that came with it was refused. The queue drains no faster."""
+        with self._lock:
+            self._remove(request)
+
+    def _remove(self, request: Hashable) -> bool:
+        num_tokens = self._waiting.pop(request, None)
+        self._num_tokens -= num_tokens or 0
+        return num_tokens is not None
 
     def _excess(self, num_tokens: int, free_places: int) -> int:
         """Requests that would have to leave first."""

@@ -9,7 +9,7 @@ from pyllm.engine.batch import Columns, Scored
 from pyllm.engine.counters import EngineCounters
 from pyllm.errors import printable
 from pyllm.pooling.request import Pooling
-from pyllm.sampling.logprobs import read_logprobs
+from pyllm.sampling.logprobs import RowLogprobs
 
 __all__ = ["RowResults", "fail"]
 
@@ -25,6 +25,11 @@ class RowResults:
     def __init__(self, columns: Columns, counters: EngineCounters) -> None:
         self._columns = columns
         self._counters = counters
+        self._logprobs = RowLogprobs(columns)
+
+    def begin(self, num_rows: int) -> None:
+        """A step has filled so many rows, or some of them anew."""
+        self._logprobs.begin(num_rows)
 
     def take(self, continuation: Continuation, row: int, token: int, status: int) -> None:
         """Let a continuation have the token that was sampled in `row`."""
@@ -59,7 +64,7 @@ class RowResults:
                 if status != 0:
                     continuation.fail(_FAILURES[status])
                     return
-                continuation.add_prompt_logprobs(read_logprobs(self._columns, row, width))
+                continuation.add_prompt_logprobs(*self._logprobs.read(row, width))
         except BaseException as error:  # in code that runs for this request only
             fail(continuation, error)
 
@@ -73,8 +78,8 @@ class RowResults:
 
     def _add_logprobs(self, continuation: Continuation, row: int) -> None:
         params = continuation.sequence.params
-        entries = read_logprobs(self._columns, row, params.logprobs or 0, params.logprob_token_ids)
-        continuation.add_logprobs(float(self._columns["logprob"][row]), entries)
+        count, only = params.logprobs or 0, params.logprob_token_ids
+        continuation.add_logprobs(*self._logprobs.read(row, count, only))
 
 
 def fail(continuation: Continuation, error: BaseException, what: str = "") -> None:

@@ -89,13 +89,18 @@ class Scheduler:
             self._admit_urgent()
         decodes = []
         chunks = []
-        grow = self.kv_cache.grow
+        grow, block_size = self.kv_cache.grow, self.kv_cache.block_size
         budget = None  # prompt tokens, counted when a prompt is there to read
         # Blocks go by rank, so preempting, which removes from the end, never hits one visited.
         for ahead, sequence in enumerate(self.running):
-            if sequence.num_pending_tokens == 1:
-                # Nearly always there is room: no second call for that.
-                if grow(sequence, len(sequence.tokens)) or self._grow(sequence):
+            num_tokens = len(sequence.tokens)
+            if num_tokens - sequence.num_computed_tokens == 1:
+                # Nearly always there is room: no call, and no second one, for that.
+                if (
+                    num_tokens <= len(sequence.block_table) * block_size
+                    or grow(sequence, num_tokens)
+                    or self._grow(sequence)
+                ):
                     sequence.num_scheduled_tokens = 1
                     decodes.append(sequence)
                 continue

@@ -187,7 +187,7 @@ def _enter(limits: QueueLimits, requests: list[Request], engine: Engine) -> None
             limits.enter(request, tokens, free_places)
         except PyLLMError:
             for entered in requests[:number]:
-                limits.leave(entered)
+                limits.withdraw(entered)
             raise
 
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from pyllm.outputs import Logprob
 
-__all__ = ["Entry", "FlatLogprobs", "column_width", "read_logprobs"]
+__all__ = ["Entry", "FlatLogprobs", "RowLogprobs", "column_width"]
 
 MAX_COLUMN_LOGPROBS = 20  # width of the program's top_ids column; more are read from the logits
 
@@ -99,31 +99,53 @@ class FlatLogprobs(MutableSequence[dict[int, Logprob] | None]):
         raise TypeError("FlatLogprobs can only grow at its end")
 
 
-def read_logprobs(
-    columns: Columns, row: int, count: int, only: Collection[int] | None = None
-) -> list[Entry]:
-    """What the program says of a row: best first; the row's own token is always there.
+class RowLogprobs:
+    """What the program says of the rows of a step; many rows are read as few long columns."""
 
-    count  so many of the best tokens; -1: the whole vocabulary
-    only   these tokens instead, in this order
-    """
-    if only is not None:
-        found = _entries_of(columns, row, np.fromiter(only, np.int64, len(only)), None)
-    elif 0 <= count <= MAX_COLUMN_LOGPROBS:
-        ids = columns["top_ids"][row, :count].tolist()
-        values = columns["top_logprobs"][row, :count].tolist()
-        found = [(t, v, rank) for rank, (t, v) in enumerate(zip(ids, values, strict=True), 1)]
-    else:
+    def __init__(self, columns: Columns) -> None:
+        self._columns = columns
+        self._num_rows = 0
+        self._own: list[Entry] | None = None  # of each row's own token; None: not read yet
+        self._best: tuple[list[list[int]], list[list[float]]] = [], []
+
+    def begin(self, num_rows: int) -> None:
+        """The columns hold something new."""
+        self._num_rows = num_rows
+        self._own = None
+
+    def read(
+        self, row: int, count: int, only: Collection[int] | None = None
+    ) -> tuple[Entry, Iterable[Entry]]:
+        """The row's own token, and the wanted ones, best first; ids below 0 are none.
+
+        count  so many of the best tokens; -1: the whole vocabulary
+        only   these tokens instead, in this order
+        """
+        if self._own is None:
+            self._own = self._read_columns()
+        own, columns = self._own[row], self._columns
+        if only is not None:
+            wanted = np.fromiter(only, np.int64, len(only))
+            return own, _entries_of(columns, row, wanted, None)
+        if 0 <= count <= MAX_COLUMN_LOGPROBS:
+            ids, values = self._best
+            return own, zip(ids[row], values[row], range(1, count + 1), strict=False)
         best = _best(columns["logits"][row], count)
-        found = _entries_of(columns, row, best, range(1, len(best) + 1))
-    token = int(columns["sampled"][row])
-    own = (token, float(columns["logprob"][row]), int(columns["rank"][row]))
-    entries = [own if entry[0] == token else entry for entry in found if entry[0] >= 0]
-    return entries if own in entries else [*entries, own]
+        return own, _entries_of(columns, row, best, range(1, len(best) + 1))
+
+    def _read_columns(self) -> list[Entry]:
+        columns, rows = self._columns, slice(self._num_rows)
+        width = max(0, int(columns["n_logprobs"][rows].max()))
+        self._best = (
+            columns["top_ids"][rows, :width].tolist(),
+            columns["top_logprobs"][rows, :width].tolist(),
+        )
+        own = (columns[name][rows].tolist() for name in ("sampled", "logprob", "rank"))
+        return list(zip(*own, strict=True))
 
 
 def column_width(count: int | None, only: Collection[int] | None) -> int:
-    """The n_logprobs column of a row that read_logprobs will be asked about; -1: it will not."""
+    """The n_logprobs column of a row that RowLogprobs will be asked about; -1: it will not."""
     if only is not None:
         return 0
     if count is None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from encodings.utf_8 import IncrementalDecoder
 from typing import TYPE_CHECKING
-
-from pyllm.text.utf8_decoder import Utf8Decoder
 
 if TYPE_CHECKING:
     from pyllm.tokenizer import Tokenizer
@@ -33,7 +32,9 @@ class Detokenizer:
         """
         self._tokenizer = tokenizer
         self._skip_special = skip_special
-        self._decoder = Utf8Decoder()
+        self._decoder = IncrementalDecoder("replace")
+        self._is_inside = False  # a text, and no byte waits or is left out
+        self._texts = tokenizer.inner_texts
         starts = not len(after) or tokenizer.restarts_text(after[-1])
         self._at_start = at_start = starts and not keep_first_space
         self._skip_bytes = 0
@@ -47,17 +48,24 @@ class Detokenizer:
 
         Raises TokenizerError for an id that is not in the vocabulary.
         """
+        was_inside = self._is_inside
+        if was_inside and (text := self._texts.get(token)) is not None:
+            return text
         raw = self._tokenizer.piece(token, at_start=self._at_start, skip_special=self._skip_special)
         self._at_start = self._tokenizer.restarts_text(token)
         if self._skip_bytes:
             skipped = min(self._skip_bytes, len(raw))
             self._skip_bytes -= skipped
             raw = raw[skipped:]
-        return self._decoder.decode(raw)
+        text = self._decoder.decode(raw)
+        self._is_inside = not (self._at_start or self._skip_bytes or self._decoder.buffer)
+        if was_inside and self._is_inside:  # so nothing around the token matters: 0.1 us, not 0.9
+            self._texts[token] = text
+        return text
 
     def flush(self) -> str:
         """U+FFFD for the bytes still waiting, "" when there are none. Then a new text may begin."""
         rest = self._decoder.decode(b"", final=True)
         self._decoder.reset()
-        self._at_start = True
+        self._at_start, self._is_inside = True, False
         return rest

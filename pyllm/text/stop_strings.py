@@ -20,6 +20,7 @@ class StopMatcher:
         self.matched = [0]  # length of the longest stop string that ends here, 0 = none
         for stop in stops:
             self._insert(stop)
+        self.starts = frozenset(self.edges[0])  # the first character of each
         self._link()
 
     def _insert(self, stop: str) -> None:
@@ -60,7 +61,7 @@ class StopStrings:
         self._held = ""
         self.matched: str | None = None
 
-    def push(self, text: str, *, may_match: bool = True) -> str:
+    def push(self, text: str, may_match: bool = True) -> str:
         """The text that may be shown now. After a match, sets `matched` and lets nothing through.
 
         `may_match=False` lets completed stop strings pass (fewer than min_tokens tokens so far).
@@ -68,6 +69,8 @@ class StopStrings:
         if self.matched is not None:
             return ""
         matcher = self._matcher
+        if not self._state and matcher.starts.isdisjoint(text):  # nearly always
+            return text
         pending = self._held + text
         for end, char in enumerate(text, len(self._held) + 1):
             self._state = matcher.advance(self._state, char)

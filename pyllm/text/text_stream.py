@@ -35,15 +35,17 @@ class TextStream:
             skip_written=skip_written,
         )
         self._stops = StopStrings(stops, include_in_output=include_stop) if stops else None
+        self.matched: str | None = None  # the stop string that ended the text
 
-    @property
-    def matched(self) -> str | None:
-        """The stop string that ended the text."""
-        return self._stops.matched if self._stops else None
-
-    def add(self, token: int, *, may_match: bool) -> str:
+    def add(self, token: int, may_match: bool) -> str:
+        """The text that may be shown now; may set `matched`."""
         text = self._detokenizer.add(token)
-        return self._stops.push(text, may_match=may_match) if self._stops else text
+        stops = self._stops
+        if stops is None:
+            return text
+        text = stops.push(text, may_match)
+        self.matched = stops.matched
+        return text
 
     def flush(self) -> str:
         """The rest, when no token follows: half characters and what was held back."""
@@ -51,4 +53,4 @@ class TextStream:
         if self._stops is None:
             return text
         # may_match=False: what the flush completes ended for another reason already.
-        return self._stops.push(text, may_match=False) + self._stops.flush()
+        return self._stops.push(text, False) + self._stops.flush()

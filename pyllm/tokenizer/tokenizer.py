@@ -68,6 +68,8 @@ class Tokenizer:
         self._types = vocabulary.types
         self._is_spm = vocabulary.model == "llama"
         self._bytes: dict[int, bytes] = {}  # of tokens that were asked for; at most all
+        # Of tokens that read the same wherever they stand inside a text; see Detokenizer.
+        self.inner_texts: dict[int, str] = {}
 
     @classmethod
     def from_gguf(cls, file: GGUFFile) -> Tokenizer:

@@ -38,6 +38,9 @@ class FakeTokenizer:
         "{% if add_generation_prompt %}[assistant]{% endif %}"
     )
 
+    def __init__(self):
+        self.inner_texts = {}
+
     def encode(self, text, *, add_special=True, parse_special=False, add_prefix=True):
         return [BOS] * add_special + list(text.encode())
 

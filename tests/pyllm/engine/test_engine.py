@@ -1,5 +1,7 @@
 """The engine: a request's tokens are its own affair, whatever else runs and however it is cut."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -554,6 +556,27 @@ def test_whoever_fails_alone_has_failed_and_the_others_go_on():
             assert output[0].token_ids == healthy[0].token_ids[:4]
         else:
             assert output == healthy
+
+
+def test_a_stream_hears_once_of_each_continuation_that_fails_or_ends():
+    def poisoned(tokens):
+        if len(tokens) == 6 and tokens not in healthy:
+            raise ValueError("poisoned")
+        return printable_logits(tokens)
+
+    params = SamplingParams(
+        n=3, max_tokens=8, temperature=2, seed=2, output_kind=RequestOutputKind.DELTA
+    )
+    alone = complete(replace(params, output_kind=FINAL), logits_of=printable_logits)
+    texts = [[BOS, 1, 2, *output.token_ids[:3]] for output in alone.outputs]
+    healthy = [texts[0], texts[2]]
+    engine = Engine(FakeModel(logits_of=poisoned))
+    engine.add(engine.make_request(None, [BOS, 1, 2], params))
+    ends = []
+    while engine.has_unfinished():
+        for report in engine.step():
+            ends += [(o.index, o.finish_reason) for o in report.outputs if o.finished()]
+    assert sorted(ends) == [(0, "length"), (1, "error"), (2, "length")]
 
 
 def test_a_suspect_may_be_aborted():

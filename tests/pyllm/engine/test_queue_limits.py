@@ -60,6 +60,21 @@ def test_leaving_twice_or_unknown_changes_nothing():
     assert (limits.num_requests, limits.num_tokens) == (0, 0)
 
 
+def test_whoever_withdraws_is_no_departure(monkeypatch):
+    monkeypatch.setattr(queue_limits.time, "monotonic", lambda: 100.0)
+    limits = QueueLimits(0, None)
+    limits.enter("a", 1, free_places=0)
+    limits.leave("a")
+    monkeypatch.setattr(queue_limits.time, "monotonic", lambda: 110.0)
+    limits.enter("b", 1, free_places=1)
+    limits.enter("c", 1, free_places=2)
+    limits.withdraw("c")
+    assert limits.num_requests == 1
+    with pytest.raises(QueueFullError) as raised:
+        limits.enter("d", 1, free_places=0)
+    assert raised.value.retry_after == 20  # two must leave, one left within ten seconds
+
+
 def test_the_time_to_retry_follows_the_rate_of_departures(monkeypatch):
     now = 100.0
     monkeypatch.setattr(queue_limits.time, "monotonic", lambda: now)
