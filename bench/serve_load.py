@@ -5,60 +5,27 @@
 Starts `pyllm serve` and asks it the same questions over and over, with fixed seeds, so that every
 answer is known: one that differs would be cross-talk. Watches /health, the process's memory and
 descriptors meanwhile, then asks ten times as often as it can answer. Prints markdown; exit code
-1 when a request got a wrong answer, got stuck, or the server is not idle at the end. With --calm it
-compares 64 well-behaved streams with the same answers through the engine alone.
+1 when a request got a wrong answer, got stuck, or the server is not idle at the end.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import subprocess
 import sys
 import time
 
 from serve_load_report import Phase, rows
 from serve_load_server import Server, probed, watch
-from serve_load_streams import QUESTIONS, TOKENS, Tally, ask, flood, idle_again, load, question
+from serve_load_streams import QUESTIONS, TOKENS, Tally, ask, flood, idle_again, load
 
 FLOOD_S = 30.0
-
-
-def alone(model: str, streams: int) -> float:
-    """Tokens per second of the same answers through the engine in this process, without HTTP."""
-    from pyllm import AsyncLLM, RequestOutputKind, SamplingParams
-
-    async def answer(llm: AsyncLLM, number: int) -> None:
-        body = question(number % QUESTIONS)
-        messages = body.pop("messages")
-        params = SamplingParams(**body, output_kind=RequestOutputKind.DELTA)
-        async for _ in llm.chat(messages, params):
-            pass
-
-    async def run() -> float:
-        async with AsyncLLM(model, max_num_queued_requests=None) as llm:
-            for number in range(QUESTIONS):  # as the server has had them: prompts are cached
-                await answer(llm, number)
-            began = time.monotonic()
-            await asyncio.gather(*(answer(llm, number) for number in range(streams)))
-            return streams * TOKENS / (time.monotonic() - began)
-
-    return asyncio.run(run())
-
-
-def alone_elsewhere(model: str, streams: int) -> float:
-    """The same in a process of its own, whose memory goes with it."""
-    command = [sys.executable, __file__, model, "--alone", "--streams", str(streams)]
-    return float(subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout)
 
 
 async def run(server: Server, args: argparse.Namespace) -> bool:
     quiet = Tally()
     answers = [await ask(server.port, number, quiet) for number in range(QUESTIONS)]
     calm = await well_behaved(server.port, args.streams)
-    if args.calm:
-        print(f"\n{args.streams} streams through the server: {calm.rate:.1f} tokens per second")
-        return True
     tally, too_many = Tally(), Tally()
     watching = asyncio.create_task(watch(server, tally))
     began = time.monotonic()
@@ -93,25 +60,15 @@ def main() -> int:
     parser.add_argument("model", nargs="?")
     parser.add_argument("--minutes", type=float, default=15)
     parser.add_argument("--streams", type=int, default=64)
-    parser.add_argument("--calm", action="store_true", help="beside the engine alone, no mischief")
-    parser.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("more", nargs="*", help="further arguments of pyllm serve, behind --")
     args = parser.parse_args()
     if args.model is None:
         parser.error("a MODEL is needed")
-    if args.alone:
-        print(alone(args.model, args.streams))
-        return 0
-    if args.calm:
-        before = alone_elsewhere(args.model, args.streams)
     server = Server(args.model, args.more)
     try:
         good = asyncio.run(run(server, args))
     finally:
         code = server.stop()
-    if args.calm:
-        after = alone_elsewhere(args.model, args.streams)
-        print(f"through the engine alone, before and after: {before:.1f} and {after:.1f}")
     print(f"- exit code after SIGTERM: {code}")
     return 0 if good and code == 0 else 1
 
