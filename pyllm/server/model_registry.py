@@ -159,6 +159,13 @@ class ModelRegistry:
             entry.card = await asyncio.to_thread(read_card, entry.source)
         return entry.card
 
+    def max_model_len(self, card: ModelCard) -> int | None:
+        """Tokens of the longest text: of the model that is loaded, or that will be."""
+        loaded = self.peek(card.name)
+        if loaded is not None:
+            return loaded.llm.model.max_model_len
+        return self._settings.engine.get("max_model_len") or card.context_length
+
     async def lease(self, name: str | None, keep_alive: float | None = None) -> Lease:
         """The model by this name, loaded now if need be; None: the first.
 

@@ -13,11 +13,10 @@ from starlette.responses import Response
 from pyllm import __version__
 from pyllm.llm import LLM
 from pyllm.server.body import StrictRoute
-from pyllm.server.loaded_model import LoadedModel
 from pyllm.server.model_card import ModelCard
 from pyllm.server.openai.common import PlainJSON, service_of
 from pyllm.server.openai.schemas import refusals
-from pyllm.server.settings import ServerSettings
+from pyllm.server.service import Service
 
 router = APIRouter(route_class=StrictRoute, tags=["llama-server"], responses=refusals())
 
@@ -30,7 +29,7 @@ async def props(request: Request, model: str | None = None) -> Response:
     service = service_of(request)
     card = await service.card(model)
     loaded = service.registry.peek(card.name)
-    n_ctx, slots = _size(loaded, card, service.settings)
+    n_ctx, slots = _size(service, card)
     return PlainJSON(
         {
             "default_generation_settings": {"n_ctx": n_ctx, "params": dict(card.sampling)},
@@ -52,7 +51,7 @@ async def slots(request: Request, model: str | None = None) -> Response:
     service = service_of(request)
     card = await service.card(model)
     loaded = service.registry.peek(card.name)
-    n_ctx, most = _size(loaded, card, service.settings)
+    n_ctx, most = _size(service, card)
     running = loaded.llm.num_running_requests if loaded else 0
     entries: list[dict[str, Any]] = [
         {"id": number, "n_ctx": n_ctx, "is_processing": number < running} for number in range(most)
@@ -60,9 +59,9 @@ async def slots(request: Request, model: str | None = None) -> Response:
     return PlainJSON(entries)
 
 
-def _size(loaded: LoadedModel | None, card: ModelCard, settings: ServerSettings) -> tuple[int, int]:
+def _size(service: Service, card: ModelCard) -> tuple[int, int]:
     """Tokens of the context and answers at a time: those it has, or will have once it is loaded."""
-    if loaded is not None:
-        return loaded.llm.model.max_model_len, loaded.llm.max_num_seqs
-    context = settings.engine.get("max_model_len") or card.context_length or 0
-    return context, settings.engine.get("max_num_seqs") or _DEFAULT_SLOTS
+    registry = service.registry
+    loaded = registry.peek(card.name)
+    most = loaded.llm.max_num_seqs if loaded else service.settings.engine.get("max_num_seqs")
+    return registry.max_model_len(card) or 0, most or _DEFAULT_SLOTS

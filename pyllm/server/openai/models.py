@@ -39,13 +39,12 @@ async def one_model(model: str, request: Request) -> Response:
 
 
 def _entry(registry: ModelRegistry, card: ModelCard) -> dict[str, Any]:
-    loaded = registry.peek(card.name)
     return {
         "id": card.name,
         "object": "model",
         "created": int(card.modified),
         "owned_by": "pyllm",
-        "max_model_len": loaded.llm.model.max_model_len if loaded else card.context_length,
+        "max_model_len": registry.max_model_len(card),
         "meta": {
             "architecture": card.architecture,
             "n_params": card.parameters,
@@ -54,7 +53,7 @@ def _entry(registry: ModelRegistry, card: ModelCard) -> dict[str, Any]:
             "file_type": card.file_type,
         },
         "aliases": registry.aliases(card.name)[1:],
-        "loaded": loaded is not None,
+        "loaded": registry.peek(card.name) is not None,
         "root": card.name,
         "parent": None,
     }

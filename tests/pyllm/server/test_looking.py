@@ -77,6 +77,17 @@ def test_a_look_does_not_keep_a_model(server: WholeServer) -> None:
         unload(server, client)
 
 
+def test_a_model_has_the_context_that_it_was_started_with_before_and_after(
+    server: WholeServer,
+) -> None:
+    with server.client() as client:
+        unload(server, client)
+        assert client.get("/v1/models/demo").json()["max_model_len"] == 256
+        load(client, 60)
+        assert client.get("/v1/models/demo").json()["max_model_len"] == 256
+        unload(server, client)
+
+
 def test_a_model_that_is_not_loaded_is_described_as_it_will_be(server: WholeServer) -> None:
     with server.client() as client:
         load(client, -1)
