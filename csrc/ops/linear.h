@@ -160,7 +160,9 @@ class Linear : public Op {
   Cut cut(const StepContext& step, size_t i, int64_t n_tokens) const {
     const PackedTensor& tensor = matrices_[i].weight->tensor();
     const int64_t n_tiles = (tensor.rows + kTileRows - 1) / kTileRows;
-    const int64_t tile_bytes = tensor.tile_bytes * (silu_mul_ ? 2 : 1);
+    int64_t tile_bytes = tensor.tile_bytes;
+    // The two of a pair may be of different types: the larger tiles must fit their scratch too.
+    if (silu_mul_) tile_bytes = 2 * std::max(tile_bytes, matrices_[1].weight->tensor().tile_bytes);
     return {n_tiles, chunk_tiles(n_tiles, tile_bytes, n_tokens, step.pool.active())};
   }
 

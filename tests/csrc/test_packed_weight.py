@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pyllm import _core
-from tests.support.core_program import ProgramBuilder
+from tests.support.core_program import ProgramBuilder, run_rows
 from tests.support.weight_bytes import BLOCKS, random_weight
 
 ROWS, COLS = 37, 512  # the last tile has 5 rows
@@ -140,6 +140,26 @@ def test_a_first_step_with_few_tokens_keeps_nothing(stored: Stored) -> None:
         file.truncate(0)
     with pytest.raises(RuntimeError, match="cannot be read any more"):
         run()
+
+
+@pytest.mark.parametrize(("gate", "up"), [("Q4_0", "F16"), ("Q4_K", "F16"), ("F16", "Q4_0")])
+def test_a_pair_of_unlike_types_fits_the_scratch_of_tiles_that_are_not_kept(
+    gate: str, up: str, tmp_path: Path
+) -> None:
+    rows, cols, tokens = 1024, 2048, 8
+    stored = [Stored(tmp_path / name, name, rows, cols) for name in (gate, up)]
+
+    def gated(weights: list[_core.PackedTensor]) -> Any:
+        builder = ProgramBuilder(max_tokens=tokens)
+        x = builder.rows(np.random.default_rng(0).normal(size=(tokens, cols)))
+        places = [None, weights[0], None, weights[1], None]
+        (y,) = builder.op("linear", [x], [rows], places, eps=0.0, combine="silu_mul")
+        program = builder.build(threads=2)
+        run_rows(program, range(tokens))
+        return program.read(y, tokens)
+
+    at_once = gated([weight.eager for weight in stored])
+    np.testing.assert_array_equal(gated([weight.lazy() for weight in stored]), at_once)
 
 
 def test_a_descriptor_must_be_open() -> None:
