@@ -50,8 +50,8 @@ def create_app(
         tasks = [asyncio.create_task(_preload(service))] if settings.preload else []
         if draining is not None:
             tasks.append(asyncio.create_task(_cut(service, draining)))
-        batches.resume()
         try:
+            batches.resume()
             yield
         finally:
             for task in tasks:
@@ -88,6 +88,8 @@ async def _preload(service: Service) -> None:
         (await service.registry.lease(None)).release()  # it takes as long as it takes
     except (ApiError, PyLLMError, OSError) as error:
         _log.error("%s", error)
+    except Exception:  # a defect: the server goes on, and /ready says that it is not
+        _log.exception("the first model could not be loaded")
 
 
 async def _cut(service: Service, draining: Draining) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol
 
 from pyllm.async_llm import AsyncLLM
 from pyllm.engine.stats import EngineStats
-from pyllm.errors import MemoryBudgetError, PyLLMError
+from pyllm.errors import MemoryBudgetError
 from pyllm.machine.memory import available_memory
 from pyllm.server.errors import ApiError, model_not_found
 from pyllm.server.loaded_model import LoadedModel
@@ -174,7 +174,8 @@ class ModelRegistry:
         Raises ApiError and what AsyncLLM raises.
         """
         entry = self._entry(name)
-        began, waits = time.monotonic(), entry.loaded is None
+        began = time.monotonic()
+        waits = entry.loaded is None or not entry.loaded.llm.is_running
         entry.keep_alive = self._keep_alive(keep_alive)
         entry.users += 1  # so that nobody unloads it meanwhile
         try:
@@ -255,7 +256,7 @@ class ModelRegistry:
                     await self._load_now(entry)
                 finally:
                     self.returned(entry)
-        except (PyLLMError, OSError) as error:
+        except Exception as error:
             self.has_failed_to_load = True
             if self.watcher is not None:
                 self.watcher.model_load_failed(error)

@@ -58,8 +58,9 @@ class BatchJobs:
                 self._start(job)
             else:
                 job.fail("input_file_lost", "the input file was gone when the server came back")
-        begun = [(job.answers_id, job.errors_id) for job in self._runs]
-        self._store.remove_unfinished({file_id for ids in begun for file_id in ids})
+        if not self._ledger.could_not_read:  # else nobody knows which answers are needed
+            begun = [(job.answers_id, job.errors_id) for job in self._runs]
+            self._store.remove_unfinished({file_id for ids in begun for file_id in ids})
 
     def create(
         self,

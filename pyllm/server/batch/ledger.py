@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ class BatchLedger:
     """One file for each batch, beside those of `store`; none where it keeps nothing."""
 
     store: FileStore
+    could_not_read: list[str] = field(default_factory=list)  # ids, by `load`
 
     def save(self, job: BatchJob) -> None:
         """As it is now. A disk that fails is logged: the batch itself goes on."""
@@ -55,10 +56,12 @@ class BatchLedger:
         found = []
         for path in [] if self.store.kept is None else self.store.kept.glob("batch_*.json"):
             try:
-                found.append(self._job(json.loads(path.read_bytes())))
-            except (OSError, ValueError, KeyError, TypeError) as error:
+                job = self._job(json.loads(path.read_bytes()))
+                found.append((job.times["validating"], job.id, job))
+            except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+                self.could_not_read.append(path.stem)
                 _log.error("the record of the batch %s cannot be read: %r", path.stem, error)
-        yield from sorted(found, key=lambda job: job.times["validating"])
+        yield from (job for _, _, job in sorted(found, key=lambda item: item[:2]))
 
     def _job(self, record: dict[str, Any]) -> BatchJob:
         tenant = record["tenant"]

@@ -41,11 +41,12 @@ class BatchResults:
         paths = (store.kept / ids[0], store.kept / ids[1])
         done = await asyncio.to_thread(done_lines, job.id, job.input.path, paths)
         job.completed, job.failed = done[0].lines, done[1].lines
-        answers, errors = (
-            store.reopen(job.tenant, _PURPOSE, file_id, found.bytes)
-            for file_id, found in zip(ids, done, strict=True)
-        )
-        return cls(job, answers, errors)
+        answers = store.reopen(job.tenant, _PURPOSE, ids[0], done[0].bytes)
+        try:
+            return cls(job, answers, store.reopen(job.tenant, _PURPOSE, ids[1], done[1].bytes))
+        except BaseException:
+            answers.leave()
+            raise
 
     async def add(self, line: bytes, *, failed: bool) -> None:
         """Raises OSError and ApiError. Whoever is cancelled here has added the line."""

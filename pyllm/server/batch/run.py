@@ -86,7 +86,8 @@ class BatchRun:
     async def _until_end(self) -> str:
         """The status that it ends with."""
         if self._job.answers_id is not None:  # a server before this one was at work on it
-            self._results = await BatchResults.reopen(self._store, self._job)
+            async with self._counting:  # it reads all of the files, as counting does
+                self._results = await BatchResults.reopen(self._store, self._job)
         if self._job.status == "cancelling":  # before its task had begun
             return "cancelled"
         self._work = asyncio.create_task(self._answer_all())

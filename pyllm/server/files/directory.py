@@ -44,8 +44,6 @@ def replace_file(path: Path, data: bytes) -> None:
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "wb") as stream:
         stream.write(data)
-        stream.flush()
-        os.fsync(descriptor)  # a power cut may follow: not a renamed file without its bytes
     new.replace(path)
 
 

@@ -85,10 +85,10 @@ class FileStore:
     def reopen(self, tenant: str | None, purpose: str, file_id: str, num_bytes: int) -> FileWriter:
         """The first bytes of a file that a server before this one wrote, to be gone on with."""
         assert self.kept is not None
+        writer = FileWriter(self, self.kept / file_id, tenant, purpose, num_bytes)
         if (known := self._files.pop(file_id, None)) is not None:
             self._bytes -= known.bytes
             self._record(known).unlink(missing_ok=True)
-        writer = FileWriter(self, self.kept / file_id, tenant, purpose, num_bytes)
         self._writers += 1
         self._bytes += num_bytes
         return writer
@@ -99,10 +99,14 @@ class FileStore:
         return self._files.get(file_id, gone)
 
     def remove_unfinished(self, needed: Container[str | None]) -> None:
-        """What servers before this one began to write, but for the files with `needed` ids."""
+        """What servers before this one began to write, but for the files with `needed` ids.
+
+        A file with a record that could not be read was whole: it stays for who can read it.
+        """
         for path in [] if self.kept is None else self.kept.glob("file-*"):
-            is_file = path.suffix != ".json" and path.name not in self._files
-            if is_file and path.name not in needed:
+            if path.suffix == ".json" or path.name in self._files or path.name in needed:
+                continue
+            if not path.with_name(f"{path.name}.json").exists():
                 path.unlink(missing_ok=True)
 
     def get(self, tenant: str | None, file_id: str) -> StoredFile:
@@ -147,15 +151,26 @@ class FileStore:
         self._bytes += num_bytes
 
     def written(self, file: StoredFile | None, num_bytes: int) -> None:
-        """A writer is done; without a file it gives back its bytes."""
+        """A writer is done; without a file it gives back its bytes.
+
+        Raises OSError when the file cannot be recorded: then it is gone too.
+        """
         self._writers -= 1
         if file is None:
             self._bytes -= num_bytes
-        else:
-            if self._kept is not None:
-                record = {name: getattr(file, name) for name in _RECORDED}
-                replace_file(self._record(file), json.dumps(record).encode())
-            self._files[file.id] = file
+            return
+        try:
+            self._remember(file)
+        except OSError:
+            self._bytes -= num_bytes
+            file.path.unlink(missing_ok=True)
+            raise
+        self._files[file.id] = file
+
+    def _remember(self, file: StoredFile) -> None:
+        if self._kept is not None:
+            record = {name: getattr(file, name) for name in _RECORDED}
+            replace_file(self._record(file), json.dumps(record).encode())
 
     def _new_path(self) -> Path:
         if self._kept is None and self._temporary is None:

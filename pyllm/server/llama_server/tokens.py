@@ -105,7 +105,7 @@ async def detokenize(body: DetokenizeRequest, request: Request) -> Response:
     """The text of tokens: llama-server calls it content, vLLM prompt."""
     lease = await lease_of(request, body.model)
     with released_after(lease):
-        text = await read_fields(request, partial(_detokenized, body, lease))
+        text = await read_fields(request, partial(_detokenized, body, lease), times=8)
     return await json_answer(lambda: {"content": text, "prompt": text}, 2 * len(text))
 
 

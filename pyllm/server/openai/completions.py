@@ -51,7 +51,9 @@ async def completions(body: CompletionRequest, request: Request) -> Response:
     service, caller = service_of(request), caller_of(request)
     lease = await lease_of(request, body.model, timeout=body.timeout)
     with released_on_failure(lease):
-        job = await read_fields(request, partial(text_job, body, lease))
+        # With a suffix both texts are encoded, at 10 MB/s.
+        times = 1 if body.suffix is None else 8
+        job = await read_fields(request, partial(text_job, body, lease), times=times)
     run = await service.complete(lease, job, caller)
     writer = _Writer(body, lease, job.params, caller.request_id)
     if body.stream:
@@ -62,7 +64,8 @@ async def completions(body: CompletionRequest, request: Request) -> Response:
             tick=lambda: progress_tick(run),
         )
     answer = await collect(run, request)
-    return await json_answer(partial(writer.whole, answer), answer.size(body.logprobs or 0))
+    top = max(body.logprobs or 0, body.prompt_logprobs or 0)
+    return await json_answer(partial(writer.whole, answer), answer.size(top))
 
 
 def text_job(body: CompletionRequest, lease: Lease) -> TextJob:

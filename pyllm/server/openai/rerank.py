@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -15,7 +16,7 @@ from pyllm.outputs import RequestOutput
 from pyllm.pooling.outputs import ScoringRequestOutput
 from pyllm.server.body import StrictRoute
 from pyllm.server.off_loop import off_loop
-from pyllm.server.openai.common import caller_of, json_answer, lease_of, read_fields
+from pyllm.server.openai.common import caller_of, json_answer, lease_of
 from pyllm.server.openai.pooling_protocol import (
     Ranking,
     ReadingBody,
@@ -107,7 +108,8 @@ async def _scored(
     lease = await lease_of(request, body.model, timeout=body.timeout)
     try:
         with client_errors(names.get("text_2", "text_2"), **names):
-            scoring = await read_fields(request, partial(lease.llm.scorer.scoring, first, second))
+            # The first one looks through the whole vocabulary.
+            scoring = await asyncio.to_thread(lease.llm.scorer.scoring, first, second)
             outputs = await read_texts(
                 request, lease, scoring.jobs, priority=body.priority, timeout=body.timeout
             )

@@ -53,13 +53,13 @@ async def create_response(body: ResponsesRequest, request: Request) -> Response:
     tokenizer = lease.llm.get_tokenizer()
     run = await service.chat(lease, job, caller)
     number = secrets.token_hex(16)
-    writer = ResponseWriter(body, number, run.model, tools, job.params, tokenizer)
+    asked = request.scope.get(BODY_BYTES, 0)
+    writer = ResponseWriter(body, number, run.model, tools, job.params, tokenizer, asked)
 
     async def keep(response: dict[str, Any]) -> None:
         if body.store is not False:
-            size = request.scope.get(BODY_BYTES, 0) + writer.size
             kept = partial(_stored, response, body, number)
-            store.put(caller.tenant, await off_loop(kept, size))
+            store.put(caller.tenant, await off_loop(kept, writer.size))
 
     if body.stream:
         return StreamResponse(

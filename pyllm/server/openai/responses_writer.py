@@ -10,7 +10,7 @@ from typing import Any
 from pyllm.sampling.params import SamplingParams
 from pyllm.server.answer_parts import AnswerParts, Part, PartEnd, PartPiece, PartStart, Step
 from pyllm.server.errors import ApiError
-from pyllm.server.events import CallStart, ChoiceEnd, Event, Tokens, Usage, logprobs_size
+from pyllm.server.events import CallStart, ChoiceEnd, Event, Text, Tokens, Usage, logprobs_size
 from pyllm.server.long_json import long_json
 from pyllm.server.off_loop import INLINE_BYTES, off_loop
 from pyllm.server.openai.responses_job import sealed, wants_logprobs
@@ -28,6 +28,7 @@ class ResponseWriter:
 
     number  unguessable: ids of the response and its items are made of it
     params  what is in force, for the fields of the response that say so
+    asked   bytes of the request, which the response repeats
     """
 
     def __init__(
@@ -38,8 +39,10 @@ class ResponseWriter:
         tools: ResponseTools,
         params: SamplingParams,
         tokenizer: Tokenizer,
+        asked: int = 0,
     ) -> None:
         self.answer = AnswerParts()
+        self._asked = asked
         self._body = body
         self._number = number
         self._names: Mapping[str, ToolName] = tools.names
@@ -49,8 +52,8 @@ class ResponseWriter:
         self._logprobs: dict[int, list[dict[str, Any]]] = {}  # of parts that are over
         self._is_whole: dict[int, bool] = {}
         self._sequence = 0
-        asked = body.reasoning
-        summary = asked and (asked.summary or asked.generate_summary)
+        wished = body.reasoning
+        summary = wished and (wished.summary or wished.generate_summary)
         self._summarizes = summary is not None
         self._seals = "reasoning.encrypted_content" in (body.include or ())
         self._head: dict[str, Any] = {
@@ -70,7 +73,7 @@ class ResponseWriter:
             "parallel_tool_calls": body.parallel_tool_calls is not False,
             "previous_response_id": body.previous_response_id,
             "prompt_cache_key": body.prompt_cache_key,
-            "reasoning": {"effort": asked and asked.effort, "summary": summary},
+            "reasoning": {"effort": wished and wished.effort, "summary": summary},
             "safety_identifier": body.safety_identifier,
             "service_tier": "default",
             "store": body.store is not False,
@@ -94,9 +97,9 @@ class ResponseWriter:
 
     @property
     def size(self) -> int:
-        """About the bytes of the answer's JSON so far."""
+        """About the bytes of the response's JSON so far: it repeats what was asked."""
         texts = sum(len(piece) for part in self.answer.parts for piece in part.pieces)
-        return texts + logprobs_size(self._tokens or (), self._body.top_logprobs or 0)
+        return self._asked + texts + logprobs_size(self._tokens or (), self._body.top_logprobs or 0)
 
     def whole(self) -> dict[str, Any]:
         """The response, when everything is read."""
@@ -116,13 +119,12 @@ class ResponseWriter:
         self, events: AsyncIterable[Event], keep: Callable[[dict[str, Any]], Awaitable[None]]
     ) -> AsyncIterator[bytes]:
         """Server-sent events; `keep` gets the response before the client hears of its end."""
-        yield self._sent("response.created", response=self._head)
-        yield self._sent("response.in_progress", response=self._head)
+        for name in ("response.created", "response.in_progress"):
+            first = partial(self._sent, name, self._asked, response=self._head)
+            yield await off_loop(first, self._asked)
         try:
             async for found in events:
-                # All of a part is written again at its end.
-                is_end = isinstance(found, CallStart | ChoiceEnd)
-                size = self.size if is_end else 0
+                size = self.size if self._ends_part(found) else 0
                 for chunk in await off_loop(partial(self._written, found, size), size):
                     yield chunk
         except ApiError as error:
@@ -134,6 +136,13 @@ class ResponseWriter:
         await keep(response)
         last, size = f"response.{response['status']}", self.size
         yield await off_loop(partial(self._sent, last, size, response=response), size)
+
+    def _ends_part(self, found: Event) -> bool:
+        """All of a part is written again at its end: when another begins, or the answer ends."""
+        if isinstance(found, Text):
+            parts, kind = self.answer.parts, "reasoning" if found.reasoning else "text"
+            return bool(parts) and parts[-1].kind != kind
+        return isinstance(found, CallStart | ChoiceEnd)
 
     def _written(self, found: Event, size: int) -> list[bytes]:
         return [self._sent(size=size, **body) for body in self.read(found)]

@@ -112,11 +112,14 @@ def test_one_whose_input_is_gone_fails(tmp_path: Path) -> None:
         assert done["errors"]["data"][0]["code"] == "input_file_lost"
 
 
-def test_a_record_that_cannot_be_read_is_told(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("times", [None, {}])
+def test_a_record_that_cannot_be_read_is_told_and_its_answers_stay(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, times: Any
 ) -> None:
     place, batch = killed(tmp_path)
-    (place / "pyllm-files" / f"{batch['id']}.json").write_bytes(b"{")
+    change(place, batch, times=times)
+    answers = first_answer(place, batch)
     with running(files_dir=place) as url, httpx.Client(base_url=url, timeout=20) as http:
         assert http.get(f"/v1/batches/{batch['id']}").status_code == 404
     assert batch["id"] in caplog.text
+    assert first_answer(place, batch) == answers
