@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -121,11 +122,15 @@ def main() -> None:
     parser.add_argument("shape", choices=sorted(SHAPES))
     parser.add_argument("mix", choices=sorted(MIXES))
     parser.add_argument("out", type=Path)
+    parser.add_argument("--layers", type=int, help="another number of them than the shape has")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--encode", action="store_true", help="quantise real numbers (slow)")
     args = parser.parse_args()
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    write_model(args.out, SHAPES[args.shape], args.mix, seed=args.seed, encode=args.encode)
+    shape = SHAPES[args.shape]
+    if args.layers:
+        shape = replace(shape, n_layers=args.layers)
+    write_model(args.out, shape, args.mix, seed=args.seed, encode=args.encode)
     print(f"{args.out}: {args.out.stat().st_size / 1e6:.1f} MB")
 
 
