@@ -83,9 +83,20 @@ def problems(case: Case, folder: Path) -> list[str]:
     """Everything about the case that is not as it must be; empty when all is well."""
     path = case.make(folder)
     _load_modules_once(case.stage)
-    gc.collect()
+    gc.freeze()  # what thousands of tests before left behind is not the file's doing either
+    try:
+        return _problems(case, path)
+    finally:
+        gc.unfreeze()
+
+
+def _problems(case: Case, path: Path) -> list[str]:
     before = _open_things()
-    outcomes = _tries(path, case)
+    outcomes = []
+    for _ in range(_TRIES):
+        outcomes.append(_measured(path, case.stage))
+        if outcomes[-1].ms <= case.max_ms and outcomes[-1].mib <= case.max_mib:
+            break
     gc.collect()
     found = _wrong_outcome(case, outcomes[-1])
     ms = min(outcome.ms for outcome in outcomes)
@@ -99,19 +110,6 @@ def problems(case: Case, folder: Path) -> list[str]:
     if (after := _open_things()) != before:
         found.append(f"leaks: {sorted(set(after) ^ set(before))}")
     return found
-
-
-def _tries(path: Path, case: Case) -> list[Outcome]:
-    outcomes: list[Outcome] = []
-    gc.freeze()  # what thousands of tests before left behind is not the file's doing either
-    try:
-        for _ in range(_TRIES):
-            outcomes.append(_measured(path, case.stage))
-            if outcomes[-1].ms <= case.max_ms and outcomes[-1].mib <= case.max_mib:
-                break
-    finally:
-        gc.unfreeze()
-    return outcomes
 
 
 def _yardstick_ms() -> float:
