@@ -5,10 +5,13 @@ from __future__ import annotations
 import numbers
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from pyllm.checks import check_integer
 from pyllm.errors import RequestError
 from pyllm.sampling.params import DefaultMaxTokens, SamplingParams
+
+Params = TypeVar("Params")  # SamplingParams or PoolingParams
 
 __all__ = [
     "check_batch",
@@ -23,16 +26,20 @@ __all__ = [
 
 
 def params_for(
-    count: int, given: SamplingParams | Sequence[SamplingParams] | None, default: SamplingParams
-) -> list[SamplingParams]:
-    params = default if given is None else given
-    if isinstance(params, SamplingParams):
+    count: int,
+    given: Params | Sequence[Params] | None,
+    default: Params,
+    field: str = "sampling_params",
+) -> list[Params]:
+    """One for each of `count` prompts. RequestError, about `field`."""
+    params, kind = default if given is None else given, type(default)
+    if isinstance(params, kind):
         return [params] * count
-    if not isinstance(params, Sequence) or not all(isinstance(p, SamplingParams) for p in params):
-        raise RequestError("sampling_params", given, "must be SamplingParams or a list of them")
+    if not isinstance(params, Sequence) or not all(isinstance(p, kind) for p in params):
+        raise RequestError(field, given, f"must be {kind.__name__} or a list of them")
     if len(params) != count:
         limit = f"must be one for all or one for each of the {count} prompts"
-        raise RequestError("sampling_params", f"{len(params)} of them", limit)
+        raise RequestError(field, f"{len(params)} of them", limit)
     return list(params)
 
 

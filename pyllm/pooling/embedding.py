@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from pyllm.errors import PyLLMError, RequestError, printable
+from pyllm.call_arguments import params_for
+from pyllm.errors import PyLLMError, printable
 from pyllm.outputs import RequestOutput
 from pyllm.pooling.outputs import EmbeddingOutput, EmbeddingRequestOutput
 from pyllm.pooling.pooling import Floats, PoolingParams, finished
@@ -47,7 +48,9 @@ def embedding_jobs(
             replace(wanted),  # the caller may go on changing theirs
             cache_salt(prompt),
         )
-        for prompt, wanted in zip(given, _params_for(len(given), params), strict=True)
+        for prompt, wanted in zip(
+            given, params_for(len(given), params, PoolingParams(), "pooling_params"), strict=True
+        )
     ]
 
 
@@ -68,18 +71,3 @@ def as_embedding(output: RequestOutput, params: PoolingParams) -> EmbeddingReque
         output.prompt_token_ids,
         num_cached_tokens=output.num_cached_tokens,
     )
-
-
-def _params_for(
-    count: int, given: PoolingParams | Sequence[PoolingParams] | None
-) -> list[PoolingParams]:
-    if given is None:
-        return [PoolingParams()] * count
-    if isinstance(given, PoolingParams):
-        return [given] * count
-    if not isinstance(given, Sequence) or not all(isinstance(p, PoolingParams) for p in given):
-        raise RequestError("pooling_params", given, "must be PoolingParams or a list of them")
-    if len(given) != count:
-        limit = f"must be one for all or one for each of the {count} prompts"
-        raise RequestError("pooling_params", f"{len(given)} of them", limit)
-    return list(given)

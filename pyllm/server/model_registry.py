@@ -46,6 +46,11 @@ class _Entry:
     card: ModelCard | None = None
 
     @property
+    def running(self) -> LoadedModel | None:
+        """The model, if it is loaded and its engine takes requests."""
+        return self.loaded if self.loaded is not None and self.loaded.llm.is_running else None
+
+    @property
     def expires_in(self) -> float:
         """Seconds until it is unloaded, if nobody uses it."""
         if self.users or self.keep_alive == FOR_EVER:
@@ -139,6 +144,10 @@ class ModelRegistry:
         entry = self._entry(name)
         return entry.loaded is None and entry.load is None
 
+    def is_ready(self, name: str | None) -> bool:
+        """A lease is had without waiting for a load. ApiError for unknown names."""
+        return self._entry(name).running is not None
+
     def peek(self, name: str | None) -> LoadedModel | None:
         """The model by this name if it is loaded, for a look before the next `await`.
 
@@ -174,8 +183,7 @@ class ModelRegistry:
         Raises ApiError and what AsyncLLM raises.
         """
         entry = self._entry(name)
-        began = time.monotonic()
-        waits = entry.loaded is None or not entry.loaded.llm.is_running
+        began, waits = time.monotonic(), entry.running is None
         entry.keep_alive = self._keep_alive(keep_alive)
         entry.users += 1  # so that nobody unloads it meanwhile
         try:
@@ -233,9 +241,9 @@ class ModelRegistry:
         while True:
             if self.closed:
                 raise ApiError(503, "the server is shutting down", "shutting_down")
+            if entry.running is not None:
+                return entry.running
             if entry.loaded is not None:
-                if entry.loaded.llm.is_running:
-                    return entry.loaded
                 await asyncio.wait([self._in_background(self._unload_ended(entry, entry.loaded))])
                 continue
             if entry.load is None:

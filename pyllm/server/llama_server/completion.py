@@ -22,6 +22,7 @@ from pyllm.server.lease_guard import released_on_failure
 from pyllm.server.llama_server.protocol import CompletionRequest, InfillRequest
 from pyllm.server.model_registry import Lease
 from pyllm.server.openai.common import (
+    TOKENIZING,
     caller_of,
     error_body,
     json_answer,
@@ -66,7 +67,7 @@ async def _answer(body: CompletionRequest, request: Request) -> Response:
     service, caller = service_of(request), caller_of(request)
     lease = await lease_of(request, body.model, timeout=body.timeout)
     with released_on_failure(lease):
-        times = 8 if isinstance(body, InfillRequest) else 1  # its texts are encoded, at 10 MB/s
+        times = TOKENIZING if isinstance(body, InfillRequest) else 1  # its texts are encoded
         job = await read_fields(request, partial(_job, body, lease), times=times)
     run = await service.complete(lease, job, caller)
     writer = _Writer(body, lease)

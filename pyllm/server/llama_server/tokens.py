@@ -21,7 +21,7 @@ from pyllm.server.llama_server.protocol import (
 )
 from pyllm.server.long_json import long_json
 from pyllm.server.model_registry import Lease
-from pyllm.server.openai.common import json_answer, lease_of, read_fields, service_of
+from pyllm.server.openai.common import TOKENIZING, json_answer, lease_of, read_fields, service_of
 from pyllm.server.openai.schemas import refusals
 from pyllm.server.streams import to_json
 from pyllm.server.template_fields import template_fields
@@ -105,7 +105,7 @@ async def detokenize(body: DetokenizeRequest, request: Request) -> Response:
     """The text of tokens: llama-server calls it content, vLLM prompt."""
     lease = await lease_of(request, body.model)
     with released_after(lease):
-        text = await read_fields(request, partial(_detokenized, body, lease), times=8)
+        text = await read_fields(request, partial(_detokenized, body, lease), times=TOKENIZING)
     return await json_answer(lambda: {"content": text, "prompt": text}, 2 * len(text))
 
 

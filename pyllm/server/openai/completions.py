@@ -25,6 +25,7 @@ from pyllm.server.long_json import long_json
 from pyllm.server.model_registry import Lease
 from pyllm.server.off_loop import off_loop
 from pyllm.server.openai.common import (
+    TOKENIZING,
     caller_of,
     error_body,
     json_answer,
@@ -51,8 +52,7 @@ async def completions(body: CompletionRequest, request: Request) -> Response:
     service, caller = service_of(request), caller_of(request)
     lease = await lease_of(request, body.model, timeout=body.timeout)
     with released_on_failure(lease):
-        # With a suffix both texts are encoded, at 10 MB/s.
-        times = 1 if body.suffix is None else 8
+        times = 1 if body.suffix is None else TOKENIZING  # both texts are encoded
         job = await read_fields(request, partial(text_job, body, lease), times=times)
     run = await service.complete(lease, job, caller)
     writer = _Writer(body, lease, job.params, caller.request_id)
