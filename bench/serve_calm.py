@@ -15,17 +15,17 @@ import subprocess
 import sys
 import time
 
+from serve_load import well_behaved
 from serve_load_server import Server
-from serve_load_streams import QUESTIONS, TOKENS, Tally, ask, question
+from serve_load_streams import QUESTIONS, TOKENS, question
 
 
-async def through_server(port: int, streams: int) -> float:
+def through_server(port: int, streams: int) -> float:
     """Tokens per second."""
-    began, tally = time.monotonic(), Tally()
-    await asyncio.gather(*(ask(port, number % QUESTIONS, tally) for number in range(streams)))
-    if tally.wrong:
-        raise RuntimeError(tally.wrong[0])
-    return streams * TOKENS / (time.monotonic() - began)
+    phase = asyncio.run(well_behaved(port, streams))
+    if phase.tally.wrong:
+        raise RuntimeError(phase.tally.wrong[0])
+    return phase.rate
 
 
 class EngineAlone:
@@ -84,7 +84,7 @@ def main() -> None:
     ratios = []
     try:
         for number in range(args.rounds + 1):
-            by_server = asyncio.run(through_server(server.port, args.streams))
+            by_server = through_server(server.port, args.streams)
             by_engine = engine.round()
             if number:  # the first packs weights and computes the prompts
                 ratios.append(by_server / by_engine)
