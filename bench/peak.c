@@ -46,6 +46,22 @@ PEAK(avx512vnni, "avx512f,avx512bw,avx512vnni", __m512i, __m512i, _mm512_dpbusd_
 PEAK(avx512, "avx512f,avx512bw", __m512i, __m512i, PAIR512)
 PEAK(avxvnni, "avx2,avxvnni", __m256i, __m256i, _mm256_dpbusd_avx_epi32)
 PEAK(avx2, "avx2", __m256i, __m256i, PAIR256)
+/* Twelve products of tiles, 16 cycles each, in 16 rounds: a step is 1,024 multiply-adds. The process must have asked
+   for tile registers, as pyllm does. */
+int64_t peak_amx(int64_t rounds) {
+  struct { uint8_t palette, start_row, reserved[14]; uint16_t row_bytes[16]; uint8_t rows[16]; } shapes = {1, 0};
+  for (int tile = 0; tile < 8; tile++) shapes.row_bytes[tile] = 64, shapes.rows[tile] = 16;
+  __asm__ volatile("ldtilecfg %0" : : "m"(shapes));
+#define PRODUCTS                      \
+  "tdpbssd %%tmm6, %%tmm4, %%tmm0\n" \
+  "tdpbssd %%tmm7, %%tmm4, %%tmm1\n" \
+  "tdpbssd %%tmm6, %%tmm5, %%tmm2\n" \
+  "tdpbssd %%tmm7, %%tmm5, %%tmm3\n"
+  for (int64_t i = 0; i < rounds / 16; i++) __asm__ volatile(PRODUCTS PRODUCTS PRODUCTS ::);
+  __asm__ volatile("tilerelease");
+  return rounds;
+}
+
 PEAK(fma512, "avx512f", __m512, __m512, FMA512)
 PEAK(fma256, "avx2,fma", __m256, __m256, FMA256)
 

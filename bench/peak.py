@@ -28,6 +28,7 @@ class _Loop(NamedTuple):
 
 
 _X86 = {
+    "amx": (_Loop("amx", 1024), _Loop("fma512", 16)),
     "avx512vnni": (_Loop("avx512vnni", 64), _Loop("fma512", 16)),
     "avx512": (_Loop("avx512", 128), _Loop("fma512", 16)),
     "avxvnni": (_Loop("avxvnni", 32), _Loop("fma256", 8)),

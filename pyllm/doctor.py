@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["ARM_ISAS", "KNOWN_ISAS", "X86_ISAS", "Finding", "cpu_name", "examine"]
 
 # The rows of csrc/isa/isa.def by machine, best first; a test compares the two.
-X86_ISAS = ("avx512vnni", "avx512", "avxvnni", "avx2", "scalar")
+X86_ISAS = ("amx", "avx512vnni", "avx512", "avxvnni", "avx2", "scalar")
 ARM_ISAS = ("i8mm", "dotprod", "neon", "scalar")
 KNOWN_ISAS = {"x86_64": X86_ISAS, "AMD64": X86_ISAS, "aarch64": ARM_ISAS, "arm64": ARM_ISAS}
 

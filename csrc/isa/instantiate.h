@@ -1,6 +1,7 @@
 // Compiles every kernel for one instruction set and exports its function table, nothing else.
 // Included once by each csrc/isa/<name>.cpp, which names the set, its vocabulary and its register
-// tile (and PYLLM_ISA_UNROLL where loops over that tile are to be unrolled).
+// tile (and PYLLM_ISA_UNROLL where loops over that tile are to be unrolled, PYLLM_ISA_TILES where
+// the machine has tile registers).
 
 #include <stdint.h>
 #include <string.h>
@@ -25,6 +26,9 @@ namespace PYLLM_ISA_NAMESPACE {
 namespace {
 
 #include PYLLM_ISA_SIMD
+#ifdef PYLLM_ISA_TILES
+#include "simd/amx.h"
+#endif
 
 constexpr int64_t kTileGroup = PYLLM_ISA_TILE_GROUP;
 constexpr int64_t kTokenGroup = PYLLM_ISA_TOKEN_GROUP;

@@ -6,6 +6,10 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 #elif defined(__aarch64__) && defined(__linux__)
 #include <sys/auxv.h>
 #elif defined(__aarch64__) && defined(__APPLE__)
@@ -46,13 +50,14 @@ std::string first_missing(std::initializer_list<Requirement> requirements) {
 #if defined(__x86_64__)
 // What CPUID reports and the operating system saves on a context switch (XGETBV): both are needed.
 struct Cpu {
-  unsigned leaf1_ecx = 0, leaf7_ebx = 0, leaf7_ecx = 0, leaf7_1_eax = 0;
+  unsigned leaf1_ecx = 0, leaf7_ebx = 0, leaf7_ecx = 0, leaf7_edx = 0, leaf7_1_eax = 0;
   unsigned long long saved_state = 0;
 
   Cpu() {
     unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
     if (__get_cpuid(1, &eax, &ebx, &ecx, &edx)) leaf1_ecx = ecx;
-    if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx)) leaf7_ebx = ebx, leaf7_ecx = ecx;
+    if (__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx))
+      leaf7_ebx = ebx, leaf7_ecx = ecx, leaf7_edx = edx;
     const unsigned subleaves = eax;
     if (subleaves >= 1 && __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx)) leaf7_1_eax = eax;
     if (has(leaf1_ecx, 27)) {
@@ -63,6 +68,18 @@ struct Cpu {
   }
   static bool has(unsigned bits, int bit) { return (bits >> bit & 1u) != 0; }
 };
+
+// Tile registers are 8 KB a thread more to save: Linux gives them to a process that asks, once for
+// all of its threads.
+bool may_use_tiles() {
+#if defined(__linux__)
+  constexpr long kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM
+  static const bool granted = syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+  return granted;
+#else
+  return false;
+#endif
+}
 
 std::string missing_for(const std::string& name) {
   static const Cpu cpu;
@@ -83,7 +100,14 @@ std::string missing_for(const std::string& name) {
                      {has(cpu.leaf7_ebx, 31), "AVX512VL"},
                      {zmm, "operating system support for 512-bit registers"}});
   if (!avx512.empty() || name == "avx512") return avx512;
-  return first_missing({{has(cpu.leaf7_ecx, 11), "AVX512_VNNI"}});
+  const std::string vnni = first_missing({{has(cpu.leaf7_ecx, 11), "AVX512_VNNI"}});
+  if (!vnni.empty() || name == "avx512vnni") return vnni;
+  const bool tiles = (cpu.saved_state & 0x60000) == 0x60000;
+  const std::string amx = first_missing({{has(cpu.leaf7_edx, 24), "AMX-TILE"},
+                                         {has(cpu.leaf7_edx, 25), "AMX-INT8"},
+                                         {tiles, "operating system support for tile registers"}});
+  if (!amx.empty()) return amx;
+  return may_use_tiles() ? "" : "permission from the operating system to use tile registers";
 }
 #elif defined(__aarch64__)
 #if defined(__APPLE__)

@@ -331,8 +331,15 @@ static inline MatmulTile tile_group(const MatmulArgs* m, int64_t block_elems, in
           .ahead = {nullptr, 0, 0}};
 }
 
+#ifdef PYLLM_ISA_TILES
+#include "kernels/matmul_tiles.h"
+#endif
+
 // A weight group (32 rows, 74 KB of Q4_K at K = 4096) stays in L2 while all tokens pass by.
 static void matmul(const MatmulArgs* m) {
+#ifdef PYLLM_ISA_TILES
+  if (matmul_tiles(m)) return;
+#endif
   const FormatKernels* format = kernels_for(m->w->type);
   if (format == nullptr) return matmul_float_panels(m);
   int64_t tile = m->tile_begin;

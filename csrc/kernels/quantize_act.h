@@ -38,10 +38,18 @@ static void quantize_block8x32(const float* x, int64_t n, ActBlock8x32* block) {
   }
 }
 
+static inline int32_t square_sum(const int8_t* q) {  // of 128
+  int32_t sum = 0;
+  for (int i = 0; i < 128; ++i) sum += q[i] * q[i];
+  return sum;
+}
+
 static void quantize_block256(const float* x, ActBlock256* block) {
   int32_t sums[16];
-  for (int half = 0; half < 2; ++half)
+  for (int half = 0; half < 2; ++half) {
     block->d[half] = quantize_block(x + 128 * half, 128, block->q + 128 * half, sums + 8 * half);
+    block->square[half] = square_sum(block->q + 128 * half);
+  }
   for (int i = 0; i < 16; ++i) {
     block->sum16[i] = static_cast<int16_t>(sums[i]);
     block->bias16[i] = -32 * sums[i];

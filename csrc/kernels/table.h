@@ -36,7 +36,7 @@ struct ActBlock256 {
   int16_t sum32[8];    // sums of 32 q
   int16_t sum16[16];   // sums of 16 q
   int32_t bias16[16];  // -32 * sum16
-  uint8_t padding[8];
+  int32_t square[2];   // sums of 128 q * q
 };
 constexpr int kNumActKinds = 3;
 constexpr int64_t kActAlign = 64;

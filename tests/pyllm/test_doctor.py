@@ -42,6 +42,7 @@ def test_missing_features_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kernels, "set_isa", refuse)
     lines = [finding.text for finding in doctor._instruction_sets()]
     assert [line for line in lines if line.startswith("not used")] == [
+        "not used: instruction set 'amx': this machine has no AVX512F",
         "not used: instruction set 'avx512vnni': this machine has no AVX512F",
         "not used: instruction set 'avx512': this machine has no AVX512F",
     ]

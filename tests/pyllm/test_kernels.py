@@ -23,7 +23,7 @@ FORMATS = kernels.formats()
 ISAS = kernels.isas()
 ROWS = (1, 15, 16, 17, 33)
 COLS = (32, 64, 96, 128, 256, 288, 512, 768)
-TOKENS = (1, 2, 5, 6, 7, 13, 33)
+TOKENS = (1, 2, 5, 6, 7, 13, 16, 33, 45)
 
 
 @pytest.fixture(autouse=True)
@@ -234,13 +234,47 @@ def test_matmul_gives_the_same_bits_on_every_isa(fmt: Format) -> None:
     for rows in ROWS:
         for cols in cols_of(fmt):
             data = random_blocks(fmt, rows, cols, rng)
-            x = activations(13, cols)
-            results = []
-            for isa in ISAS:
-                kernels.set_isa(isa)
-                results.append(kernels.matmul(x, data, fmt.id, (rows, cols)).view(np.uint32))
-            for isa, result in zip(ISAS, results, strict=True):
-                assert np.array_equal(result, results[-1]), (isa, rows, cols)
+            assert_same_bits(fmt, data, activations(35, cols), rows)
+
+
+def test_more_tokens_than_a_block_of_results_holds() -> None:
+    """Tile registers work on 128 tokens at a time, and their last tile overlaps the one before."""
+    rng = np.random.default_rng(13)
+    for name in ("Q4_K", "Q6_K", "Q8_0"):
+        fmt = kernels.find_format(name)
+        assert_same_bits(fmt, random_blocks(fmt, 33, 512, rng), activations(150, 512), 33)
+
+
+# Bytes of a block that make its scales and weights as large as they can be, all of one sign.
+LARGEST = {
+    "Q5_K": {4: b"\xff" * 12, 16: b"\xff" * 32},  # scales and minimums; fifth bits
+    "Q6_K": {128: b"\xff" * 64, 192: b"\x7f" * 16},  # high bits; scales
+    "IQ4_XS": {2: b"\xff" * 6, 8: b"\xff" * 120},  # scales; all weights but 16
+}
+
+
+@pytest.mark.parametrize("name", LARGEST)
+def test_sums_too_large_for_a_float_are_rounded_alike(name: str) -> None:
+    """Sums of sub-blocks pass 2^24 here, where their order decides how they are rounded."""
+    rng = np.random.default_rng(14)
+    fmt = kernels.find_format(name)
+    blocks = rng.integers(0, 256, (32 * 2, fmt.block_bytes), dtype=np.uint8)
+    for at, values in LARGEST[name].items():
+        blocks[:, at : at + len(values)] = np.frombuffer(values, np.uint8)
+    d = {"Q5_K": 0, "Q6_K": 208, "IQ4_XS": 0}[name]
+    blocks[:, d : d + 2] = np.frombuffer(np.float16(1).tobytes(), np.uint8)
+    x = rng.uniform(0.95, 1.0, (45, 512)).astype(np.float32)
+    x[::3] *= rng.choice([-1, 1], (15, 512))  # rows that stay small, between those that do not
+    assert_same_bits(fmt, blocks.reshape(32, -1), x, 32)
+
+
+def assert_same_bits(fmt: Format, data: Bytes, x: Floats, rows: int) -> None:
+    results = []
+    for isa in ISAS:
+        kernels.set_isa(isa)
+        results.append(kernels.matmul(x, data, fmt.id, (rows, x.shape[1])).view(np.uint32))
+    for isa, result in zip(ISAS, results, strict=True):
+        assert np.array_equal(result, results[-1]), (isa, rows, x.shape)
 
 
 @pytest.mark.parametrize("fmt", FORMATS, ids=name_of)
