@@ -28,6 +28,8 @@
 
 #if defined(__x86_64__)
 #include <immintrin.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #define REGISTER(x) "+v"(x)
 
 /* Without VNNI two products meet in a 16-bit sum, which is exact for codes of up to 6 bits. */
@@ -46,9 +48,11 @@ PEAK(avx512vnni, "avx512f,avx512bw,avx512vnni", __m512i, __m512i, _mm512_dpbusd_
 PEAK(avx512, "avx512f,avx512bw", __m512i, __m512i, PAIR512)
 PEAK(avxvnni, "avx2,avxvnni", __m256i, __m256i, _mm256_dpbusd_avx_epi32)
 PEAK(avx2, "avx2", __m256i, __m256i, PAIR256)
-/* Twelve products of tiles, 16 cycles each, in 16 rounds: a step is 1,024 multiply-adds. The process must have asked
-   for tile registers, as pyllm does. */
+
+/* 12 products of tiles take 16 cycles each and stand for 16 rounds of 12 steps, so a step is 1,024 multiply-adds.
+   Tile registers must be asked for (ARCH_REQ_XCOMP_PERM). */
 int64_t peak_amx(int64_t rounds) {
+  if (syscall(SYS_arch_prctl, 0x1023, 18) != 0) return 0;
   struct { uint8_t palette, start_row, reserved[14]; uint16_t row_bytes[16]; uint8_t rows[16]; } shapes = {1, 0};
   for (int tile = 0; tile < 8; tile++) shapes.row_bytes[tile] = 64, shapes.rows[tile] = 16;
   __asm__ volatile("ldtilecfg %0" : : "m"(shapes));
@@ -58,6 +62,7 @@ int64_t peak_amx(int64_t rounds) {
   "tdpbssd %%tmm6, %%tmm5, %%tmm2\n" \
   "tdpbssd %%tmm7, %%tmm5, %%tmm3\n"
   for (int64_t i = 0; i < rounds / 16; i++) __asm__ volatile(PRODUCTS PRODUCTS PRODUCTS ::);
+#undef PRODUCTS
   __asm__ volatile("tilerelease");
   return rounds;
 }

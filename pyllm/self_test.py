@@ -15,8 +15,9 @@ from pyllm import kernels
 
 __all__ = ["KernelResult", "check_kernels"]
 
-# 17 rows leave a tile of 16 and one of 1; 512 columns hold two of the largest blocks.
-_ROWS, _COLS, _TOKENS = 17, 512, 3
+# 17 rows leave a tile of 16 and one of 1; 512 columns hold two of the largest blocks; with 33
+# tokens every type goes through tile registers, where there are any.
+_ROWS, _COLS, _TOKENS = 17, 512, 33
 
 # Activations are rounded to int8: half a step of 1/127 of a block's largest value, about 0.6 %
 # of a normally distributed one. A wrong nibble or scale is off by tens of percent.

@@ -53,6 +53,11 @@ constexpr int64_t kTokenGroup = PYLLM_ISA_TOKEN_GROUP;
 
 constexpr KernelTable kTable = {
     .name = PYLLM_STRING(PYLLM_ISA_NAME),
+#ifdef PYLLM_ISA_TILES
+    .token_step = kTileTokens,
+#else
+    .token_step = kTokenGroup,
+#endif
     .matmul = matmul,
     .quantize_act = quantize_act,
     .pack_tile = pack_tile,

@@ -107,7 +107,7 @@ std::string missing_for(const std::string& name) {
                                          {has(cpu.leaf7_edx, 25), "AMX-INT8"},
                                          {tiles, "operating system support for tile registers"}});
   if (!amx.empty()) return amx;
-  return may_use_tiles() ? "" : "permission from the operating system to use tile registers";
+  return may_use_tiles() ? "" : "permission to use tile registers (arch_prctl refused it)";
 }
 #elif defined(__aarch64__)
 #if defined(__APPLE__)

@@ -13,7 +13,8 @@ namespace pyllm {
 // unusable.
 const KernelTable& kernels();
 
-// Names usable on this machine, best first.
+// Names usable on this machine, best first. Where the CPU has tile registers, asking whether they
+// may be used is what makes Linux grant them to this process.
 std::vector<std::string> supported_isas();
 
 // Why `name` cannot be used here: empty when it can, else the missing feature.

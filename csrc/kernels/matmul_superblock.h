@@ -3,8 +3,8 @@
 //
 // Arithmetic of one output, the same for any tile, batch, thread count and instruction set: per
 // half of a superblock (128 elements)
-//   s = scale_0 * I_0, then s = fma(scale_j, I_j, s) for ascending sub-blocks, where I_j is the
-//       exact integer q . a of the sub-block
+//   s = 0, then s = fma(scale_j, I_j, s) for ascending sub-blocks, where I_j is the exact integer
+//       q . a of the sub-block (and s is never -0)
 //   v = d * s, with minimums v = fnma(dmin, M, v), where M = sum of min_j * sum_j(a) is exact
 //   y = fma(v, d_a, y)
 
@@ -59,7 +59,7 @@ static inline void scaled_dots(const Block (&block)[R], const Ahead& ahead,
       const F32 scale = F::scale_f32(block[r], half, sub);
       PYLLM_UNROLL for (int t = 0; t < T; ++t) {
         const F32 exact = f32_from_i32(dot[r][t]);
-        scaled[r][t] = sub == 0 ? f32_mul(exact, scale) : f32_fma(exact, scale, scaled[r][t]);
+        scaled[r][t] = f32_fma(exact, scale, sub == 0 ? f32_zero() : scaled[r][t]);
       }
     }
   }

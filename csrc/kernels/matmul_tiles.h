@@ -29,7 +29,7 @@ struct TileStep {
   int64_t n_tokens, n_done;
   // Of the panel, the first that this step multiplies.
   int64_t block;
-  const uint8_t* ahead;  // what comes after this panel, of which each token requests `lines`
+  const uint8_t* ahead;  // the panel after the next, of which each token requests `lines`
   int64_t lines;
 
   template <class Block>
@@ -66,7 +66,7 @@ struct TokenRows {
   }
 };
 
-static inline I32 both_words(I32 v) {  // of a number below 2^16: in both words of its lane
+static inline I32 both_words(I32 v) {  // the low word of each lane in both of its words
   return i32_or(i32_and(v, i32_set1(0xffff)), i32_shl<16>(v));
 }
 
@@ -112,7 +112,8 @@ struct SuperblockTiles {
   static constexpr bool kCutScale = F::kOffset == 0;
   static constexpr int kPlanes = kCutScale && kLargest < 256 ? 1 : 2;
   static constexpr int kShift = kCutScale ? 3 : 8;
-  // Fewer tokens are multiplied faster than their weights become tiles: see docs/performance.md.
+  // Fewer tokens are multiplied faster than their weights become tiles: unpacking Q6_K takes four
+  // times as long as Q4_K.
   static constexpr int64_t kFewestTokens = kCutScale ? 14 : 30;
   static constexpr int kOffsetBits = F::kOffset == 4 ? 2 : F::kOffset == 32 ? 5 : 7;
   static constexpr bool kAlwaysExact = 128 * 127 * kLargest < 1 << 24;
@@ -142,12 +143,11 @@ struct SuperblockTiles {
     uint8_t *planes, *scales;
     I32 squares;
 
-    Source() = default;
     Source(const uint8_t* tile, int64_t first, int64_t, int64_t n_blocks, uint8_t* to_planes,
            uint8_t* to_scales)
         : block(F::block(tile, first, n_blocks)), planes(to_planes), scales(to_scales) {}
   };
-  static constexpr int kSlices = 4 * kPlanes;
+  static constexpr int kDots = 4 * kPlanes, kSlices = kDots;  // so that turns unpack all of them
   template <int kSlice>
   static PYLLM_TURN void unpack_slice(Source& s, int64_t) {
     constexpr int kSliceSubs = 2 * F::kSubs / kSlices;
@@ -220,7 +220,6 @@ struct SuperblockTiles {
   }
 
   // ---- the integer sums: tiles 0 to 3 sums, 4 and 5 left, 6 and 7 right ----
-  static constexpr int kDots = 4 * kPlanes;
   template <int kDot>
   static PYLLM_TURN void dot(const TileStep& s) {
     // All sums once, then all again: a product that waits for the one before takes 52 cycles,
@@ -300,7 +299,6 @@ struct SuperblockTiles {
 // Block formats: bytes less their offset, a sum for each 32 columns. A tile holds 32 of 64 bytes.
 template <class F>
 struct BlockTiles {
-  static constexpr bool kAlwaysExact = true;
   static constexpr int64_t kPanelBlocks = 8, kBlockElems = 32, kPackedBytes = F::kBytes;
   static constexpr int64_t kFewestTokens = 14;
   static constexpr int64_t kBlockBytes = 8 * kLine;
@@ -582,10 +580,12 @@ class TileGroup {
 
 template <class K>
 static void multiply_by_tiles(MatmulTile group, int64_t n_tokens) {
-  for (int64_t t = 0; t < n_tokens; t += kMostTileTokens) {
-    TileGroup<K>(group, smaller(kMostTileTokens, n_tokens - t)).multiply();
-    group.act += kMostTileTokens * group.act_stride;
-    group.y += kMostTileTokens * group.ldy;
+  const int64_t n_parts = (n_tokens + kMostTileTokens - 1) / kMostTileTokens;
+  for (int64_t i = 0; i < n_parts; ++i) {
+    const int64_t n = n_tokens * (i + 1) / n_parts - n_tokens * i / n_parts;
+    TileGroup<K>(group, n).multiply();
+    group.act += n * group.act_stride;
+    group.y += n * group.ldy;
   }
 }
 

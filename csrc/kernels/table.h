@@ -36,7 +36,7 @@ struct ActBlock256 {
   int16_t sum32[8];    // sums of 32 q
   int16_t sum16[16];   // sums of 16 q
   int32_t bias16[16];  // -32 * sum16
-  int32_t square[2];   // sums of 128 q * q
+  int32_t square[2];   // sums of 128 q * q: what matmul_tiles.h bounds its sums by
 };
 constexpr int kNumActKinds = 3;
 constexpr int64_t kActAlign = 64;
@@ -113,6 +113,8 @@ struct AttentionArgs {
 
 struct KernelTable {
   const char* name;
+  int64_t
+      token_step;  // a matmul takes tokens in register tiles of so many: best by multiples of it
 
   // Matmul (kernels/matmul*.h, kernels/quantize_act.h, kernels/pack.h).
   void (*matmul)(const MatmulArgs*);

@@ -6,12 +6,13 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "isa/select.h"
 #include "kernels/table.h"
 
 namespace pyllm {
 
-constexpr int64_t kPassTiles = 2;        // 32 rows: what a register tile spans at most
-constexpr int64_t kScratchTokens = 126;  // a multiple of the 6 and 3 tokens of a register tile
+constexpr int64_t kPassTiles = 2;  // 32 rows: what a register tile spans at most
+constexpr int64_t kScratchTokens = 128;
 constexpr int64_t kScratchFloats = kPassTiles * kTileRows * kScratchTokens;  // 16 KB: L1
 constexpr int64_t kFewTokens = 8;
 constexpr int64_t kStreamBytes = 192 << 10, kChunkBytes = 320 << 10;  // of a chunk's weights
@@ -36,13 +37,14 @@ constexpr int64_t chunk_bytes(int64_t tile_bytes) {
 
 // body(tile_begin, tile_end, token, n) for passes of a chunk's tiles over blocks of n_tokens tokens
 // of row_bytes each: the block stays in the L2 cache while the tiles pass, as many at once as leave
-// room for their results in kScratchFloats.
+// room for their results in kScratchFloats. A block is at least two register tiles of tokens: with
+// fewer, unpacking weights costs more than fetching tokens from beyond the cache.
 template <typename Body>
 void for_passes(int64_t tile_begin, int64_t tile_end, int64_t n_tokens, int64_t row_bytes,
                 Body body) {
   constexpr int64_t kTokenBlockBytes = 512 << 10;
-  const int64_t block =
-      std::clamp<int64_t>(kTokenBlockBytes / row_bytes / 6 * 6, 6, kScratchTokens);
+  const int64_t step = kernels().token_step, most = kScratchTokens / step * step;
+  const int64_t block = std::clamp(kTokenBlockBytes / row_bytes / step * step, 2 * step, most);
   for (int64_t t = 0; t < n_tokens; t += block) {
     const int64_t n = std::min(block, n_tokens - t);
     const int64_t tiles = kScratchTokens / n * kPassTiles;

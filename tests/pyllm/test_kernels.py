@@ -23,7 +23,7 @@ FORMATS = kernels.formats()
 ISAS = kernels.isas()
 ROWS = (1, 15, 16, 17, 33)
 COLS = (32, 64, 96, 128, 256, 288, 512, 768)
-TOKENS = (1, 2, 5, 6, 7, 13, 16, 33, 45)
+TOKENS = (1, 2, 5, 6, 7, 13, 14, 16, 33, 45)
 
 
 @pytest.fixture(autouse=True)
@@ -242,12 +242,13 @@ def test_more_tokens_than_a_block_of_results_holds() -> None:
     rng = np.random.default_rng(13)
     for name in ("Q4_K", "Q6_K", "Q8_0"):
         fmt = kernels.find_format(name)
-        assert_same_bits(fmt, random_blocks(fmt, 33, 512, rng), activations(150, 512), 33)
+        for tokens in (14, 129, 150):
+            assert_same_bits(fmt, random_blocks(fmt, 33, 512, rng), activations(tokens, 512), 33)
 
 
 # Bytes of a block that make its scales and weights as large as they can be, all of one sign.
 LARGEST = {
-    "Q5_K": {4: b"\xff" * 12, 16: b"\xff" * 32},  # scales and minimums; fifth bits
+    "Q5_K": {2: b"\0\0" + b"\xff" * 12, 16: b"\xff" * 32},  # dmin 0, scales; fifth bits
     "Q6_K": {128: b"\xff" * 64, 192: b"\x7f" * 16},  # high bits; scales
     "IQ4_XS": {2: b"\xff" * 6, 8: b"\xff" * 120},  # scales; all weights but 16
 }
@@ -263,9 +264,37 @@ def test_sums_too_large_for_a_float_are_rounded_alike(name: str) -> None:
         blocks[:, at : at + len(values)] = np.frombuffer(values, np.uint8)
     d = {"Q5_K": 0, "Q6_K": 208, "IQ4_XS": 0}[name]
     blocks[:, d : d + 2] = np.frombuffer(np.float16(1).tobytes(), np.uint8)
-    x = rng.uniform(0.95, 1.0, (45, 512)).astype(np.float32)
-    x[::3] *= rng.choice([-1, 1], (15, 512))  # rows that stay small, between those that do not
-    assert_same_bits(fmt, blocks.reshape(32, -1), x, 32)
+    flat = rng.uniform(0.95, 1.0, (45, 512)).astype(np.float32)
+    assert_same_bits(fmt, blocks.reshape(32, -1), flat, 32)
+    # Tiles of tokens with small sums between those with large ones, and the other way round.
+    mixed = np.where(np.arange(512) % 128 == 0, 1, flat / 20).astype(np.float32)
+    mixed[16:32, :256], mixed[:16, 256:] = flat[16:32, :256], flat[:16, 256:]
+    assert_same_bits(fmt, blocks.reshape(32, -1), mixed, 32)
+
+
+@pytest.mark.parametrize("scale", [33, 34])
+def test_the_last_sums_that_a_float_holds_and_the_first_it_does_not(scale: int) -> None:
+    fmt = kernels.find_format("Q6_K")
+    block = np.zeros((16, fmt.block_bytes), np.uint8)
+    block[:, :192], block[:, 192:208] = 0xFF, scale  # every weight is 31 times its scale
+    block[:, 208:] = np.frombuffer(np.float16(1).tobytes(), np.uint8)
+    assert_same_bits(fmt, block, np.ones((33, 256), np.float32), 16)
+
+
+def test_a_zero_has_the_same_sign_everywhere() -> None:
+    """An underflow leaves -0; then come zero sums with negative scales."""
+    fmt = kernels.find_format("Q6_K")
+    block = np.zeros((2, fmt.block_bytes), np.uint8)
+    block[:, 128:192] = 0xAA  # all weights 0: 32 - 32
+    block[0, 192], block[0, 200] = 1, 1
+    block[1, 192:208] = 0xFF
+    block[0, 0], block[0, 64] = 1, 15  # weights 0 and 128: 1 and -1
+    block[0, 128 + 32] = 0xA9
+    block[0, 208:] = np.frombuffer(np.uint16(1).tobytes(), np.uint8)
+    block[1, 208:] = np.frombuffer(np.float16(1).tobytes(), np.uint8)
+    x = np.zeros((33, 512), np.float32)
+    x[:, [0, 128]] = float.fromhex("0x1.47dd36p-100")
+    assert_same_bits(fmt, block.reshape(1, -1), x, 1)
 
 
 def assert_same_bits(fmt: Format, data: Bytes, x: Floats, rows: int) -> None:
@@ -302,9 +331,10 @@ def test_a_bad_activation_shows_and_stays_in_its_row(name: str) -> None:
     rng = np.random.default_rng(12)
     fmt = next(f for f in FORMATS if f.name == name)
     data = random_blocks(fmt, 17, 256, rng)
-    x = activations(3, 256)
+    x = activations(33, 256)
     clean = kernels.matmul(x, data, name, (17, 256))
     x[1, 100] = np.nan
-    y = kernels.matmul(x, data, name, (17, 256))
-    assert np.isnan(y[1]).all()
-    assert np.array_equal(y[[0, 2]], clean[[0, 2]])
+    for n in (3, 33):
+        y = kernels.matmul(x[:n], data, name, (17, 256))
+        assert np.isnan(y[1]).all()
+        assert np.array_equal(np.delete(y, 1, 0), np.delete(clean[:n], 1, 0))
