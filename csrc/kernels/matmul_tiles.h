@@ -29,14 +29,18 @@ struct TileStep {
   int64_t n_tokens, n_done;
   // Of the panel, the first that this step multiplies.
   int64_t block;
-  const uint8_t* ahead;  // the panel after the next, of which each token requests `lines`
-  int64_t lines;
+  // The panel after the next: its lines are requested evenly by all additions to this panel's
+  // results, `ahead_lines` by `ahead_turns` of them, of which `ahead_done` came before this step.
+  const uint8_t* ahead;
+  int64_t ahead_lines, ahead_turns, ahead_done;
 
   template <class Block>
   inline const Block& token(int64_t t) const {
     return *reinterpret_cast<const Block*>(act + t * act_stride);
   }
 };
+
+constexpr TileStep kNoStep = {nullptr, nullptr, nullptr, 0, nullptr, 0, 0, 0, nullptr, 0, 1, 0};
 
 static inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
@@ -45,24 +49,27 @@ struct TokenRows {
   const uint8_t* act;
   float* y;
   const int32_t* sums;
-  const uint8_t* ahead;
   int64_t n_left;
-  const int64_t act_stride, lines;
+  const uint8_t* ahead;
+  int64_t due;  // in parts of `turns`: how much of the next line
+  const int64_t lines, turns, act_stride;
 
   PYLLM_TURN TokenRows(const TileStep& s, const int32_t* all_sums)
       : act(s.act + s.n_done * s.act_stride),
         y(s.y + kTileRows * s.n_done),
         sums(all_sums + kTileRows * s.n_done),
-        ahead(s.ahead + kLine * s.lines * s.n_done),
         n_left(s.n_tokens - s.n_done),
-        act_stride(s.act_stride),
-        lines(s.lines) {}
+        ahead(s.ahead + kLine * (s.ahead_lines * s.ahead_done / s.ahead_turns)),
+        due(s.ahead_lines * s.ahead_done % s.ahead_turns),
+        lines(s.ahead_lines),
+        turns(s.ahead_turns),
+        act_stride(s.act_stride) {}
   PYLLM_TURN void next() {
     --n_left;
     act += act_stride;
     y += kTileRows;
     sums += kTileRows;
-    for (int64_t i = 0; i < lines; ++i, ahead += kLine) __builtin_prefetch(ahead);
+    for (due += lines; due >= turns; due -= turns, ahead += kLine) __builtin_prefetch(ahead);
   }
 };
 
@@ -419,7 +426,9 @@ class TilePipeline {
     newest.n_done = step.n_done;
     newest.block = step.block;
     newest.ahead = step.ahead;
-    newest.lines = step.lines;
+    newest.ahead_lines = step.ahead_lines;
+    newest.ahead_turns = step.ahead_turns;
+    newest.ahead_done = step.ahead_done;
     if constexpr (!kTurns) unpack_slices<K>(source, begin, end);
     typename K::Adder adder(steps_[(newest_ + 1) % 3], sums_[half_]);
     turn<0, kTurns>(newest, adder, source, begin);
@@ -451,7 +460,7 @@ class TilePipeline {
   }
 
   alignas(kTileAlign) int32_t sums_[2][K::kSums];
-  TileStep steps_[3] = {};  // of no token; after the newest comes the oldest
+  TileStep steps_[3] = {kNoStep, kNoStep, kNoStep};  // after the newest comes the oldest
   int newest_ = 0, half_ = 0;
 };
 
@@ -502,7 +511,6 @@ class TileGroup {
   void multiply_unit(int64_t unit) {
     constexpr int64_t kPanelLines = (K::kPanelBlocks * K::kPackedBytes + kLine - 1) / kLine;
     const int64_t block = block_of(unit), count = blocks_of(unit), r = tile_of(unit);
-    const int64_t lines = (kPanelLines + n_tokens_ - 1) / n_tokens_;
     const uint8_t* ahead = group_.weights + r * group_.tile_bytes +
                            block_offset(block + 2 * K::kPanelBlocks, group_.n_blocks,
                                         K::kPackedBytes, group_.group_bytes);
@@ -522,20 +530,23 @@ class TileGroup {
                     .n_tokens = shape_,
                     .n_done = t - first,
                     .block = 0,
-                    .ahead = ahead + kLine * lines * first,
-                    .lines = lines * t < kPanelLines ? lines : 0};
+                    .ahead = ahead,
+                    .ahead_lines = kPanelLines,
+                    .ahead_turns = n_parts * n_tokens_,
+                    .ahead_done = n_parts * t};
       if (!K::fits(step, count)) {
         multiply_packed(step, r, block, count);
         step_number += n_parts;
         continue;
       }
-      for (; step.block < count; step.block += K::kStepBlocks, step.lines = 0) {
+      for (; step.block < count; step.block += K::kStepBlocks) {
         const int64_t end = more ? K::kSlices * ++step_number / n_steps : 0;
         if (end - n_unpacked == K::kDots)
           pipeline_.template push<true>(step, next, n_unpacked, end);
         else
           pipeline_.template push<false>(step, next, n_unpacked, end);
         n_unpacked = end > n_unpacked ? end : n_unpacked;
+        step.ahead_done += shape_ - step.n_done;
       }
     }
     if (more) unpack_slices<K>(next, n_unpacked, K::kSlices);

@@ -34,10 +34,10 @@ def serve(
         try:
             if not index.is_stopped:
                 writer.append(job)
-        except OSError as error:
+        except Exception as error:  # a thread that just ended would leave all later blocks waiting
             index.is_stopped = True
-            reason = error.strerror or str(error)
-            place = printable(str(error.filename or directory.root))
+            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            place = printable(str(getattr(error, "filename", None) or directory.root))
             sys.stderr.write(f"pyllm: prefixes are no longer kept on disk: {place}: {reason}\n")
         finally:
             index.finished(job.digest, len(job.record))

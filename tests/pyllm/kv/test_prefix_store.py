@@ -11,7 +11,7 @@ import pytest
 
 from pyllm.engine.engine import Engine
 from pyllm.errors import RequestError
-from pyllm.kv import prefix_directory, prefix_store
+from pyllm.kv import prefix_directory, prefix_store, prefix_writer
 from pyllm.kv.prefix_cache import chain_digest
 from pyllm.kv.prefix_store import PrefixStore, identity_of
 from pyllm.sampling.params import RequestOutputKind, SamplingParams
@@ -241,6 +241,16 @@ def test_failing_to_write_is_said_once_and_stops_nothing(tmp_path, monkeypatch, 
     monkeypatch.setattr(prefix_directory, "SPARE_BYTES", 1 << 60)
     write(tmp_path, KEYS)
     assert capfd.readouterr().err.count("prefixes are no longer kept on disk") == 1
+
+
+def test_whatever_else_stops_the_writer_is_said_too(tmp_path, monkeypatch, capfd):
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(prefix_writer, "seal", fail)
+    write(tmp_path, KEYS)
+    assert "prefixes are no longer kept on disk" in capfd.readouterr().err
+    assert read(tmp_path, KEYS) == []
 
 
 def test_two_processes_write_to_files_of_their_own(tmp_path):
