@@ -83,14 +83,7 @@ def problems(case: Case, folder: Path) -> list[str]:
     """Everything about the case that is not as it must be; empty when all is well."""
     path = case.make(folder)
     _load_modules_once(case.stage)
-    gc.freeze()  # what thousands of tests before left behind is not the file's doing either
-    try:
-        return _problems(case, path)
-    finally:
-        gc.unfreeze()
-
-
-def _problems(case: Case, path: Path) -> list[str]:
+    gc.collect()
     before = _open_things()
     outcomes = []
     for _ in range(_TRIES):
