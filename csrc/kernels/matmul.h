@@ -108,6 +108,15 @@ static constexpr TokenKernels token_kernels() {
   return k;
 }
 
+struct FormatKernels;
+using GroupKernel = void (*)(const FormatKernels&, MatmulTile group, int64_t n_tokens);
+
+// Many tokens by tile registers, where the machine has them.
+struct TileKernels {
+  GroupKernel multiply;  // null: none
+  int64_t fewest_tokens;
+};
+
 // How a format is multiplied: few tokens straight from the packed tile; many a panel of columns at
 // a time, which stays in L1 and for most formats holds the weights unpacked.
 struct FormatKernels {
@@ -119,7 +128,40 @@ struct FormatKernels {
   int64_t panel_blocks;    // blocks in a panel; 0: always straight from the packed tile
   int64_t unpacked_bytes;  // of a block of one tile
   int64_t packed_bytes;    // the same in the packed tile
+  TileKernels tiles;
 };
+
+// All tokens times one tile group, in register tiles of equal height: 8 tokens are 4 + 4.
+static inline void multiply_tokens(const TokenKernels& kernels, const MatmulTile& group,
+                                   int64_t n_tokens) {
+  MatmulTile part = group;
+  const int64_t n_groups = (n_tokens + kTokenGroup - 1) / kTokenGroup;
+  for (int64_t i = 0, t = 0; i < n_groups; ++i) {
+    const int64_t n = (n_tokens - t + n_groups - i - 1) / (n_groups - i);
+    part.ahead = group.ahead.share(i, n_groups);
+    part.act = group.act + t * group.act_stride;
+    part.y = group.y + t * group.ldy;
+    kernels.at[n - 1](part);
+    t += n;
+  }
+}
+
+#ifdef PYLLM_ISA_TILES
+#include "kernels/matmul_tiles.h"
+template <class K>
+static constexpr TileKernels tile_kernels() {
+  return {multiply_by_tiles<K>, K::kFewestTokens};
+}
+#else
+template <class>
+struct SuperblockTiles {};
+template <class>
+struct BlockTiles {};
+template <class K>
+static constexpr TileKernels tile_kernels() {
+  return {nullptr, 0};
+}
+#endif
 
 template <class F>
 struct SuperblockFormat {
@@ -144,7 +186,8 @@ struct SuperblockFormat {
             256,
             1,
             SuperblockPanel<F>::kBytes,
-            F::kBytes};
+            F::kBytes,
+            tile_kernels<SuperblockTiles<F>>()};
   }
 };
 
@@ -158,7 +201,7 @@ template <int kType>
 struct DecodedFormat {
   static constexpr FormatKernels kernels() {
     constexpr int64_t kBytes = SuperblockPanel<DecodedQuants>::kBytes;
-    return {nullptr, {}, token_kernels<DecodedPanel>(), decode_panel<kType>, 256, 1, kBytes, 0};
+    return {nullptr, {}, token_kernels<DecodedPanel>(), decode_panel<kType>, 256, 1, kBytes, 0, {}};
   }
 };
 
@@ -177,8 +220,10 @@ struct BlockFormat {
   static_assert(8 * BlockPanel<F>::kBytes <= kMaxPanelTileBytes);
   static constexpr FormatKernels kernels() {
     constexpr TileKernel kStream = multiply_blocks<PackedBlocks<F>, kStreamTiles, 1>;
+    constexpr TileKernels kTiles = tile_kernels<BlockTiles<F>>();
     if (F::kPlain)  // nothing to unpack: 16 KB of two tiles as they are
-      return {kStream, token_kernels<Packed>(), token_kernels<Packed>(), nullptr, 32, 16, 0, 0};
+      return {kStream, token_kernels<Packed>(), token_kernels<Packed>(), nullptr, 32, 16, 0, 0,
+              kTiles};
     return {kStream,
             token_kernels<Packed>(),
             token_kernels<Panel>(),
@@ -186,7 +231,8 @@ struct BlockFormat {
             32,
             8,
             BlockPanel<F>::kBytes,
-            F::kBytes};
+            F::kBytes,
+            kTiles};
   }
 };
 
@@ -197,7 +243,8 @@ struct FloatFormat {
     static void run(const MatmulTile& tile) { multiply_lines<L, kTileGroup, T>(tile); }
   };
   static constexpr FormatKernels kernels() {
-    return {multiply_lines<L, kStreamTiles, 1>, token_kernels<Packed>(), {}, nullptr, 1, 0, 0, 0};
+    return {
+        multiply_lines<L, kStreamTiles, 1>, token_kernels<Packed>(), {}, nullptr, 1, 0, 0, 0, {}};
   }
 };
 
@@ -264,21 +311,6 @@ static const FormatKernels* kernels_for(int type) {
   }
 }
 
-// All tokens times one tile group, in register tiles of equal height: 8 tokens are 4 + 4.
-static inline void multiply_tokens(const TokenKernels& kernels, const MatmulTile& group,
-                                   int64_t n_tokens) {
-  MatmulTile part = group;
-  const int64_t n_groups = (n_tokens + kTokenGroup - 1) / kTokenGroup;
-  for (int64_t i = 0, t = 0; i < n_groups; ++i) {
-    const int64_t n = (n_tokens - t + n_groups - i - 1) / (n_groups - i);
-    part.ahead = group.ahead.share(i, n_groups);
-    part.act = group.act + t * group.act_stride;
-    part.y = group.y + t * group.ldy;
-    kernels.at[n - 1](part);
-    t += n;
-  }
-}
-
 // The group's blocks [part->block, part->block_end), one byte a weight, into `panel`.
 static inline void unpack_panel(const FormatKernels& format, const MatmulTile& group,
                                 MatmulTile* part, uint8_t* panel) {
@@ -331,15 +363,8 @@ static inline MatmulTile tile_group(const MatmulArgs* m, int64_t block_elems, in
           .ahead = {nullptr, 0, 0}};
 }
 
-#ifdef PYLLM_ISA_TILES
-#include "kernels/matmul_tiles.h"
-#endif
-
 // A weight group (32 rows, 74 KB of Q4_K at K = 4096) stays in L2 while all tokens pass by.
 static void matmul(const MatmulArgs* m) {
-#ifdef PYLLM_ISA_TILES
-  if (matmul_tiles(m)) return;
-#endif
   const FormatKernels* format = kernels_for(m->w->type);
   if (format == nullptr) return matmul_float_panels(m);
   int64_t tile = m->tile_begin;
@@ -350,7 +375,9 @@ static void matmul(const MatmulArgs* m) {
     const int64_t n_tiles = m->tile_end - tile < kTileGroup ? m->tile_end - tile : kTileGroup;
     const MatmulTile group = tile_group(m, format->block_elems, tile, n_tiles);
     const bool few = m->n_tokens <= kPackedTokens && format->packed.at[0] != nullptr;
-    if (!few && format->panel_blocks > 0)
+    if (format->tiles.multiply != nullptr && m->n_tokens >= format->tiles.fewest_tokens)
+      format->tiles.multiply(*format, group, m->n_tokens);
+    else if (!few && format->panel_blocks > 0)
       multiply_panels(*format, group, m->n_tokens);
     else
       multiply_tokens(format->packed, group, m->n_tokens);

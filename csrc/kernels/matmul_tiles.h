@@ -77,34 +77,6 @@ static inline I32 both_words(I32 v) {  // the low word of each lane in both of i
   return i32_or(i32_and(v, i32_set1(0xffff)), i32_shl<16>(v));
 }
 
-// The largest |scale| and |byte - kOffset| of a format.
-template <class F>
-struct Largest;
-template <>
-struct Largest<Q4K> {
-  static constexpr int kScale = 63, kQuant = 15;
-};
-template <>
-struct Largest<Q5K> {
-  static constexpr int kScale = 63, kQuant = 31;
-};
-template <>
-struct Largest<Q6K> {
-  static constexpr int kScale = 128, kQuant = 32;
-};
-template <>
-struct Largest<Q3K> {
-  static constexpr int kScale = 32, kQuant = 4;
-};
-template <>
-struct Largest<Q2K> {
-  static constexpr int kScale = 15, kQuant = 3;
-};
-template <>
-struct Largest<IQ4XS> {
-  static constexpr int kScale = 32, kQuant = 127;
-};
-
 // A weight without its d is the integer scale * (byte - kOffset), which one byte seldom holds: it
 // is cut into two planes with a sum each, I = low + high * 2^kShift. Scales without a sign are cut
 // themselves, byte * (scale % 8) and byte * (scale / 8), which is one multiplication of two bytes a
@@ -115,7 +87,7 @@ struct Largest<IQ4XS> {
 // of the squares of a row's weights times that of the token's activations.
 template <class F>
 struct SuperblockTiles {
-  static constexpr int kLargest = Largest<F>::kScale * Largest<F>::kQuant;
+  static constexpr int kLargest = F::kMostScale * F::kMostQuant;
   static constexpr bool kCutScale = F::kOffset == 0;
   static constexpr int kPlanes = kCutScale && kLargest < 256 ? 1 : 2;
   static constexpr int kShift = kCutScale ? 3 : 8;
@@ -293,14 +265,6 @@ struct SuperblockTiles {
     F32 d_, dmin_;
     I32 mins_[2 * kPairs + 1];
   };
-
-  // The same without tiles, where a partial sum might be rounded.
-  template <int T>
-  struct Packed {
-    static void run(const MatmulTile& tile) {
-      multiply_superblocks<PackedSuperblocks<F>, kTileGroup, T>(tile);
-    }
-  };
 };
 
 // Block formats: bytes less their offset, a sum for each 32 columns. A tile holds 32 of 64 bytes.
@@ -389,12 +353,6 @@ struct BlockTiles {
 
   // The blocks left at the end of a row may be less than a step.
   static inline bool fits(const TileStep&, int64_t n_blocks) { return n_blocks % kStepBlocks == 0; }
-  template <int T>
-  struct Packed {
-    static void run(const MatmulTile& tile) {
-      multiply_blocks<PackedBlocks<F>, kTileGroup, T>(tile);
-    }
-  };
 };
 
 template <class K, int kSlice = 0>
@@ -468,8 +426,11 @@ class TilePipeline {
 template <class K>
 class TileGroup {
  public:
-  TileGroup(const MatmulTile& group, int64_t n_tokens)
-      : group_(group), n_tokens_(n_tokens), shape_(smaller(n_tokens, kTileTokens)) {
+  TileGroup(const FormatKernels& format, const MatmulTile& group, int64_t n_tokens)
+      : format_(format),
+        group_(group),
+        n_tokens_(n_tokens),
+        shape_(smaller(n_tokens, kTileTokens)) {
     memset(y_, 0, static_cast<size_t>((n_tokens + kTileTokens - 1) / kTileTokens) * sizeof y_[0]);
   }
 
@@ -521,7 +482,7 @@ class TileGroup {
     const int64_t n_steps = (n_tokens_ + shape_ - 1) / shape_ * n_parts;
     int64_t n_unpacked = 0, step_number = 0;
     for (int64_t t = 0; t < n_tokens_; t += shape_) {
-      const int64_t first = smaller(t, n_tokens_ - shape_);
+      const int64_t first = first_of(t);
       TileStep step{.planes = planes(unit),
                     .scales = scales(unit),
                     .act = act + first * group_.act_stride,
@@ -566,7 +527,7 @@ class TileGroup {
                block * K::kBlockElems / 256 * group_.act_block_stride;
     part.y = step.y + kTileRows * step.n_done;
     part.ldy = kTileRows;
-    multiply_tokens(token_kernels<K::template Packed>(), part, step.n_tokens - step.n_done);
+    multiply_tokens(format_.packed, part, step.n_tokens - step.n_done);
   }
 
   void store() {
@@ -581,6 +542,7 @@ class TileGroup {
 
   int64_t first_of(int64_t t) const { return smaller(t, n_tokens_ - shape_); }
 
+  const FormatKernels& format_;
   const MatmulTile& group_;
   const int64_t n_tokens_, shape_;
   TilePipeline<K> pipeline_;
@@ -590,68 +552,12 @@ class TileGroup {
 };
 
 template <class K>
-static void multiply_by_tiles(MatmulTile group, int64_t n_tokens) {
+static void multiply_by_tiles(const FormatKernels& format, MatmulTile group, int64_t n_tokens) {
   const int64_t n_parts = (n_tokens + kMostTileTokens - 1) / kMostTileTokens;
   for (int64_t i = 0; i < n_parts; ++i) {
     const int64_t n = n_tokens * (i + 1) / n_parts - n_tokens * i / n_parts;
-    TileGroup<K>(group, n).multiply();
+    TileGroup<K>(format, group, n).multiply();
     group.act += n * group.act_stride;
     group.y += n * group.ldy;
   }
-}
-
-using TileGroupKernel = void (*)(MatmulTile group, int64_t n_tokens);
-
-struct TileFormat {
-  TileGroupKernel multiply;  // null: none
-  int64_t block_elems, fewest_tokens;
-};
-
-template <class K>
-static constexpr TileFormat tile_format() {
-  return {multiply_by_tiles<K>, K::kBlockElems, K::kFewestTokens};
-}
-
-static TileFormat tile_format_for(int type) {
-  switch (type) {
-    case kQ4_0:
-      return tile_format<BlockTiles<Q4_0>>();
-    case kQ4_1:
-      return tile_format<BlockTiles<Q4_1>>();
-    case kQ5_0:
-      return tile_format<BlockTiles<Q5_0>>();
-    case kQ5_1:
-      return tile_format<BlockTiles<Q5_1>>();
-    case kQ8_0:
-      return tile_format<BlockTiles<Q8_0>>();
-    case kIQ4_NL:
-      return tile_format<BlockTiles<IQ4NL>>();
-    case kMXFP4:
-      return tile_format<BlockTiles<MXFP4>>();
-    case kQ2_K:
-      return tile_format<SuperblockTiles<Q2K>>();
-    case kQ3_K:
-      return tile_format<SuperblockTiles<Q3K>>();
-    case kIQ4_XS:
-      return tile_format<SuperblockTiles<IQ4XS>>();
-    case kQ4_K:
-      return tile_format<SuperblockTiles<Q4K>>();
-    case kQ5_K:
-      return tile_format<SuperblockTiles<Q5K>>();
-    case kQ6_K:
-      return tile_format<SuperblockTiles<Q6K>>();
-    default:
-      return {nullptr, 0, 0};
-  }
-}
-
-// False: not for this type or so few tokens.
-static bool matmul_tiles(const MatmulArgs* m) {
-  const TileFormat format = tile_format_for(m->w->type);
-  if (format.multiply == nullptr || m->n_tokens < format.fewest_tokens) return false;
-  for (int64_t tile = m->tile_begin; tile < m->tile_end; tile += kTileGroup) {
-    const int64_t n_tiles = m->tile_end - tile < kTileGroup ? m->tile_end - tile : kTileGroup;
-    format.multiply(tile_group(m, format.block_elems, tile, n_tiles), m->n_tokens);
-  }
-  return true;
 }

@@ -2,8 +2,9 @@
 // set.
 //
 // A format says, for one packed block: the bytes of a line as unsigned numbers (kBits of them, the
-// true weight is the byte minus kOffset), the integer scale of each sub-block of 4 * kGroups
-// elements, d, and, where it has minimums, their integers as pairs of words and dmin.
+// true weight is the byte minus kOffset, at most kMostQuant in magnitude), the integer scale of
+// each sub-block of 4 * kGroups elements (at most kMostScale in magnitude), d, and, where it has
+// minimums, their integers as pairs of words and dmin.
 
 struct SuperBlock {
   const uint8_t* d;     // 16 rows of f16 (and 16 of dmin behind it, where the format has one)
@@ -66,6 +67,7 @@ struct WithScaleMin {
   static constexpr int kSubs = 4, kGroups = 8;  // sub-blocks in a half, lines in a sub-block
   static constexpr int kOffset = 0;
   static constexpr int kMins = 4;  // minimums in a half
+  static constexpr int kMostScale = 63;
   static inline I32 scale(const SuperBlock& b, int half, int sub) {
     return byte_of(scale_min(b.body + kQ4_KScales, half).scales, sub);
   }
@@ -77,7 +79,7 @@ struct WithScaleMin {
 };
 
 struct Q4K : WithScaleMin {
-  static constexpr int kBits = 4;
+  static constexpr int kBits = 4, kMostQuant = 15;
   static constexpr int64_t kBytes = kQ4_KBlock;
   static inline SuperBlock block(const uint8_t* tile, int64_t i, int64_t) {
     return {tile + i * kBytes, tile + i * kBytes};
@@ -89,7 +91,7 @@ struct Q4K : WithScaleMin {
 };
 
 struct Q5K : WithScaleMin {
-  static constexpr int kBits = 5;
+  static constexpr int kBits = 5, kMostQuant = 31;
   static constexpr int64_t kBytes = kQ5_KBlock;
   static inline SuperBlock block(const uint8_t* tile, int64_t i, int64_t) {
     return {tile + i * kBytes, tile + i * kBytes};
@@ -104,6 +106,7 @@ struct Q5K : WithScaleMin {
 struct Q6K {
   static constexpr int kBits = 6, kSubs = 8, kGroups = 4;
   static constexpr int kOffset = 32, kMins = 0;
+  static constexpr int kMostScale = 128, kMostQuant = 32;
   static constexpr int64_t kBytes = kQ6_KBody + kHalfLine;
   static inline SuperBlock block(const uint8_t* tile, int64_t i, int64_t n) {
     return paired_block(tile, i, n, kQ6_KBody);
@@ -129,6 +132,7 @@ static inline U8 two_bits(const uint8_t* lines, int half, int sub, int group) {
 struct Q3K {
   static constexpr int kBits = 3, kSubs = 8, kGroups = 4;
   static constexpr int kOffset = 4, kMins = 0;
+  static constexpr int kMostScale = 32, kMostQuant = 4;
   static constexpr int64_t kBytes = kQ3_KBody + kHalfLine;
   static inline SuperBlock block(const uint8_t* tile, int64_t i, int64_t n) {
     return paired_block(tile, i, n, kQ3_KBody);
@@ -158,6 +162,7 @@ struct Q2K {
   static constexpr int kBits = 2, kSubs = 8, kGroups = 4;
   static constexpr int kOffset = 0;
   static constexpr int kMins = 8;
+  static constexpr int kMostScale = 15, kMostQuant = 3;
   static constexpr int64_t kBytes = kQ2_KBlock;
   static inline SuperBlock block(const uint8_t* tile, int64_t i, int64_t) {
     return {tile + i * kBytes, tile + i * kBytes};
@@ -185,6 +190,7 @@ alignas(16) static const uint8_t kIQ4Levels[16] = {1,   24,  45,  63,  79,  93, 
 struct IQ4XS {
   static constexpr int kBits = 8, kSubs = 4, kGroups = 8;
   static constexpr int kOffset = 128, kMins = 0;
+  static constexpr int kMostScale = 32, kMostQuant = 127;
   static constexpr int64_t kBytes = kIQ4_XSBlock;
   static inline SuperBlock block(const uint8_t* tile, int64_t i, int64_t) {
     return {tile + i * kBytes, tile + i * kBytes};
