@@ -53,12 +53,19 @@ static inline I32 i16_dot_u8(U8 a, I32 b) { return {_mm512_maddubs_epi16(a.v, b.
 static inline I32 square_words(I32 sum, I32 words) {
   return {_mm512_dpwssd_epi32(sum.v, words.v, words.v)};
 }
-// The low bytes of both, and the high bytes: those of `even` in the even places.
+static inline __m512i byte_of_words(int i) {  // of each word its byte i, twice
+  const __m512i first = _mm512_set1_epi64(0x0606040402020000);
+  const __m512i second = _mm512_set1_epi64(0x0e0e0c0c0a0a0808);
+  return _mm512_add_epi8(_mm512_mask_mov_epi64(first, 0xaa, second),
+                         _mm512_set1_epi8(static_cast<char>(i)));
+}
+// The low bytes of both, and the high bytes: those of `even` in the even places. By shuffles, which
+// have a port of their own; shifts would take the one that the products need.
 static inline I32 low_bytes(I32 even, I32 odd) {
-  return {_mm512_mask_mov_epi8(_mm512_slli_epi16(odd.v, 8), 0x5555555555555555u, even.v)};
+  return {_mm512_mask_shuffle_epi8(even.v, 0xaaaaaaaaaaaaaaaau, odd.v, byte_of_words(0))};
 }
 static inline I32 high_bytes(I32 even, I32 odd) {
-  return {_mm512_mask_mov_epi8(odd.v, 0x5555555555555555u, _mm512_srli_epi16(even.v, 8))};
+  return {_mm512_mask_shuffle_epi8(odd.v, 0x5555555555555555u, even.v, byte_of_words(1))};
 }
 static inline U8 i8_sub(U8 a, U8 b) { return {_mm512_sub_epi8(a.v, b.v)}; }
 static inline I32 as_words(U8 a) { return {a.v}; }
