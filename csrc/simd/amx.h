@@ -53,19 +53,16 @@ static inline I32 i16_dot_u8(U8 a, I32 b) { return {_mm512_maddubs_epi16(a.v, b.
 static inline I32 square_words(I32 sum, I32 words) {
   return {_mm512_dpwssd_epi32(sum.v, words.v, words.v)};
 }
-static inline __m512i byte_of_words(int i) {  // of each word its byte i, twice
-  const __m512i first = _mm512_set1_epi64(0x0606040402020000);
-  const __m512i second = _mm512_set1_epi64(0x0e0e0c0c0a0a0808);
-  return _mm512_add_epi8(_mm512_mask_mov_epi64(first, 0xaa, second),
-                         _mm512_set1_epi8(static_cast<char>(i)));
-}
 // The low bytes of both, and the high bytes: those of `even` in the even places. By shuffles, which
 // have a port of their own; shifts would take the one that the products need.
+static inline __m512i other_bytes() {  // the places of the bytes of each word, exchanged
+  return _mm512_broadcast_i32x4(_mm_set_epi64x(0x0e0f0c0d0a0b0809, 0x0607040502030001));
+}
 static inline I32 low_bytes(I32 even, I32 odd) {
-  return {_mm512_mask_shuffle_epi8(even.v, 0xaaaaaaaaaaaaaaaau, odd.v, byte_of_words(0))};
+  return {_mm512_mask_shuffle_epi8(even.v, 0xaaaaaaaaaaaaaaaau, odd.v, other_bytes())};
 }
 static inline I32 high_bytes(I32 even, I32 odd) {
-  return {_mm512_mask_shuffle_epi8(odd.v, 0x5555555555555555u, even.v, byte_of_words(1))};
+  return {_mm512_mask_shuffle_epi8(odd.v, 0x5555555555555555u, even.v, other_bytes())};
 }
 static inline U8 i8_sub(U8 a, U8 b) { return {_mm512_sub_epi8(a.v, b.v)}; }
 static inline I32 as_words(U8 a) { return {a.v}; }
