@@ -91,7 +91,7 @@ struct SuperblockTiles {
   static constexpr bool kCutScale = F::kOffset == 0;
   static constexpr int kPlanes = kCutScale && kLargest < 256 ? 1 : 2;
   static constexpr int kShift = kCutScale ? 3 : 8;
-  // Fewer tokens are multiplied faster than their weights become tiles: unpacking Q6_K takes four
+  // Fewer tokens are multiplied faster than their weights become tiles: unpacking Q6_K takes three
   // times as long as Q4_K.
   static constexpr int64_t kFewestTokens = kCutScale ? 14 : 30;
   static constexpr int kOffsetBits = F::kOffset == 4 ? 2 : F::kOffset == 32 ? 5 : 7;
@@ -117,10 +117,14 @@ struct SuperblockTiles {
   static constexpr int64_t plane_at(int half, int step, int plane) {
     return kLine * kTileRows * (kPlanes * (2 * half + step) + plane);
   }
+  // Of a half, in two sums: one would be a chain of 64 products that wait 5 cycles each.
+  struct Squares {
+    I32 even, odd;
+  };
   struct Source {  // what is being unpacked, and where to
     SuperBlock block;
     uint8_t *planes, *scales;
-    I32 squares;
+    Squares squares;
 
     Source(const uint8_t* tile, int64_t first, int64_t, int64_t n_blocks, uint8_t* to_planes,
            uint8_t* to_scales)
@@ -133,7 +137,7 @@ struct SuperblockTiles {
     constexpr int kFirst = kSlice * kSliceSubs, kHalf = kFirst / F::kSubs;
     const SuperBlock b = s.block;
     if constexpr (kFirst % F::kSubs == 0) unpack_scales<kHalf>(s);
-    I32 squares = kFirst % F::kSubs == 0 ? i32_zero() : s.squares;
+    Squares squares = kFirst % F::kSubs == 0 ? Squares{i32_zero(), i32_zero()} : s.squares;
     PYLLM_UNROLL for (int i = kFirst; i < kFirst + kSliceSubs; ++i)
         unpack_sub(b, kHalf, i % F::kSubs, s.planes, squares);
     if constexpr (!kAlwaysExact) {
@@ -154,7 +158,7 @@ struct SuperblockTiles {
     }
   }
   static PYLLM_TURN void unpack_sub(const SuperBlock& b, int half, int sub, uint8_t* planes,
-                                    I32& squares) {
+                                    Squares& squares) {
     const I32 scale = F::scale(b, half, sub);
     PYLLM_UNROLL for (int group = 0; group < F::kGroups; ++group) {
       const int line = F::kGroups * sub + group, step = line / 16;
@@ -174,13 +178,14 @@ struct SuperblockTiles {
         const I32 odd = i16_sub(i16_dot_u8(quants, i32_shl<8>(factor)), offset);
         i32_store(low, low_bytes(even, odd));
         i32_store(high, high_bytes(even, odd));
-        if constexpr (!kAlwaysExact) squares = square_words(square_words(squares, even), odd);
+        if constexpr (!kAlwaysExact)
+          squares = {square_words(squares.even, even), square_words(squares.odd, odd)};
       }
     }
   }
-  static PYLLM_TURN float largest_square(I32 squares) {
+  static PYLLM_TURN float largest_square(const Squares& squares) {
     if constexpr (kCutScale) return 128.0f * kLargest * kLargest;
-    return f32_reduce_max(f32_from_u32(squares));
+    return f32_reduce_max(f32_from_u32(i32_add(squares.even, squares.odd)));
   }
 
   static inline bool fits(const TileStep& s, int64_t) {
