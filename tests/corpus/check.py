@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import math
 import os
 import re
 import time
@@ -17,8 +16,10 @@ __all__ = ["attempt", "problems", "unreadable"]
 _TRIES = 6  # at most; time and memory are the best of them
 # A sanitizer slows Python down five times and keeps freed memory; its builds look for other faults.
 _SLACK = 8 if "PYLLM_SANITIZED" in os.environ else 1
+# The bounds are against work that grows with the square of a count: 20 times over them at these
+# sizes. A busy machine is twice over them; bench/gguf_header.py holds a quiet one to the bound.
+_TIME_SLACK = 4 * _SLACK
 _MAX_SECONDS = 2.0 * _SLACK  # by the clock: nothing may wait for a pipe or a device
-_REFERENCE_MS = 4.5  # `_yardstick_ms` of the machine the bounds were written for
 _ADDRESS = re.compile(r"0x[0-9a-f]{6,}")
 
 
@@ -94,8 +95,8 @@ def problems(case: Case, folder: Path) -> list[str]:
     found = _wrong_outcome(case, outcomes[-1])
     ms = min(outcome.ms for outcome in outcomes)
     mib = min(outcome.mib for outcome in outcomes)
-    if ms > case.max_ms * _SLACK * max(1.0, _yardstick_ms() / _REFERENCE_MS):
-        found.append(f"took {ms:.0f} ms, allowed {case.max_ms}")
+    if ms > case.max_ms * _TIME_SLACK:
+        found.append(f"took {ms:.0f} ms, allowed {_TIME_SLACK} times {case.max_ms}")
     if (seconds := min(outcome.seconds for outcome in outcomes)) > _MAX_SECONDS:
         found.append(f"took {seconds:.1f} s by the clock")
     if mib > case.max_mib * _SLACK:
@@ -103,17 +104,6 @@ def problems(case: Case, folder: Path) -> list[str]:
     if (after := _open_things()) != before:
         found.append(f"leaks: {sorted(set(after) ^ set(before))}")
     return found
-
-
-def _yardstick_ms() -> float:
-    """How long this machine needs, right now, for a fixed piece of plain Python."""
-    best = math.inf
-    for _ in range(_TRIES):
-        start = time.thread_time()
-        names = {f"blk.{number}.weight": number for number in range(20_000)}
-        sum(len(name) for name in names)
-        best = min(best, (time.thread_time() - start) * 1000)
-    return best
 
 
 def _load_modules_once(stage: Stage) -> None:
