@@ -5,4 +5,5 @@
 #define PYLLM_ISA_TILE_GROUP 1
 #define PYLLM_ISA_TOKEN_GROUP 3
 #define PYLLM_ISA_UNROLL
+#define PYLLM_ISA_STREAM_INTO kIntoL2
 #include "isa/instantiate.h"

@@ -4,4 +4,6 @@
 #define PYLLM_ISA_TILE_GROUP 2
 #define PYLLM_ISA_TOKEN_GROUP 6
 #define PYLLM_ISA_UNROLL
+#define PYLLM_ISA_STREAM_INTO kIntoL2
+#define PYLLM_ISA_PACKED_PASSES 3
 #include "isa/instantiate.h"

@@ -1,7 +1,8 @@
 // Compiles every kernel for one instruction set and exports its function table, nothing else.
 // Included once by each csrc/isa/<name>.cpp, which names the set, its vocabulary and its register
 // tile (and PYLLM_ISA_UNROLL where loops over that tile are to be unrolled, PYLLM_ISA_TILES where
-// the machine has tile registers).
+// the machine has tile registers, PYLLM_ISA_STREAM_INTO where streams go elsewhere than into L1,
+// PYLLM_ISA_PACKED_PASSES where several token groups are quicker without unpacked panels).
 
 #include <stdint.h>
 #include <string.h>
@@ -9,6 +10,13 @@
 #include <immintrin.h>
 #elif defined(__aarch64__)
 #include <arm_neon.h>
+#endif
+
+#ifndef PYLLM_ISA_STREAM_INTO
+#define PYLLM_ISA_STREAM_INTO kIntoL1
+#endif
+#ifndef PYLLM_ISA_PACKED_PASSES
+#define PYLLM_ISA_PACKED_PASSES 1
 #endif
 
 #include "formats/half.h"

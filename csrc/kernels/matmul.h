@@ -25,9 +25,10 @@ struct MatmulTile {
   int64_t act_stride, act_block_stride;
   float* y;
   int64_t ldy;
-  int64_t rows;         // rows that exist, at most 16 * kTileGroup
-  int64_t group_bytes;  // from a tile to the one that takes its place in the next group
-  Ahead ahead;          // of panels; packed tiles ask for what follows them
+  int64_t rows;            // rows that exist, at most 16 * kTileGroup
+  int64_t group_bytes;     // from a tile to the one that takes its place in the next group
+  Ahead ahead;             // of panels; packed tiles ask for what follows them
+  int64_t pass, n_passes;  // of the tokens over one packed group
 };
 
 static inline int32_t load_i32(const void* p) {
@@ -62,10 +63,15 @@ static inline void store_sums(const MatmulTile& tile, const F32 (&sum)[R][T]) {
   }
 }
 
-// What block `i` requests: its own successor in the stream, or its share of the next panel.
+// What block `i` requests: its own successor in the stream, its share of the same block in the next
+// group when tokens pass by this one several times, or its share of the next panel.
 template <class F>
 static inline Ahead ahead_of(const MatmulTile& tile, int64_t i) {
   if constexpr (F::kStream) {
+    if (tile.n_passes > 1) {
+      const uint8_t* next = tile.weights + tile.group_bytes + i * F::kBytes;
+      return Ahead{next, tile.tile_bytes, F::kBytes}.share(tile.pass, tile.n_passes);
+    }
     constexpr int64_t kBlocks = (kPrefetchBytes + F::kBytes - 1) / F::kBytes;
     return {tile.weights + block_offset(i + kBlocks, tile.n_blocks, F::kBytes, tile.group_bytes),
             tile.tile_bytes, F::kBytes};
@@ -88,8 +94,11 @@ constexpr int64_t kMaxPanelTileBytes = 90 * kLine;
 // A single token reads this many tiles side by side: in bench/bandwidth.py four streams read 10 to
 // 20 % faster than one, and their sums hide each other's latency.
 constexpr int kStreamTiles = 4;
-// Up to here the weights are unpacked in registers for each token group.
+// Up to here the weights are unpacked in registers for each token group: all formats for one, those
+// that are quick to unpack for several, where that was measured. On Zen 4, which unpacks beside its
+// products, 8 to 16 tokens of Q4_K are 3 to 25 % faster so, and 24 are not.
 constexpr int64_t kPackedTokens = kTokenGroup;
+constexpr int64_t kQuickPackedTokens = kTokenGroup * PYLLM_ISA_PACKED_PASSES;
 
 using TileKernel = void (*)(const MatmulTile&);
 
@@ -120,8 +129,9 @@ struct TileKernels {
 // How a format is multiplied: few tokens straight from the packed tile; many a panel of columns at
 // a time, which stays in L1 and for most formats holds the weights unpacked.
 struct FormatKernels {
-  TileKernel stream;    // one token times kStreamTiles tiles; null: none
-  TokenKernels packed;  // none: always by panels
+  TileKernel stream;  // one token times kStreamTiles tiles; null: none
+  TokenKernels packed;
+  int64_t packed_tokens;  // up to so many straight from the packed tile
   TokenKernels panel;
   void (*unpack)(const uint8_t* tile, int64_t block, int64_t n_blocks, uint8_t* panel);  // or null
   int64_t block_elems;     // columns of a block
@@ -136,9 +146,11 @@ static inline void multiply_tokens(const TokenKernels& kernels, const MatmulTile
                                    int64_t n_tokens) {
   MatmulTile part = group;
   const int64_t n_groups = (n_tokens + kTokenGroup - 1) / kTokenGroup;
+  part.n_passes = n_groups;
   for (int64_t i = 0, t = 0; i < n_groups; ++i) {
     const int64_t n = (n_tokens - t + n_groups - i - 1) / (n_groups - i);
     part.ahead = group.ahead.share(i, n_groups);
+    part.pass = i;
     part.act = group.act + t * group.act_stride;
     part.y = group.y + t * group.ldy;
     kernels.at[n - 1](part);
@@ -181,6 +193,7 @@ struct SuperblockFormat {
   static constexpr FormatKernels kernels() {
     return {multiply_superblocks<PackedSuperblocks<F>, kStreamTiles, 1>,
             token_kernels<Packed>(),
+            F::kQuick ? kQuickPackedTokens : kPackedTokens,
             token_kernels<Panel>(),
             unpack_superblocks<F>,
             256,
@@ -201,7 +214,8 @@ template <int kType>
 struct DecodedFormat {
   static constexpr FormatKernels kernels() {
     constexpr int64_t kBytes = SuperblockPanel<DecodedQuants>::kBytes;
-    return {nullptr, {}, token_kernels<DecodedPanel>(), decode_panel<kType>, 256, 1, kBytes, 0, {}};
+    return {nullptr, {}, 0, token_kernels<DecodedPanel>(), decode_panel<kType>, 256, 1,
+            kBytes,  0,  {}};
   }
 };
 
@@ -222,10 +236,19 @@ struct BlockFormat {
     constexpr TileKernel kStream = multiply_blocks<PackedBlocks<F>, kStreamTiles, 1>;
     constexpr TileKernels kTiles = tile_kernels<BlockTiles<F>>();
     if (F::kPlain)  // nothing to unpack: 16 KB of two tiles as they are
-      return {kStream, token_kernels<Packed>(), token_kernels<Packed>(), nullptr, 32, 16, 0, 0,
+      return {kStream,
+              token_kernels<Packed>(),
+              kPackedTokens,
+              token_kernels<Packed>(),
+              nullptr,
+              32,
+              16,
+              0,
+              0,
               kTiles};
     return {kStream,
             token_kernels<Packed>(),
+            kQuickPackedTokens,
             token_kernels<Panel>(),
             unpack_blocks<F>,
             32,
@@ -243,8 +266,16 @@ struct FloatFormat {
     static void run(const MatmulTile& tile) { multiply_lines<L, kTileGroup, T>(tile); }
   };
   static constexpr FormatKernels kernels() {
-    return {
-        multiply_lines<L, kStreamTiles, 1>, token_kernels<Packed>(), {}, nullptr, 1, 0, 0, 0, {}};
+    return {multiply_lines<L, kStreamTiles, 1>,
+            token_kernels<Packed>(),
+            kPackedTokens,
+            {},
+            nullptr,
+            1,
+            0,
+            0,
+            0,
+            {}};
   }
 };
 
@@ -360,7 +391,9 @@ static inline MatmulTile tile_group(const MatmulArgs* m, int64_t block_elems, in
           .ldy = m->ldy,
           .rows = rows_left < n_tiles * kTileRows ? rows_left : n_tiles * kTileRows,
           .group_bytes = n_tiles * m->w->tile_bytes,
-          .ahead = {nullptr, 0, 0}};
+          .ahead = {nullptr, 0, 0},
+          .pass = 0,
+          .n_passes = 1};
 }
 
 // A weight group (32 rows, 74 KB of Q4_K at K = 4096) stays in L2 while all tokens pass by.
@@ -374,10 +407,9 @@ static void matmul(const MatmulArgs* m) {
   for (; tile < m->tile_end; tile += kTileGroup) {
     const int64_t n_tiles = m->tile_end - tile < kTileGroup ? m->tile_end - tile : kTileGroup;
     const MatmulTile group = tile_group(m, format->block_elems, tile, n_tiles);
-    const bool few = m->n_tokens <= kPackedTokens && format->packed.at[0] != nullptr;
     if (format->tiles.multiply != nullptr && m->n_tokens >= format->tiles.fewest_tokens)
       format->tiles.multiply(*format, group, m->n_tokens);
-    else if (!few && format->panel_blocks > 0)
+    else if (m->n_tokens > format->packed_tokens && format->panel_blocks > 0)
       multiply_panels(*format, group, m->n_tokens);
     else
       multiply_tokens(format->packed, group, m->n_tokens);

@@ -4,7 +4,8 @@
 // A format says, for one packed block: the bytes of a line as unsigned numbers (kBits of them, the
 // true weight is the byte minus kOffset, at most kMostQuant in magnitude), the integer scale of
 // each sub-block of 4 * kGroups elements (at most kMostScale in magnitude), d, and, where it has
-// minimums, their integers as pairs of words and dmin.
+// minimums, their integers as pairs of words and dmin. kQuick: a line is unpacked by a shift, a
+// mask and at most a look-up.
 
 struct SuperBlock {
   const uint8_t* d;     // 16 rows of f16 (and 16 of dmin behind it, where the format has one)
@@ -79,6 +80,7 @@ struct WithScaleMin {
 };
 
 struct Q4K : WithScaleMin {
+  static constexpr bool kQuick = true;
   static constexpr int kBits = 4, kMostQuant = 15;
   static constexpr int64_t kBytes = kQ4_KBlock;
   static inline SuperBlock block(const uint8_t* tile, int64_t i, int64_t) {
@@ -91,6 +93,7 @@ struct Q4K : WithScaleMin {
 };
 
 struct Q5K : WithScaleMin {
+  static constexpr bool kQuick = false;
   static constexpr int kBits = 5, kMostQuant = 31;
   static constexpr int64_t kBytes = kQ5_KBlock;
   static inline SuperBlock block(const uint8_t* tile, int64_t i, int64_t) {
@@ -104,6 +107,7 @@ struct Q5K : WithScaleMin {
 };
 
 struct Q6K {
+  static constexpr bool kQuick = false;
   static constexpr int kBits = 6, kSubs = 8, kGroups = 4;
   static constexpr int kOffset = 32, kMins = 0;
   static constexpr int kMostScale = 128, kMostQuant = 32;
@@ -130,6 +134,7 @@ static inline U8 two_bits(const uint8_t* lines, int half, int sub, int group) {
 }
 
 struct Q3K {
+  static constexpr bool kQuick = false;
   static constexpr int kBits = 3, kSubs = 8, kGroups = 4;
   static constexpr int kOffset = 4, kMins = 0;
   static constexpr int kMostScale = 32, kMostQuant = 4;
@@ -159,6 +164,7 @@ struct Q3K {
 };
 
 struct Q2K {
+  static constexpr bool kQuick = true;
   static constexpr int kBits = 2, kSubs = 8, kGroups = 4;
   static constexpr int kOffset = 0;
   static constexpr int kMins = 8;
@@ -188,6 +194,7 @@ alignas(16) static const uint8_t kIQ4Levels[16] = {1,   24,  45,  63,  79,  93, 
                                                    129, 141, 153, 166, 181, 197, 217, 241};
 
 struct IQ4XS {
+  static constexpr bool kQuick = true;
   static constexpr int kBits = 8, kSubs = 4, kGroups = 8;
   static constexpr int kOffset = 128, kMins = 0;
   static constexpr int kMostScale = 32, kMostQuant = 127;

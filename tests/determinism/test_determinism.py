@@ -66,6 +66,7 @@ def test_company_chunks_and_threads_change_nothing(path: Path, setting: Setting)
 
 
 @pytest.mark.isa
+@pytest.mark.slow
 @pytest.mark.parametrize("kv_type", ["bf16", "q8_0", "q4_0"])
 def test_nor_do_they_with_a_smaller_cache(path: Path, kv_type: str) -> None:
     assert alone(path, kv_type) != alone(path)

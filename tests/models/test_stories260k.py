@@ -63,6 +63,7 @@ def test_stop_strings_that_span_tokens(llm: LLM, expected: dict, stop: str) -> N
     assert output.outputs[0].stop_reason == stop
 
 
+@pytest.mark.slow
 def test_threads_share_the_model(llm: LLM, expected: dict) -> None:
     def tell(number: int) -> str:
         params = GREEDY if number % 2 else SamplingParams(seed=number, max_tokens=100)
