@@ -26,7 +26,7 @@ static inline const uint16_t* panel_ahead(const uint16_t* const* panels, int64_t
 }
 static inline void prefetch_element(const float*, int64_t) {}
 static inline void prefetch_element(const uint16_t* ahead, int64_t i) {
-  __builtin_prefetch(ahead + i);
+  __builtin_prefetch(ahead + i, 0, kStreamInto);
 }
 
 // sums[r][p] += q[r][d] * k[p][d], one dimension of kRows rows and kVectors panels.
