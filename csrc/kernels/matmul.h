@@ -93,7 +93,7 @@ static inline Ahead ahead_of(const MatmulTile& tile, int64_t i) {
 constexpr int64_t kMaxPanelTileBytes = 90 * kLine;
 // A single token reads this many tiles side by side: in bench/bandwidth.py four streams read 10 to
 // 20 % faster than one, and their sums hide each other's latency.
-constexpr int kStreamTiles = 4;
+constexpr int kStreamTiles = PYLLM_ISA_STREAM_TILES;
 // Up to here the weights are unpacked in registers for each token group: all formats for one, those
 // that are quick to unpack for several, where that was measured. On Zen 4, which unpacks beside its
 // products, 8 to 16 tokens of Q4_K are 3 to 25 % faster so, and 24 are not.
