@@ -25,10 +25,9 @@ struct MatmulTile {
   int64_t act_stride, act_block_stride;
   float* y;
   int64_t ldy;
-  int64_t rows;            // rows that exist, at most 16 * kTileGroup
-  int64_t group_bytes;     // from a tile to the one that takes its place in the next group
-  Ahead ahead;             // of panels; packed tiles ask for what follows them
-  int64_t pass, n_passes;  // of the tokens over one packed group
+  int64_t rows;         // rows that exist, at most 16 * kTileGroup
+  int64_t group_bytes;  // from a tile to the one that takes its place in the next group
+  Ahead ahead;          // none: packed tiles ask for what follows them
 };
 
 static inline int32_t load_i32(const void* p) {
@@ -63,15 +62,13 @@ static inline void store_sums(const MatmulTile& tile, const F32 (&sum)[R][T]) {
   }
 }
 
-// What block `i` requests: its own successor in the stream, its share of the same block in the next
-// group when tokens pass by this one several times, or its share of the next panel.
+// What block `i` requests, and where to: its own successor in the stream, or its share of what is
+// read after all tokens have passed.
+template <class F>
+constexpr int kAheadInto = F::kStream ? kStreamInto : kIntoL1;
 template <class F>
 static inline Ahead ahead_of(const MatmulTile& tile, int64_t i) {
-  if constexpr (F::kStream) {
-    if (tile.n_passes > 1) {
-      const uint8_t* next = tile.weights + tile.group_bytes + i * F::kBytes;
-      return Ahead{next, tile.tile_bytes, F::kBytes}.share(tile.pass, tile.n_passes);
-    }
+  if (F::kStream && tile.ahead.bytes == 0) {
     constexpr int64_t kBlocks = (kPrefetchBytes + F::kBytes - 1) / F::kBytes;
     return {tile.weights + block_offset(i + kBlocks, tile.n_blocks, F::kBytes, tile.group_bytes),
             tile.tile_bytes, F::kBytes};
@@ -92,11 +89,13 @@ static inline Ahead ahead_of(const MatmulTile& tile, int64_t i) {
 // A panel holds 256 columns: at most 90 lines a tile (Q2_K's bytes, scales and minimums).
 constexpr int64_t kMaxPanelTileBytes = 90 * kLine;
 // A single token reads this many tiles side by side: in bench/bandwidth.py four streams read 10 to
-// 20 % faster than one, and their sums hide each other's latency.
+// 20 % faster than one, and their sums hide each other's latency; on Zen 4 eight are 5 % faster
+// still.
 constexpr int kStreamTiles = PYLLM_ISA_STREAM_TILES;
 // Up to here the weights are unpacked in registers for each token group: all formats for one, those
-// that are quick to unpack for several, where that was measured. On Zen 4, which unpacks beside its
-// products, 8 to 16 tokens of Q4_K are 3 to 25 % faster so, and 24 are not.
+// that are quick to unpack, and all with blocks of 32, for several, where that was measured. On Zen
+// 4, which unpacks beside its products, 8 to 16 tokens of Q4_K are 3 to 25 % faster so, and 24 are
+// not.
 constexpr int64_t kPackedTokens = kTokenGroup;
 constexpr int64_t kQuickPackedTokens = kTokenGroup * PYLLM_ISA_PACKED_PASSES;
 
@@ -146,11 +145,9 @@ static inline void multiply_tokens(const TokenKernels& kernels, const MatmulTile
                                    int64_t n_tokens) {
   MatmulTile part = group;
   const int64_t n_groups = (n_tokens + kTokenGroup - 1) / kTokenGroup;
-  part.n_passes = n_groups;
   for (int64_t i = 0, t = 0; i < n_groups; ++i) {
     const int64_t n = (n_tokens - t + n_groups - i - 1) / (n_groups - i);
     part.ahead = group.ahead.share(i, n_groups);
-    part.pass = i;
     part.act = group.act + t * group.act_stride;
     part.y = group.y + t * group.ldy;
     kernels.at[n - 1](part);
@@ -391,9 +388,7 @@ static inline MatmulTile tile_group(const MatmulArgs* m, int64_t block_elems, in
           .ldy = m->ldy,
           .rows = rows_left < n_tiles * kTileRows ? rows_left : n_tiles * kTileRows,
           .group_bytes = n_tiles * m->w->tile_bytes,
-          .ahead = {nullptr, 0, 0},
-          .pass = 0,
-          .n_passes = 1};
+          .ahead = {nullptr, 0, 0}};
 }
 
 // A weight group (32 rows, 74 KB of Q4_K at K = 4096) stays in L2 while all tokens pass by.
@@ -406,12 +401,15 @@ static void matmul(const MatmulArgs* m) {
     format->stream(tile_group(m, format->block_elems, tile, kStreamTiles));
   for (; tile < m->tile_end; tile += kTileGroup) {
     const int64_t n_tiles = m->tile_end - tile < kTileGroup ? m->tile_end - tile : kTileGroup;
-    const MatmulTile group = tile_group(m, format->block_elems, tile, n_tiles);
+    MatmulTile group = tile_group(m, format->block_elems, tile, n_tiles);
     if (format->tiles.multiply != nullptr && m->n_tokens >= format->tiles.fewest_tokens)
       format->tiles.multiply(*format, group, m->n_tokens);
     else if (m->n_tokens > format->packed_tokens && format->panel_blocks > 0)
       multiply_panels(*format, group, m->n_tokens);
-    else
+    else {
+      if (m->n_tokens > kTokenGroup)
+        group.ahead = {group.weights + group.group_bytes, group.tile_bytes, m->w->tile_bytes};
       multiply_tokens(format->packed, group, m->n_tokens);
+    }
   }
 }

@@ -82,8 +82,7 @@ static void multiply_blocks(const MatmulTile& tile) {
     typename F::Block block[R];
     PYLLM_UNROLL for (int r = 0; r < R; ++r) {
       block[r] = F::block(tile.weights + r * tile.tile_bytes, i - tile.origin, tile.n_blocks);
-      prefetch_part<F::kStream ? kStreamInto : kIntoL1>(ahead.from + r * ahead.stride, ahead.bytes,
-                                                        0, 1);
+      prefetch_part<kAheadInto<F>>(ahead.from + r * ahead.stride, ahead.bytes, 0, 1);
     }
     add_block<F>(block, tokens, i % 8, sum);
     if (i % 8 == 7) tokens.next();

@@ -44,7 +44,7 @@ static inline void scaled_dots(const Block (&block)[R], const Ahead& ahead,
                                const Tokens<ActBlock256, T>& tokens, int half,
                                F32 (&scaled)[R][T]) {
   PYLLM_UNROLL for (int sub = 0; sub < F::kSubs; ++sub) {
-    PYLLM_UNROLL for (int r = 0; r < R; ++r) prefetch_part<F::kStream ? kStreamInto : kIntoL1>(
+    PYLLM_UNROLL for (int r = 0; r < R; ++r) prefetch_part<kAheadInto<F>>(
         ahead.from + r * ahead.stride, ahead.bytes, F::kSubs * half + sub, 2 * F::kSubs);
     const int k = 128 * half + 4 * F::kGroups * sub;
     I32 dot[R][T];

@@ -73,7 +73,7 @@ def test_a_malformed_key_is_refused_at_once(name: str) -> None:
     start = time.thread_time()
     with pytest.raises(ModelFileError) as caught:
         build(file)
-    assert time.thread_time() - start < 2
+    assert time.thread_time() - start < 0.2
     key = next(iter(BAD_KEYS[name]))
     assert key in str(caught.value)
     assert "\n" not in str(caught.value)
