@@ -358,6 +358,9 @@ PYBIND11_MODULE(_core, m) {
       "set_isa", &set_isa, py::arg("name"),
       "Switch the instruction set (for tests); ValueError with the reason when it cannot be used.");
 
+  m.def("panels_pay", &panels_pay, "Whether many tokens go through unpacked panels of weights.");
+  m.def("set_panels_pay", &set_panels_pay, py::arg("pay"), "Decide that (for tests).");
+
   py::register_local_exception_translator(&translate_system_error);
 
   py::class_<WeightFile, std::shared_ptr<WeightFile>>(

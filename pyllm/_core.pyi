@@ -21,7 +21,9 @@ __all__: list[str] = [
     "isa",
     "isas",
     "open_packed_cache",
+    "panels_pay",
     "set_isa",
+    "set_panels_pay",
     "write_packed_cache",
 ]
 
@@ -340,9 +342,19 @@ def open_packed_cache(
     ValueError when it is not a whole cache with that key; OSError.
     """
 
+def panels_pay() -> bool:
+    """
+    Whether many tokens go through unpacked panels of weights.
+    """
+
 def set_isa(name: str) -> None:
     """
     Switch the instruction set (for tests); ValueError with the reason when it cannot be used.
+    """
+
+def set_panels_pay(pay: bool) -> None:
+    """
+    Decide that (for tests).
     """
 
 def write_packed_cache(

@@ -6,5 +6,4 @@
 #define PYLLM_ISA_UNROLL
 #define PYLLM_ISA_STREAM_INTO kIntoL2
 #define PYLLM_ISA_STREAM_TILES 8
-#define PYLLM_ISA_PACKED_PASSES 3
 #include "isa/instantiate.h"

@@ -2,8 +2,7 @@
 // Included once by each csrc/isa/<name>.cpp, which names the set, its vocabulary and its register
 // tile (and PYLLM_ISA_UNROLL where loops over that tile are to be unrolled, PYLLM_ISA_TILES where
 // the machine has tile registers, PYLLM_ISA_STREAM_INTO where streams go elsewhere than into L1,
-// PYLLM_ISA_STREAM_TILES where one token reads other than four tiles side by side,
-// PYLLM_ISA_PACKED_PASSES where several token groups are quicker without unpacked panels).
+// PYLLM_ISA_STREAM_TILES where one token reads other than four tiles side by side).
 
 #include <stdint.h>
 #include <string.h>
@@ -18,9 +17,6 @@
 #endif
 #ifndef PYLLM_ISA_STREAM_TILES
 #define PYLLM_ISA_STREAM_TILES 4
-#endif
-#ifndef PYLLM_ISA_PACKED_PASSES
-#define PYLLM_ISA_PACKED_PASSES 1
 #endif
 
 #include "formats/half.h"

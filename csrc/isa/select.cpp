@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstdlib>
+#include <cstring>
 #include <stdexcept>
 
 #if defined(__x86_64__)
@@ -68,6 +69,12 @@ struct Cpu {
   }
   static bool has(unsigned bits, int bit) { return (bits >> bit & 1u) != 0; }
 };
+
+bool made_by_amd() {
+  unsigned eax = 0, name[3] = {};
+  __get_cpuid(0, &eax, &name[0], &name[2], &name[1]);  // EBX, EDX, ECX spell it
+  return std::memcmp(name, "AuthenticAMD", sizeof name) == 0;
+}
 
 // Tile registers are 8 KB a thread more to save: Linux gives them to a process that asks, once for
 // all of its threads.
@@ -162,6 +169,15 @@ const KernelTable* initial_table() {
   return find_table(supported_isas().front());
 }
 
+std::atomic<bool>& panels() {
+#if defined(__x86_64__)
+  static std::atomic<bool> pay{!made_by_amd()};
+#else
+  static std::atomic<bool> pay{true};
+#endif
+  return pay;
+}
+
 std::atomic<const KernelTable*>& active() {
   static std::atomic<const KernelTable*> table{initial_table()};
   return table;
@@ -186,6 +202,10 @@ std::vector<std::string> supported_isas() {
 }
 
 const KernelTable& kernels() { return *active().load(std::memory_order_acquire); }
+
+bool panels_pay() { return panels().load(std::memory_order_relaxed); }
+
+void set_panels_pay(bool pay) { panels().store(pay, std::memory_order_relaxed); }
 
 void set_isa(const std::string& name) {
   active().store(find_table(name), std::memory_order_release);

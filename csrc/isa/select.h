@@ -23,6 +23,10 @@ std::string missing_feature(const std::string& name);
 // Switches the table; throws std::invalid_argument with the reason. Not for use while a step runs.
 void set_isa(const std::string& name);
 
+// What panels_pay() of kernels/table.h answers from now on (for tests): without it, whether the CPU
+// is not one of AMD's. Not for use while a step runs.
+void set_panels_pay(bool pay);
+
 }  // namespace pyllm
 
 #endif  // PYLLM_CSRC_ISA_SELECT_H_

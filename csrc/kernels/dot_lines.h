@@ -7,8 +7,8 @@
 // dot[r][t] += sum over kGroups lines of 16 rows x 4 columns. weights(r, group) is the line;
 // act[t] the bytes of its first column.
 template <int kBits, int kGroups, int R, int T, class Weights>
-static inline void add_dots(const Weights& weights, const int8_t* const (&act)[T],
-                            I32 (&dot)[R][T]) {
+static PYLLM_INLINE void add_dots(const Weights& weights, const int8_t* const (&act)[T],
+                                  I32 (&dot)[R][T]) {
   using D = Dot<kBits>;
   constexpr int kStep = D::kRun == 0 || D::kRun > kGroups ? kGroups : D::kRun;
   PYLLM_UNROLL for (int first = 0; first < kGroups; first += kStep) {

@@ -10,6 +10,11 @@
 #define PYLLM_UNROLL
 #endif
 
+// What a register tile's loop calls must end up in it: a call spills the tile. GCC 12 stops
+// inlining somewhere in a unit of this size: with AVX2 that cost Q6_K 45 % (3 tokens, 67 and 123
+// GMAC/s).
+#define PYLLM_INLINE inline __attribute__((always_inline))
+
 #include "kernels/stream.h"
 
 // One register tile: kTileGroup 16-row tiles times up to kTokenGroup tokens, over a range of
@@ -30,7 +35,7 @@ struct MatmulTile {
   Ahead ahead;          // none: packed tiles ask for what follows them
 };
 
-static inline int32_t load_i32(const void* p) {
+static PYLLM_INLINE int32_t load_i32(const void* p) {
   int32_t value;
   memcpy(&value, p, sizeof value);
   return value;
@@ -67,7 +72,7 @@ static inline void store_sums(const MatmulTile& tile, const F32 (&sum)[R][T]) {
 template <class F>
 constexpr int kAheadInto = F::kStream ? kStreamInto : kIntoL1;
 template <class F>
-static inline Ahead ahead_of(const MatmulTile& tile, int64_t i) {
+static PYLLM_INLINE Ahead ahead_of(const MatmulTile& tile, int64_t i) {
   if (F::kStream && tile.ahead.bytes == 0) {
     constexpr int64_t kBlocks = (kPrefetchBytes + F::kBytes - 1) / F::kBytes;
     return {tile.weights + block_offset(i + kBlocks, tile.n_blocks, F::kBytes, tile.group_bytes),
@@ -92,12 +97,9 @@ constexpr int64_t kMaxPanelTileBytes = 90 * kLine;
 // 20 % faster than one, and their sums hide each other's latency; on Zen 4 eight are 5 % faster
 // still.
 constexpr int kStreamTiles = PYLLM_ISA_STREAM_TILES;
-// Up to here the weights are unpacked in registers for each token group: all formats for one, those
-// that are quick to unpack, and all with blocks of 32, for several, where that was measured. On Zen
-// 4, which unpacks beside its products, 8 to 16 tokens of Q4_K are 3 to 25 % faster so, and 24 are
-// not.
-constexpr int64_t kPackedTokens = kTokenGroup;
-constexpr int64_t kQuickPackedTokens = kTokenGroup * PYLLM_ISA_PACKED_PASSES;
+// Unpacking hides beside the products of six tokens, and of three if it is quick.
+template <class F>
+constexpr bool kUnpackHides = F::kQuick || kTokenGroup >= 6;
 
 using TileKernel = void (*)(const MatmulTile&);
 
@@ -125,12 +127,14 @@ struct TileKernels {
   int64_t fewest_tokens;
 };
 
-// How a format is multiplied: few tokens straight from the packed tile; many a panel of columns at
-// a time, which stays in L1 and for most formats holds the weights unpacked.
+// How a format is multiplied: one token group straight from the packed tile; more a panel of
+// columns at a time, which stays in L1 and for most formats holds the weights unpacked, or again
+// straight from the packed tile, where the machine unpacks beside its products (panels_pay() is
+// false).
 struct FormatKernels {
-  TileKernel stream;  // one token times kStreamTiles tiles; null: none
-  TokenKernels packed;
-  int64_t packed_tokens;  // up to so many straight from the packed tile
+  TileKernel stream;    // one token times kStreamTiles tiles; null: none
+  TokenKernels packed;  // null: none
+  bool unpack_hides;    // beside the products of a token group, on machines that can
   TokenKernels panel;
   void (*unpack)(const uint8_t* tile, int64_t block, int64_t n_blocks, uint8_t* panel);  // or null
   int64_t block_elems;     // columns of a block
@@ -190,7 +194,7 @@ struct SuperblockFormat {
   static constexpr FormatKernels kernels() {
     return {multiply_superblocks<PackedSuperblocks<F>, kStreamTiles, 1>,
             token_kernels<Packed>(),
-            F::kQuick ? kQuickPackedTokens : kPackedTokens,
+            kUnpackHides<F>,
             token_kernels<Panel>(),
             unpack_superblocks<F>,
             256,
@@ -211,7 +215,7 @@ template <int kType>
 struct DecodedFormat {
   static constexpr FormatKernels kernels() {
     constexpr int64_t kBytes = SuperblockPanel<DecodedQuants>::kBytes;
-    return {nullptr, {}, 0, token_kernels<DecodedPanel>(), decode_panel<kType>, 256, 1,
+    return {nullptr, {}, false, token_kernels<DecodedPanel>(), decode_panel<kType>, 256, 1,
             kBytes,  0,  {}};
   }
 };
@@ -233,19 +237,12 @@ struct BlockFormat {
     constexpr TileKernel kStream = multiply_blocks<PackedBlocks<F>, kStreamTiles, 1>;
     constexpr TileKernels kTiles = tile_kernels<BlockTiles<F>>();
     if (F::kPlain)  // nothing to unpack: 16 KB of two tiles as they are
-      return {kStream,
-              token_kernels<Packed>(),
-              kPackedTokens,
-              token_kernels<Packed>(),
-              nullptr,
-              32,
-              16,
-              0,
-              0,
-              kTiles};
+      return {
+          kStream, token_kernels<Packed>(), false, token_kernels<Packed>(), nullptr, 32, 16, 0, 0,
+          kTiles};
     return {kStream,
             token_kernels<Packed>(),
-            kQuickPackedTokens,
+            kUnpackHides<F>,
             token_kernels<Panel>(),
             unpack_blocks<F>,
             32,
@@ -265,7 +262,7 @@ struct FloatFormat {
   static constexpr FormatKernels kernels() {
     return {multiply_lines<L, kStreamTiles, 1>,
             token_kernels<Packed>(),
-            kPackedTokens,
+            true,
             {},
             nullptr,
             1,
@@ -391,12 +388,19 @@ static inline MatmulTile tile_group(const MatmulArgs* m, int64_t block_elems, in
           .ahead = {nullptr, 0, 0}};
 }
 
+static inline bool through_panels(const FormatKernels& format, int64_t n_tokens) {
+  if (format.panel_blocks == 0) return false;
+  if (format.packed.at[0] == nullptr) return true;
+  return n_tokens > kTokenGroup && (panels_pay() || !format.unpack_hides);
+}
+
 // A weight group (32 rows, 74 KB of Q4_K at K = 4096) stays in L2 while all tokens pass by.
 static void matmul(const MatmulArgs* m) {
   const FormatKernels* format = kernels_for(m->w->type);
   if (format == nullptr) return matmul_float_panels(m);
   int64_t tile = m->tile_begin;
   const bool stream = m->n_tokens == 1 && format->stream != nullptr;
+  const bool panels = through_panels(*format, m->n_tokens);
   for (; stream && tile + kStreamTiles <= m->tile_end; tile += kStreamTiles)
     format->stream(tile_group(m, format->block_elems, tile, kStreamTiles));
   for (; tile < m->tile_end; tile += kTileGroup) {
@@ -404,7 +408,7 @@ static void matmul(const MatmulArgs* m) {
     MatmulTile group = tile_group(m, format->block_elems, tile, n_tiles);
     if (format->tiles.multiply != nullptr && m->n_tokens >= format->tiles.fewest_tokens)
       format->tiles.multiply(*format, group, m->n_tokens);
-    else if (m->n_tokens > format->packed_tokens && format->panel_blocks > 0)
+    else if (panels)
       multiply_panels(*format, group, m->n_tokens);
     else {
       if (m->n_tokens > kTokenGroup)

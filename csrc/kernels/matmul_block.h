@@ -6,7 +6,7 @@
 
 // -kOffset * (sum of the block's activations)
 template <class F>
-static inline I32 block_bias(int32_t bias8) {
+static PYLLM_INLINE I32 block_bias(int32_t bias8) {
   static_assert(F::kOffset == 0 || F::kOffset == 8 || F::kOffset == 16 || F::kOffset == 128);
   if constexpr (F::kOffset == 0 || (Dot<F::kBits>::kSigned && F::kOffset == 128)) return i32_zero();
   const I32 bias = i32_set1(bias8);
@@ -29,12 +29,14 @@ struct BlockPanel {
   static constexpr int kDLine = 8;
   static constexpr int64_t kBytes = kLine * (kDLine + 1 + kMin);
   using Block = const uint8_t*;
-  static inline Block block(const uint8_t* panel, int64_t i, int64_t) { return panel + i * kBytes; }
-  static inline U8 weights(Block b, int group) { return u8_load(b + kLine * group); }
-  static inline F32 d(Block b) {
+  static PYLLM_INLINE Block block(const uint8_t* panel, int64_t i, int64_t) {
+    return panel + i * kBytes;
+  }
+  static PYLLM_INLINE U8 weights(Block b, int group) { return u8_load(b + kLine * group); }
+  static PYLLM_INLINE F32 d(Block b) {
     return f32_load(reinterpret_cast<const float*>(b + kLine * kDLine));
   }
-  static inline F32 m(Block b) {
+  static PYLLM_INLINE F32 m(Block b) {
     return f32_load(reinterpret_cast<const float*>(b + kLine * (kDLine + 1)));
   }
 };
@@ -52,8 +54,9 @@ static void unpack_blocks(const uint8_t* tile, int64_t block, int64_t n_blocks, 
 
 // Block j of an activation block: sum[r][t] grows by its 32 products.
 template <class F, int R, int T>
-static inline void add_block(const typename F::Block (&block)[R],
-                             const Tokens<ActBlock8x32, T>& tokens, int64_t j, F32 (&sum)[R][T]) {
+static PYLLM_INLINE void add_block(const typename F::Block (&block)[R],
+                                   const Tokens<ActBlock8x32, T>& tokens, int64_t j,
+                                   F32 (&sum)[R][T]) {
   I32 dot[R][T];
   const int8_t* act[T];
   PYLLM_UNROLL for (int t = 0; t < T; ++t) {

@@ -5,25 +5,27 @@
 
 struct F32Line {
   static constexpr int kBytes = kLine;
-  static inline F32 load(const uint8_t* p) { return f32_load(reinterpret_cast<const float*>(p)); }
+  static PYLLM_INLINE F32 load(const uint8_t* p) {
+    return f32_load(reinterpret_cast<const float*>(p));
+  }
 };
 struct F16Line {
   static constexpr int kBytes = kHalfLine;
-  static inline F32 load(const uint8_t* p) {
+  static PYLLM_INLINE F32 load(const uint8_t* p) {
     return f32_load_f16(reinterpret_cast<const uint16_t*>(p));
   }
 };
 struct BF16Line {
   static constexpr int kBytes = kHalfLine;
-  static inline F32 load(const uint8_t* p) {
+  static PYLLM_INLINE F32 load(const uint8_t* p) {
     return f32_load_bf16(reinterpret_cast<const uint16_t*>(p));
   }
 };
 
 // sum[r][t] += lines [0, n) of each tile times x[t][0, n)
 template <class L, int R, int T>
-static inline void add_lines(const uint8_t* const (&lines)[R], const float* const (&x)[T],
-                             int64_t n, F32 (&sum)[R][T]) {
+static PYLLM_INLINE void add_lines(const uint8_t* const (&lines)[R], const float* const (&x)[T],
+                                   int64_t n, F32 (&sum)[R][T]) {
   for (int64_t k = 0; k < n; ++k) {
     F32 w[R];
     PYLLM_UNROLL for (int r = 0; r < R; ++r) w[r] = L::load(lines[r] + k * L::kBytes);
@@ -52,8 +54,9 @@ static void multiply_lines(const MatmulTile& tile) {
 constexpr int64_t kPanel = 256;
 
 template <int T>
-static inline void add_panel(const float* panel, int64_t n, const uint8_t* act, int64_t stride,
-                             int64_t k0, float* y, int64_t ldy, int64_t rows) {
+static PYLLM_INLINE void add_panel(const float* panel, int64_t n, const uint8_t* act,
+                                   int64_t stride, int64_t k0, float* y, int64_t ldy,
+                                   int64_t rows) {
   const uint8_t* lines[1] = {reinterpret_cast<const uint8_t*>(panel)};
   const float* x[T];
   F32 sum[1][T];

@@ -6,9 +6,6 @@
 // exact integer sums go to memory, where the vector unit scales them and adds them to y while the
 // tile unit is busy with the next ones.
 
-// What a pipeline's turn consists of must end up in one function, or its state lives in memory.
-#define PYLLM_TURN inline __attribute__((always_inline))
-
 constexpr int64_t kTileTokens = 16;
 // A load waits for a store under way to an address that differs by a multiple of 4 KB. Line t of
 // each sum and of each tile of results belongs to token t, and with this alignment shares its low
@@ -54,7 +51,7 @@ struct TokenRows {
   int64_t due;  // in parts of `turns`: how much of the next line
   const int64_t lines, turns, act_stride;
 
-  PYLLM_TURN TokenRows(const TileStep& s, const int32_t* all_sums)
+  PYLLM_INLINE TokenRows(const TileStep& s, const int32_t* all_sums)
       : act(s.act + s.n_done * s.act_stride),
         y(s.y + kTileRows * s.n_done),
         sums(all_sums + kTileRows * s.n_done),
@@ -64,7 +61,7 @@ struct TokenRows {
         lines(s.ahead_lines),
         turns(s.ahead_turns),
         act_stride(s.act_stride) {}
-  PYLLM_TURN void next() {
+  PYLLM_INLINE void next() {
     --n_left;
     act += act_stride;
     y += kTileRows;
@@ -132,7 +129,7 @@ struct SuperblockTiles {
   };
   static constexpr int kDots = 4 * kPlanes, kSlices = kDots;  // so that turns unpack all of them
   template <int kSlice>
-  static PYLLM_TURN void unpack_slice(Source& s, int64_t) {
+  static PYLLM_INLINE void unpack_slice(Source& s, int64_t) {
     constexpr int kSliceSubs = 2 * F::kSubs / kSlices;
     constexpr int kFirst = kSlice * kSliceSubs, kHalf = kFirst / F::kSubs;
     const SuperBlock b = s.block;
@@ -147,7 +144,7 @@ struct SuperblockTiles {
     }
   }
   template <int kHalf>
-  static PYLLM_TURN void unpack_scales(const Source& s) {
+  static PYLLM_INLINE void unpack_scales(const Source& s) {
     auto* lines = reinterpret_cast<float*>(s.scales);
     if constexpr (kHalf == 0) f32_store(lines, F::d(s.block));
     if constexpr (F::kMins > 0) {
@@ -157,8 +154,8 @@ struct SuperblockTiles {
                     F::min_pair(s.block, kHalf, pair));
     }
   }
-  static PYLLM_TURN void unpack_sub(const SuperBlock& b, int half, int sub, uint8_t* planes,
-                                    Squares& squares) {
+  static PYLLM_INLINE void unpack_sub(const SuperBlock& b, int half, int sub, uint8_t* planes,
+                                      Squares& squares) {
     const I32 scale = F::scale(b, half, sub);
     PYLLM_UNROLL for (int group = 0; group < F::kGroups; ++group) {
       const int line = F::kGroups * sub + group, step = line / 16;
@@ -183,7 +180,7 @@ struct SuperblockTiles {
       }
     }
   }
-  static PYLLM_TURN float largest_square(const Squares& squares) {
+  static PYLLM_INLINE float largest_square(const Squares& squares) {
     if constexpr (kCutScale) return 128.0f * kLargest * kLargest;
     return f32_reduce_max(f32_from_u32(i32_add(squares.even, squares.odd)));
   }
@@ -205,7 +202,7 @@ struct SuperblockTiles {
 
   // ---- the integer sums: tiles 0 to 3 sums, 4 and 5 left, 6 and 7 right ----
   template <int kDot>
-  static PYLLM_TURN void dot(const TileStep& s) {
+  static PYLLM_INLINE void dot(const TileStep& s) {
     // All sums once, then all again: a product that waits for the one before takes 52 cycles,
     // not 16.
     constexpr int kSum = kDot % (2 * kPlanes), kStep = kDot / (2 * kPlanes);
@@ -216,7 +213,7 @@ struct SuperblockTiles {
     tile_load<kRight>(s.planes + plane_at(kHalf, kStep, kPlane), kLine);
     tile_dot<kSum, kLeft, kRight, kPlane == 1 && !kCutScale>();
   }
-  static PYLLM_TURN void store(int32_t* sums) {
+  static PYLLM_INLINE void store(int32_t* sums) {
     constexpr int64_t kTile = kTileRows * kTileTokens;
     tile_store<0>(sums, kLine);
     tile_store<1>(sums + kTile, kLine);
@@ -227,7 +224,7 @@ struct SuperblockTiles {
   // ---- from the sums to y ----
   class Adder {
    public:
-    PYLLM_TURN Adder(const TileStep& s, const int32_t* sums) : at_(s, sums) {
+    PYLLM_INLINE Adder(const TileStep& s, const int32_t* sums) : at_(s, sums) {
       if (!any()) return;
       const auto* lines = reinterpret_cast<const float*>(s.scales);
       d_ = f32_load(lines);
@@ -235,8 +232,8 @@ struct SuperblockTiles {
       PYLLM_UNROLL for (int i = 0; i < 2 * kPairs; ++i) mins_[i] =
           i32_load(s.scales + kLine * (kMinLines + i));
     }
-    PYLLM_TURN bool any() const { return at_.n_left > 0; }
-    PYLLM_TURN void token() {
+    PYLLM_INLINE bool any() const { return at_.n_left > 0; }
+    PYLLM_INLINE void token() {
       const auto& act = *reinterpret_cast<const ActBlock256*>(at_.act);
       F32 y = f32_load(at_.y);
       PYLLM_UNROLL for (int half = 0; half < 2; ++half) {
@@ -251,14 +248,14 @@ struct SuperblockTiles {
    private:
     static constexpr int kPairs = F::kMins / 2;
     // I as a float: one rounding at most, since both sums are below 2^24.
-    PYLLM_TURN F32 sum_of(int half) const {
+    PYLLM_INLINE F32 sum_of(int half) const {
       const int32_t* low = at_.sums + kTileRows * kTileTokens * kPlanes * half;
       const F32 fine = f32_from_i32(i32_load(low));
       if constexpr (kPlanes == 1) return fine;
       const F32 coarse = f32_from_i32(i32_load(low + kTileRows * kTileTokens));
       return f32_fma(coarse, f32_set1(1 << kShift), fine);
     }
-    PYLLM_TURN I32 min_dots(const ActBlock256& act, int half) const {
+    PYLLM_INLINE I32 min_dots(const ActBlock256& act, int half) const {
       const int16_t* sums = kPairs == 2 ? act.sum32 + 4 * half : act.sum16 + 8 * half;
       I32 total = i32_zero();
       PYLLM_UNROLL for (int pair = 0; pair < kPairs; ++pair) total =
@@ -298,7 +295,7 @@ struct BlockTiles {
   };
   static constexpr int kSlices = kPanelBlocks;
   template <int kSlice>
-  static PYLLM_TURN void unpack_slice(Source& s, int64_t from) {
+  static PYLLM_INLINE void unpack_slice(Source& s, int64_t from) {
     const int64_t j = from + kSlice;
     if (j >= s.n) return;
     const auto b = F::block(s.tile, s.first + j, s.n_blocks);
@@ -312,14 +309,14 @@ struct BlockTiles {
 
   static constexpr int kDots = kStepBlocks;
   template <int kDot>
-  static PYLLM_TURN void dot(const TileStep& s) {
+  static PYLLM_INLINE void dot(const TileStep& s) {
     constexpr int kLeft = 4 + kDot % 2, kRight = 6 + kDot % 2;
     tile_zero<kDot>();
     tile_load<kLeft>(s.act + 32 * (s.block + kDot), s.act_stride);
     tile_load<kRight>(s.planes + kBlockBytes * (s.block + kDot), kLine);
     tile_dot<kDot, kLeft, kRight, true>();
   }
-  static PYLLM_TURN void store(int32_t* sums) {
+  static PYLLM_INLINE void store(int32_t* sums) {
     constexpr int64_t kTile = kTileRows * kTileTokens;
     tile_store<0>(sums, kLine);
     tile_store<1>(sums + kTile, kLine);
@@ -329,7 +326,7 @@ struct BlockTiles {
 
   class Adder {
    public:
-    PYLLM_TURN Adder(const TileStep& s, const int32_t* sums) : at_(s, sums), block_(s.block) {
+    PYLLM_INLINE Adder(const TileStep& s, const int32_t* sums) : at_(s, sums), block_(s.block) {
       if (!any()) return;
       const auto* lines = reinterpret_cast<const float*>(s.scales + kLine * s.block);
       PYLLM_UNROLL for (int64_t j = 0; j < kStepBlocks; ++j) {
@@ -337,8 +334,8 @@ struct BlockTiles {
         if constexpr (F::kMin) m_[j] = f32_load(lines + kTileRows * (kPanelBlocks + j));
       }
     }
-    PYLLM_TURN bool any() const { return at_.n_left > 0; }
-    PYLLM_TURN void token() {
+    PYLLM_INLINE bool any() const { return at_.n_left > 0; }
+    PYLLM_INLINE void token() {
       const auto& act = *reinterpret_cast<const ActBlock8x32*>(at_.act);
       F32 y = f32_load(at_.y);
       PYLLM_UNROLL for (int64_t j = 0; j < kStepBlocks; ++j) {
@@ -408,8 +405,8 @@ class TilePipeline {
 
  private:
   template <int kDot, bool kTurns>
-  static PYLLM_TURN void turn(const TileStep& step, typename K::Adder& adder,
-                              typename K::Source& source, int64_t slice) {
+  static PYLLM_INLINE void turn(const TileStep& step, typename K::Adder& adder,
+                                typename K::Source& source, int64_t slice) {
     if constexpr (kDot < K::kDots) {
       K::template dot<kDot>(step);
       PYLLM_UNROLL for (int i = 0; i < kTileTokens / K::kDots; ++i) if (adder.any()) adder.token();

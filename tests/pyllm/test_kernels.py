@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from pyllm import kernels
+from pyllm import _core, kernels
 from pyllm.errors import DeviceError
 from pyllm.kernels import Format
 from tests.support.blocks import int8_rounded, random_blocks
@@ -27,10 +27,11 @@ TOKENS = (1, 2, 5, 6, 7, 13, 14, 16, 33, 45)
 
 
 @pytest.fixture(autouse=True)
-def _same_isa_after() -> Iterator[None]:
-    before = kernels.isa()
+def _same_ways_after() -> Iterator[None]:
+    isa, panels = kernels.isa(), _core.panels_pay()
     yield
-    kernels.set_isa(before)
+    kernels.set_isa(isa)
+    _core.set_panels_pay(panels)
 
 
 def name_of(fmt: Format) -> str:
@@ -298,12 +299,15 @@ def test_a_zero_has_the_same_sign_everywhere() -> None:
 
 
 def assert_same_bits(fmt: Format, data: Bytes, x: Floats, rows: int) -> None:
+    """With every instruction set, its many tokens through unpacked panels and without them."""
+    ways = [(isa, panels) for isa in ISAS for panels in (True, False)]
     results = []
-    for isa in ISAS:
+    for isa, panels in ways:
         kernels.set_isa(isa)
+        _core.set_panels_pay(panels)
         results.append(kernels.matmul(x, data, fmt.id, (rows, x.shape[1])).view(np.uint32))
-    for isa, result in zip(ISAS, results, strict=True):
-        assert np.array_equal(result, results[-1]), (isa, rows, x.shape)
+    for way, result in zip(ways, results, strict=True):
+        assert np.array_equal(result, results[-1]), (*way, rows, x.shape)
 
 
 @pytest.mark.parametrize("fmt", FORMATS, ids=name_of)
