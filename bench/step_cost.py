@@ -1,14 +1,18 @@
-"""What does the Python half of a decode step cost? (schedule, fill, postprocess; no model)
+"""What does the Python half of a decode step cost? (schedule, fill, postprocess)
 
-    python bench/step_cost.py [--batches 1 8 32]
+    python bench/step_cost.py [--batches 1 8 32] [--model MODEL.gguf -t 2]
 
-The program is replaced by one that does nothing, so that what remains is Python. The budget is
-100 us at batch 32: a 1B model in 4 bits takes 10 ms or more for such a step.
+The program is replaced by one that does nothing, so that what remains is Python, in caches that
+nobody else uses. The budget is 100 us at batch 32: a 1B model in 4 bits takes 10 ms or more for
+such a step. With a model, `LLM.generate` runs it, and what is shown is the time from the end of one
+step's computation to the beginning of the next one's: by then the weights have been through the
+caches, and Python waits for memory.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import statistics
 import time
 from collections.abc import Mapping
@@ -17,6 +21,7 @@ from typing import Any, NoReturn
 import numpy as np
 import numpy.typing as npt
 
+from pyllm import LLM
 from pyllm.engine.engine import Engine
 from pyllm.pooling.pooling import ModelPooling
 from pyllm.sampling.params import RequestOutputKind, SamplingParams
@@ -136,6 +141,35 @@ def step_times_us(
     return times
 
 
+class Watched:
+    """A program that notes when its steps begin and end."""
+
+    def __init__(self, program: Any) -> None:
+        self._program = program
+        self.steps: list[tuple[int, float, float]] = []  # tokens, begin, end
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._program, name)
+
+    def step(self, n_tokens: int, *args: Any, **kwargs: Any) -> None:
+        begin = time.perf_counter()
+        self._program.step(n_tokens, *args, **kwargs)
+        self.steps.append((n_tokens, begin, time.perf_counter()))
+
+
+def gaps_us(model: str, threads: int | None, batch: int) -> tuple[list[float], float]:
+    """Microseconds between steps that decode `batch` sequences; median milliseconds of a step."""
+    with LLM(model, num_threads=threads, max_num_seqs=batch, max_model_len=256) as llm:
+        runner = llm.engine._runner
+        watched = runner._program = Watched(runner._program)
+        sampling = SamplingParams(temperature=0.8, top_k=40, max_tokens=64, ignore_eos=True)
+        prompts = [{"prompt_token_ids": [5 + i] * 100} for i in range(batch)]
+        llm.generate(prompts, sampling, use_tqdm=False)
+    decodes = [step for step in watched.steps if step[0] == batch]
+    gaps = [(b[1] - a[2]) * 1e6 for a, b in itertools.pairwise(decodes)]
+    return gaps, statistics.median((end - begin) * 1e3 for _, begin, end in decodes)
+
+
 CASES: dict[str, tuple[RequestOutputKind, dict[str, Any]]] = {
     "generate": (RequestOutputKind.FINAL_ONLY, {}),
     "stream": (RequestOutputKind.DELTA, {}),
@@ -151,7 +185,20 @@ CASES: dict[str, tuple[RequestOutputKind, dict[str, Any]]] = {
 def main() -> None:
     parser = argparse.ArgumentParser(description="Python's cost of one decode step")
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 8, 32])
-    batches = parser.parse_args().batches
+    parser.add_argument("--model", help="measure between the steps of this one")
+    parser.add_argument("-t", "--threads", type=int, default=None)
+    args = parser.parse_args()
+    batches = args.batches
+    if args.model:
+        print(
+            "| batch | us between steps, median (best) | a step, ms | share |\n|---:|---|---:|---:|"
+        )
+        for batch in batches:
+            gaps, step_ms = gaps_us(args.model, args.threads, batch)
+            gap = statistics.median(gaps)
+            share = gap / 10 / step_ms
+            print(f"| {batch} | {gap:.0f} ({min(gaps):.0f}) | {step_ms:.1f} | {share:.2f} % |")
+        return
     print("| us per step, median (best) |" + "".join(f" batch {b} |" for b in batches))
     print("|---|" + "---:|" * len(batches))
     for name, (kind, params) in CASES.items():
