@@ -1,6 +1,5 @@
 // The block formats: how 32 elements of 16 rows lie in their lines. Included per instruction set.
-// A weight is (byte - kOffset) * d, and + m where the format has one (kMin). kQuick as in
-// weights_superblock.h.
+// A weight is (byte - kOffset) * d, and + m where the format has one (kMin).
 
 // Line of k = 4 * group.. 4 * group + 3: nibbles as Q4_0 keeps them.
 static PYLLM_INLINE U8 nibble_line(const uint8_t* lines, int group) {
@@ -32,7 +31,6 @@ struct WithScale {
 };
 
 struct Q4_0 : WithScale<kQ4_0Body> {
-  static constexpr bool kQuick = true;
   static constexpr int kBits = 4, kOffset = 8;
   static PYLLM_INLINE U8 weights(const SuperBlock& b, int group) {
     return nibble_line(b.body, group);
@@ -40,7 +38,6 @@ struct Q4_0 : WithScale<kQ4_0Body> {
 };
 
 struct Q4_1 : WithMinimum<kQ4_1Block> {
-  static constexpr bool kQuick = true;
   static constexpr int kBits = 4;
   static PYLLM_INLINE U8 weights(const SuperBlock& b, int group) {
     return nibble_line(b.body, group);
@@ -52,7 +49,6 @@ static PYLLM_INLINE U8 five_bits(const uint8_t* lines, int group) {
 }
 
 struct Q5_0 : WithScale<kQ5_0Body> {
-  static constexpr bool kQuick = false;
   static constexpr int kBits = 5, kOffset = 16;
   static PYLLM_INLINE U8 weights(const SuperBlock& b, int group) {
     return five_bits(b.body, group);
@@ -60,7 +56,6 @@ struct Q5_0 : WithScale<kQ5_0Body> {
 };
 
 struct Q5_1 : WithMinimum<kQ5_1Block> {
-  static constexpr bool kQuick = false;
   static constexpr int kBits = 5;
   static PYLLM_INLINE U8 weights(const SuperBlock& b, int group) {
     return five_bits(b.body, group);
@@ -68,7 +63,6 @@ struct Q5_1 : WithMinimum<kQ5_1Block> {
 };
 
 struct Q8_0 : WithScale<kQ8_0Body> {
-  static constexpr bool kQuick = true;
   static constexpr int kBits = 8, kOffset = 128;
   static constexpr bool kPlain = true;  // lines are bytes already
   static PYLLM_INLINE U8 weights(const SuperBlock& b, int group) {
@@ -77,7 +71,6 @@ struct Q8_0 : WithScale<kQ8_0Body> {
 };
 
 struct IQ4NL : WithScale<kQ4_0Body> {
-  static constexpr bool kQuick = false;
   static constexpr int kBits = 8, kOffset = 128;
   static PYLLM_INLINE U8 weights(const SuperBlock& b, int group) {
     return u8_lookup(kIQ4Levels, nibble_line(b.body, group));
@@ -89,7 +82,6 @@ alignas(16) static const uint8_t kFp4Levels[16] = {16, 17, 18, 19, 20, 22, 24, 2
                                                    16, 15, 14, 13, 12, 10, 8,  4};
 
 struct MXFP4 {
-  static constexpr bool kQuick = false;
   static constexpr int kBits = 5, kOffset = 16;
   static constexpr bool kMin = false, kPlain = false;
   static constexpr int64_t kBytes = kMXFP4Body + kQuarterLine;

@@ -4,8 +4,7 @@
 // A format says, for one packed block: the bytes of a line as unsigned numbers (kBits of them, the
 // true weight is the byte minus kOffset, at most kMostQuant in magnitude), the integer scale of
 // each sub-block of 4 * kGroups elements (at most kMostScale in magnitude), d, and, where it has
-// minimums, their integers as pairs of words and dmin. kQuick: a line is unpacked by a shift
-// and a mask.
+// minimums, their integers as pairs of words and dmin.
 
 struct SuperBlock {
   const uint8_t* d;     // 16 rows of f16 (and 16 of dmin behind it, where the format has one)
@@ -80,7 +79,6 @@ struct WithScaleMin {
 };
 
 struct Q4K : WithScaleMin {
-  static constexpr bool kQuick = true;
   static constexpr int kBits = 4, kMostQuant = 15;
   static constexpr int64_t kBytes = kQ4_KBlock;
   static PYLLM_INLINE SuperBlock block(const uint8_t* tile, int64_t i, int64_t) {
@@ -93,7 +91,6 @@ struct Q4K : WithScaleMin {
 };
 
 struct Q5K : WithScaleMin {
-  static constexpr bool kQuick = false;
   static constexpr int kBits = 5, kMostQuant = 31;
   static constexpr int64_t kBytes = kQ5_KBlock;
   static PYLLM_INLINE SuperBlock block(const uint8_t* tile, int64_t i, int64_t) {
@@ -107,7 +104,6 @@ struct Q5K : WithScaleMin {
 };
 
 struct Q6K {
-  static constexpr bool kQuick = false;
   static constexpr int kBits = 6, kSubs = 8, kGroups = 4;
   static constexpr int kOffset = 32, kMins = 0;
   static constexpr int kMostScale = 128, kMostQuant = 32;
@@ -134,7 +130,6 @@ static PYLLM_INLINE U8 two_bits(const uint8_t* lines, int half, int sub, int gro
 }
 
 struct Q3K {
-  static constexpr bool kQuick = false;
   static constexpr int kBits = 3, kSubs = 8, kGroups = 4;
   static constexpr int kOffset = 4, kMins = 0;
   static constexpr int kMostScale = 32, kMostQuant = 4;
@@ -164,7 +159,6 @@ struct Q3K {
 };
 
 struct Q2K {
-  static constexpr bool kQuick = true;
   static constexpr int kBits = 2, kSubs = 8, kGroups = 4;
   static constexpr int kOffset = 0;
   static constexpr int kMins = 8;
@@ -194,7 +188,6 @@ alignas(16) static const uint8_t kIQ4Levels[16] = {1,   24,  45,  63,  79,  93, 
                                                    129, 141, 153, 166, 181, 197, 217, 241};
 
 struct IQ4XS {
-  static constexpr bool kQuick = false;
   static constexpr int kBits = 8, kSubs = 4, kGroups = 8;
   static constexpr int kOffset = 128, kMins = 0;
   static constexpr int kMostScale = 32, kMostQuant = 127;
