@@ -272,10 +272,13 @@ def test_the_model_can_be_changed(visit: Visit) -> None:
     visit.server.models = ["dir/first-Q4_K_M.gguf", "second"]
     visit.open()
     choice = visit.page.get_by_label("Model", exact=True)
-    assert choice.locator("option").all_inner_texts() == ["first-Q4_K_M", "second"]
+    choices = choice.locator("option")
+    choices.nth(1).wait_for(state="attached")  # the page is there before the server has named them
+    assert choices.all_inner_texts() == ["first-Q4_K_M", "second"]
     choice.select_option("second")
     visit.ask("Who are you?")
     assert visit.server.requests[0]["model"] == "second"
     visit.page.reload()
     visit.finished()
+    choices.nth(1).wait_for(state="attached")
     assert choice.input_value() == "second"
