@@ -62,7 +62,7 @@ class EngineCounters:
         self.num_scheduled += len(scheduled)
         self._step_tokens.add(step.n_tokens)
         if step.n_tokens > len(step.rows):  # some tokens are a prompt's
-            num_decodes = sum(s.num_scheduled_tokens == 1 for s in scheduled)
+            num_decodes = sum(s.num_pending_tokens == 1 for s in scheduled)
             self.num_computed_prompt_tokens += step.n_tokens - num_decodes
             scheduled = step.rows
         self._gaps.add_step(scheduled, now)

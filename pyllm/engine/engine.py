@@ -202,7 +202,7 @@ class Engine(RequestMaker):
         if self.speculator is not None:
             self.speculator.record_step(step.n_tokens, len(step.rows), seconds)
         if reads_prompt:
-            num_decodes = sum(s.num_scheduled_tokens == 1 for s in self._scheduled)
+            num_decodes = sum(s.num_pending_tokens == 1 for s in self._scheduled)
             self._pace.add(seconds, num_decodes, step.n_tokens - num_decodes)
         elif step.n_tokens == step.n_seqs:  # nobody guessed
             self._pace.add(seconds, step.n_seqs, 0)
