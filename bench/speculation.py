@@ -76,6 +76,7 @@ class Replayed:
         self.kv_window = model.kv_window
         self.kv_cache_bytes = model.kv_cache_bytes
         self.pooling = model.pooling
+        self.prompt_program = None
 
     def close(self) -> None:
         self.program.columns = {}

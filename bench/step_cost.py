@@ -116,6 +116,7 @@ class NoModel:
         self.kv_window = 0
         self.kv_cache_bytes = 0
         self.pooling = ModelPooling()
+        self.prompt_program = None
 
     def close(self) -> None:
         pass

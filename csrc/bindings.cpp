@@ -4,7 +4,9 @@
 #include <pybind11/stl.h>
 #include <pybind11/typing.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -209,6 +211,15 @@ bool step(Program& program, int64_t n_tokens, int64_t n_seqs, int64_t n_rows,
                             profile};
   const py::gil_scoped_release unlocked;
   return program.step(request);
+}
+
+int64_t advance(Program& program, int64_t n_tokens, int64_t n_seqs, int64_t first_op,
+                double seconds) {
+  constexpr double kLongest = 1e9;  // as nanoseconds it fits an int64
+  const std::chrono::duration<double> time(seconds > 0 ? std::min(seconds, kLongest) : 0.0);
+  const py::gil_scoped_release unlocked;
+  return program.advance({n_tokens, n_seqs, 0, 0}, first_op,
+                         std::chrono::duration_cast<std::chrono::nanoseconds>(time));
 }
 
 void sample(Program& program, int64_t row, const Array<float>& logits,
@@ -493,6 +504,18 @@ PYBIND11_MODULE(_core, m) {
            "then nothing has changed. False: interrupted, the results are worthless. Behind the "
            "n_rows that\n"
            "are sampled come n_hidden rows that only leave their hidden states.")
+      .def("advance", &advance, py::arg("n_tokens"), py::arg("n_seqs"), py::arg("first_op"),
+           py::arg("seconds"),
+           "Run the ops of a step without rows from first_op on: one, and more while they fit into "
+           "the time; GIL\n"
+           "released. Returns the op to go on with, with the same columns, or n_ops at the end. "
+           "ValueError as\n"
+           "from step.")
+      .def_property_readonly("n_ops", &Program::n_ops)
+      .def_property_readonly(
+          "longest_op",
+          [](const Program& p) { return std::chrono::duration<double>(p.longest_op()).count(); },
+          "Seconds that the slowest op took when `advance` ran it last.")
       .def("interrupt", &Program::interrupt,
            "End the step that runs, or the next one when none does; returns at once.")
       .def("sample", &sample, py::arg("row"), py::arg("logits"), py::arg("history") = py::none(),
@@ -508,11 +531,12 @@ PYBIND11_MODULE(_core, m) {
       .def_property_readonly("threads_batch", [](const Program& p) { return p.threads().prefill; })
       .def(
           "set_threads",
-          [](Program& p, int n, std::optional<int> n_batch) {
-            p.set_threads({n, n_batch.value_or(n)});
-          },
+          [](Program& p, int n,
+             std::optional<int> n_batch) { p.set_threads({n, n_batch.value_or(n)}); },
           py::arg("n"), py::arg("n_batch") = py::none(), py::call_guard<py::gil_scoped_release>(),
-          "Workers of steps in which every sequence brings one token, and of other steps.");
+          "Workers of steps in which every sequence brings one token, and of other steps.")
+      .def("share_threads", &Program::share_threads, py::arg("other"),
+           "Work on the threads of another program; when both are asked to step, one waits.");
 }
 
 }  // namespace pyllm

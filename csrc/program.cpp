@@ -1,6 +1,5 @@
 #include "program.h"
 
-#include <chrono>
 #include <cstring>
 #include <limits>
 #include <stdexcept>
@@ -94,7 +93,7 @@ Program::Program(const std::vector<OpSpec>& ops, std::shared_ptr<const KVPool> k
     : limits_(checked(limits)),
       kv_(std::move(kv)),
       threads_(checked(threads)),
-      pool_(std::make_unique<ThreadPool>(threads.most())),
+      pool_(std::make_shared<ThreadPool>(threads.most())),
       build_{limits_, kv_.get(), threads.most(), {}, {}, kMaxSize - 1},
       columns_(limits_),
       arena_(static_cast<size_t>(limits_.arena_floats) * sizeof(float)),
@@ -130,6 +129,7 @@ void Program::build_ops(const std::vector<OpSpec>& ops, const std::optional<OpSp
     hidden_value_ = hidden->outputs.back();
     reader.expect(hidden_value_.rows == RowClass::kRows, "hidden states must be of class R");
   }
+  op_times_.resize(ops_.size() + 1);
   for (const OpSpec& op : ops) collect_weights(op);
   result_ = ops.back().outputs.back();
   has_logits_ =
@@ -162,9 +162,19 @@ void Program::allocate_for_workers() {
 void Program::set_threads(Threads threads) {
   const std::lock_guard lock(running_);
   const bool same_team = checked(threads).most() == pool_->size();
-  if (!same_team) pool_ = std::make_unique<ThreadPool>(threads.most());
+  use_pool(same_team ? pool_ : std::make_shared<ThreadPool>(threads.most()), threads);
+}
+
+void Program::share_threads(const Program& other) {
+  const std::lock_guard lock(running_);
+  use_pool(other.pool_, other.threads_);
+}
+
+void Program::use_pool(std::shared_ptr<ThreadPool> pool, Threads threads) {
+  const bool same_size = pool->size() == pool_->size();
+  pool_ = std::move(pool);
   threads_ = threads;
-  if (same_team) return;
+  if (same_size) return;
   build_.n_workers = threads.most();
   for (AttentionPlan& plan : build_.attention_plans) plan.reserve_for(threads.most());
   allocate_for_workers();
@@ -218,8 +228,33 @@ StepContext Program::begin_step(const StepRequest& request) {
 bool Program::step(const StepRequest& request) {
   const std::lock_guard lock(running_);
   check(request);
-  stops_.fill(false);
   n_logits_ = 0;
+  if (!run(request, {})) return false;
+  n_logits_ = request.shape.n_logits;
+  return true;
+}
+
+int64_t Program::advance(const StepShape& shape, int64_t first_op, std::chrono::nanoseconds time) {
+  const std::lock_guard lock(running_);
+  if (first_op < 0 || first_op >= n_ops() || shape.n_rows != 0) {
+    throw std::invalid_argument("first_op is " + std::to_string(first_op) +
+                                " of a step without rows, allowed: 0 to " +
+                                std::to_string(n_ops() - 1));
+  }
+  const StepRequest request{shape, {}};
+  check(request);
+  const bool finished = run(request, {static_cast<size_t>(first_op), Clock::now() + time});
+  return finished ? n_ops() : static_cast<int64_t>(next_op_);
+}
+
+std::chrono::nanoseconds Program::longest_op() const {
+  return *std::max_element(op_times_.begin(), op_times_.end());
+}
+
+// False: it stopped between two ops.
+bool Program::run(const StepRequest& request, const Slice& slice) {
+  stops_.fill(false);
+  slice_ = slice;
   const StepContext context = begin_step(request);
   if (request.profile) profile_.assign(ops_.size() + 1, {});
   struct Job {
@@ -227,6 +262,7 @@ bool Program::step(const StepRequest& request) {
     const StepContext& step;
     const StepRequest& request;
   } job{this, context, request};
+  op_start_ = Clock::now();
   pool_->run(
       [](void* job_pointer, int worker) {
         const Job& j = *static_cast<Job*>(job_pointer);
@@ -235,18 +271,15 @@ bool Program::step(const StepRequest& request) {
       &job, workers_of(request.shape));
   for (const auto& file : files_) file->check();
   const bool stopped = stops_[0] || stops_[1];
-  if (stopped) {
-    interrupted_.store(false, std::memory_order_relaxed);
-    return false;
-  }
-  n_logits_ = request.shape.n_logits;
-  return true;
+  if (stopped) interrupted_.store(false, std::memory_order_relaxed);
+  return !stopped;
 }
 
 // The walk: every worker runs every op, a barrier after each.
 void Program::work(const StepContext& step, const StepRequest& request, int worker) {
-  using Clock = std::chrono::steady_clock;
+  const bool goes_on = slice_.first_op > 0;  // what comes before the ops has been done
   for (const RopeTable& table : step.rope_tables) {
+    if (goes_on) break;
     for_chunks(step.pool, step.shape.n_tokens, 8, [&](int64_t begin, int64_t end) {
       for (int64_t t = begin; t < end; ++t)
         table.fill(t, columns_.positions[static_cast<size_t>(t)]);
@@ -263,18 +296,18 @@ void Program::work(const StepContext& step, const StepRequest& request, int work
   };
   const StepContext head = step.with_rows(step.shape.n_logits);
   size_t n_run = 0;
-  for (size_t i = 0; i < ops_.size(); ++i) {
+  for (size_t i = slice_.first_op; i < ops_.size(); ++i) {
     const bool is_head = has_logits_ && i + 1 == ops_.size();
     const StepContext& rows = is_head ? head : step;
     if (!is_head || head.shape.n_rows > 0) {
       ops_[i].op->run(rows, worker);
-      if (told_to_stop(step, n_run++, worker)) return;
+      if (told_to_stop(step, i, n_run++, worker)) return;
     }
     record(i, ops_[i].name, request.profile ? ops_[i].op->cost(rows) : OpCost{});
   }
   if (head.shape.n_rows < step.shape.n_rows) {  // after the head: it may overwrite what that reads
     hidden_.op->run(step, worker);
-    if (told_to_stop(step, n_run, worker)) return;
+    if (told_to_stop(step, ops_.size(), n_run, worker)) return;
   }
   sample_rows(head, request, worker);
   step.pool.barrier();
@@ -283,11 +316,21 @@ void Program::work(const StepContext& step, const StepRequest& request, int work
 
 // The barrier after an op, and what worker 0 saw before it: all workers leave after the same op.
 // Two places take turns, because worker 0 may decide about the next op while others still read.
-bool Program::told_to_stop(const StepContext& step, size_t n_ops_before, int worker) {
+bool Program::told_to_stop(const StepContext& step, size_t op, size_t n_ops_before, int worker) {
   bool& stop = stops_[n_ops_before % stops_.size()];
-  if (worker == 0) stop = interrupted_.load(std::memory_order_relaxed);
+  if (worker == 0) stop = out_of_time(op + 1) || interrupted_.load(std::memory_order_relaxed);
   step.pool.barrier();
   return stop;
+}
+
+// Asked by worker 0 after every op of a slice.
+bool Program::out_of_time(size_t next_op) {
+  if (!slice_.deadline.has_value()) return false;
+  const Clock::time_point now = Clock::now();
+  op_times_[next_op - 1] = now - op_start_;
+  op_start_ = now;
+  next_op_ = next_op;
+  return next_op < ops_.size() && now + op_times_[next_op] > *slice_.deadline;
 }
 
 void Program::sample_rows(const StepContext& step, const StepRequest& request, int worker) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -56,6 +57,15 @@ class Program {
   // False: interrupt() ended it between two ops, and its results are worthless.
   bool step(const StepRequest& request);
 
+  // Runs the ops of a step without R rows from `first_op` on, one at least, and no other that would
+  // end after `time` if it took as long as the last time. Returns the op to go on with, or n_ops()
+  // at the end. Nothing else may run on this program until then, and its columns stay as they are;
+  // giving up takes nothing but to begin with op 0 again. Throws as step() does.
+  int64_t advance(const StepShape& shape, int64_t first_op, std::chrono::nanoseconds time);
+  // What the op that took longest took, each in the last call that ran it.
+  std::chrono::nanoseconds longest_op() const;
+  int64_t n_ops() const { return static_cast<int64_t>(ops_.size()); }
+
   // Ends the step that runs, or the next one when none does; returns at once. From any thread.
   void interrupt() { interrupted_.store(true, std::memory_order_relaxed); }
 
@@ -78,8 +88,17 @@ class Program {
 
   Threads threads() const { return threads_; }
   void set_threads(Threads threads);
+  // Work on the threads of another program, which waits meanwhile when it is asked to step.
+  void share_threads(const Program& other);
 
  private:
+  using Clock = std::chrono::steady_clock;
+  // The ops of a step that one call runs.
+  struct Slice {
+    size_t first_op = 0;
+    std::optional<Clock::time_point> deadline;  // none: all of them
+  };
+
   struct NamedOp {
     std::string name;
     std::unique_ptr<Op> op;
@@ -91,14 +110,17 @@ class Program {
   void check(const StepRequest& request);
   int workers_of(const StepShape& shape) const;
   StepContext begin_step(const StepRequest& request);
+  bool run(const StepRequest& request, const Slice& slice);
+  void use_pool(std::shared_ptr<ThreadPool> pool, Threads threads);
   void work(const StepContext& step, const StepRequest& request, int worker);
-  bool told_to_stop(const StepContext& step, size_t n_ops_before, int worker);
+  bool told_to_stop(const StepContext& step, size_t op, size_t n_ops_before, int worker);
+  bool out_of_time(size_t next_op);
   void sample_rows(const StepContext& step, const StepRequest& request, int worker);
 
   const Limits limits_;
   const std::shared_ptr<const KVPool> kv_;
   Threads threads_;
-  std::unique_ptr<ThreadPool> pool_;
+  std::shared_ptr<ThreadPool> pool_;
   BuildContext build_;
   std::vector<NamedOp> ops_;
   std::set<std::shared_ptr<const WeightFile>> files_;  // that weights are read from
@@ -115,8 +137,12 @@ class Program {
   std::vector<int32_t> block_writers_;  // scratch of check_columns
   std::vector<OpProfile> profile_;
   std::atomic<bool> interrupted_{false};
-  std::array<bool, 2> stops_{};  // what worker 0 decided after even and after odd ops
-  bool begun_ = false;           // a step has run
+  std::array<bool, 2> stops_{};            // what worker 0 decided after even and after odd ops
+  Slice slice_;                            // that runs
+  size_t next_op_ = 0;                     // after the last that ran in it
+  Clock::time_point op_start_;             // in it
+  std::vector<Clock::duration> op_times_;  // what each op took in a slice last
+  bool begun_ = false;                     // a step has run
   int64_t n_logits_ = 0;  // rows of the last step with logits; none when it did not come to its end
   std::mutex running_;
 };

@@ -199,6 +199,18 @@ class Program:
         Check everything and allocate; ValueError names the op and what does not fit. `hidden` is the op
         that gives hidden states to the steps that want them.
         """
+    def advance(
+        self,
+        n_tokens: typing.SupportsInt | typing.SupportsIndex,
+        n_seqs: typing.SupportsInt | typing.SupportsIndex,
+        first_op: typing.SupportsInt | typing.SupportsIndex,
+        seconds: typing.SupportsFloat | typing.SupportsIndex,
+    ) -> int:
+        """
+        Run the ops of a step without rows from first_op on: one, and more while they fit into the time; GIL
+        released. Returns the op to go on with, with the same columns, or n_ops at the end. ValueError as
+        from step.
+        """
     def interrupt(self) -> None:
         """
         End the step that runs, or the next one when none does; returns at once.
@@ -259,6 +271,10 @@ class Program:
         """
         Workers of steps in which every sequence brings one token, and of other steps.
         """
+    def share_threads(self, other: Program) -> None:
+        """
+        Work on the threads of another program; when both are asked to step, one waits.
+        """
     def step(
         self,
         n_tokens: typing.SupportsInt | typing.SupportsIndex,
@@ -301,6 +317,13 @@ class Program:
         """
         NumPy views of what a step reads and writes.
         """
+    @property
+    def longest_op(self) -> float:
+        """
+        Seconds that the slowest op took when `advance` ran it last.
+        """
+    @property
+    def n_ops(self) -> int: ...
     @property
     def threads(self) -> int: ...
     @property

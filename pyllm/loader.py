@@ -18,14 +18,17 @@ from pyllm.graph.compile import (
     Limits,
     Operand,
     PackedTensor,
+    PromptProgram,
     WeightFile,
     compile_program,
+    compile_prompt_program,
     from_file,
     make_kv_pool,
 )
 from pyllm.graph.fuse import fuse
 from pyllm.graph.graph import Graph, Op
 from pyllm.graph.plan import Plan, plan
+from pyllm.graph.prompt_ops import prompt_ops
 from pyllm.graph.weights import Weight, Weights
 from pyllm.kernels import isa, prepare
 from pyllm.kv.budget import choose_kv_size
@@ -45,6 +48,7 @@ _log = logging.getLogger(__name__)
 
 FLOAT_BYTES = 4
 MAX_THREADS = 1024  # more would be a mistake; the core refuses them too
+SLICE_TOKENS = 16  # of a prompt read beside steps; more hardly share weights and cache better
 SCORED_ROWS = 32  # prompt tokens that a step can report on: 16 MiB of logits at 128k
 F16 = KVTypes()
 DEFAULT_POOLING = ModelPooling()
@@ -58,6 +62,7 @@ class Model:
     config: ModelConfig
     tokenizer: Tokenizer
     program: CompiledProgram
+    prompt_program: PromptProgram
     max_model_len: int  # tokens of one sequence, prompt and answer together
     num_kv_blocks: int
     block_size: int  # tokens of a KV block
@@ -71,6 +76,7 @@ class Model:
         if self.prefix_store is not None:
             self.prefix_store.close()
         self.program.close()
+        self.prompt_program.close()
 
 
 def load_model(
@@ -132,23 +138,26 @@ def load_model(
         # A step guesses only when it reads no prompt: both uses take turns with the same rows.
         spare_rows = max(SCORED_ROWS, draft_rows(speculation, max_num_seqs, config.n_vocab))
         max_rows = max_num_seqs + spare_rows
-        program = plan(record(file, config), max_num_batched_tokens, max_rows)
+        ops = record(file, config)
+        program = plan(ops, max_num_batched_tokens, max_rows)
+        reader = plan(prompt_ops(ops), min(SLICE_TOKENS, max_num_batched_tokens), max_rows=0)
         kv = choose_kv_size(
             config, block_size=block_size, types=kv_types, max_num_seqs=max_num_seqs,
             max_num_batched_tokens=max_num_batched_tokens,
-            window=0 if keep_whole_texts else widest_window(program.ops),
+            window=0 if keep_whole_texts else widest_window(ops),
             max_model_len=max_model_len, kv_cache_bytes=kv_cache_bytes,
-            available=_left_beside(file, program),
+            available=_left_beside(file, program, reader),
         )  # fmt: skip
-        operands = _operands(file, _weights_of(program.ops))
+        operands = _operands(file, _weights_of(ops))
         if packed_cache:
-            weights = _multiplied(program.ops, operands)
+            weights = _multiplied(ops, operands)
             use_packed_cache(file, weights, threads_batch, progress)
         limits = Limits(max_num_seqs, -(-kv.max_model_len // block_size))
         pool = make_kv_pool(config, kv.num_blocks, block_size, kv_types)
         compiled = compile_program(
             program, operands.__getitem__, pool, limits, threads, threads_batch
         )
+        prompts = compile_prompt_program(reader, operands.__getitem__, compiled, limits.max_blocks)
         tokenizer = Tokenizer.from_gguf(file)
         store = None
         if prefix_cache_dir is not None:
@@ -158,8 +167,8 @@ def load_model(
         pooling = _pooling(file, config)
     _log.info("%s", kv.describe(block_size))
     return Model(
-        os.fspath(path), config, tokenizer, compiled, kv.max_model_len, kv.num_blocks, block_size,
-        kv.window, kv.nbytes, store, pooling,
+        os.fspath(path), config, tokenizer, compiled, prompts, kv.max_model_len, kv.num_blocks,
+        block_size, kv.window, kv.nbytes, store, pooling,
     )  # fmt: skip
 
 
@@ -191,13 +200,13 @@ def _weights_of(ops: Sequence[Op]) -> list[Weight]:
     return list(dict.fromkeys(w for op in ops for w in op.weights if w is not None))
 
 
-def _left_beside(file: GGUFFile, program: Plan) -> int | None:
+def _left_beside(file: GGUFFile, *plans: Plan) -> int | None:
     """Bytes of memory that weights and activations leave; None when the system does not say."""
     available = available_memory()
     if available is None:
         return None
     needed = sum(info.nbytes for info in file.tensors.values())
-    needed += (program.arena_floats + program.expert_floats) * FLOAT_BYTES
+    needed += sum(p.arena_floats + p.expert_floats for p in plans) * FLOAT_BYTES
     if needed > available:
         message = "for weights and activations; use a smaller model or quantization"
         raise MemoryBudgetError(needed, available, message)

@@ -63,6 +63,7 @@ void ThreadPool::stop() {
 }
 
 void ThreadPool::run(Job job, void* context, int n_active) {
+  const std::lock_guard lock(running_);
   job_ = job;
   context_ = context;
   n_active_ = n_active;

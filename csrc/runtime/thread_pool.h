@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <mutex>
 #include <thread>
 #include <vector>
 
@@ -14,8 +15,8 @@ constexpr int kMaxThreads = 1024;
 constexpr int kCacheLine = 64;
 
 // The thread that calls run() is worker 0; the others spin briefly between jobs, then sleep.
-// Workers that a job leaves out sleep through it. One run() at a time; barrier(), next_chunk(),
-// next_of() and active() only inside a job.
+// Workers that a job leaves out sleep through it. A second run() waits for the first; barrier(),
+// next_chunk(), next_of() and active() only inside a job.
 class ThreadPool {
  public:
   // `worker` is in [0, active()). A job must not throw: there is nobody to catch on a worker.
@@ -60,6 +61,8 @@ class ThreadPool {
   void call_workers(int n_active);
   void worker_loop(int worker);
   void wait_for_change(const Counter& counter, uint32_t seen) const;
+
+  std::mutex running_;
 
   // A job for one worker: waiters poll it while others are called, so each has its own line.
   struct alignas(kCacheLine) Mailbox {

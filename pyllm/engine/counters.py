@@ -67,6 +67,11 @@ class EngineCounters:
             scheduled = step.rows
         self._gaps.add_step(scheduled, now)
 
+    def add_slice(self, num_tokens: int, seconds: float) -> None:
+        """Beside a step, so many tokens of a prompt were finished, in so much more time."""
+        self.num_computed_prompt_tokens += num_tokens
+        self.busy_seconds += seconds
+
     def add_draft(self, num_tokens: int, num_accepted: int) -> None:
         """A sequence had guessed, and so many guesses were right."""
         self.num_drafts += 1

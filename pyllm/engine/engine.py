@@ -14,6 +14,7 @@ from pyllm.engine.counters import EngineCounters
 from pyllm.engine.interrupt import StepInterrupted
 from pyllm.engine.model import EngineModel
 from pyllm.engine.prompt_pace import PromptPace
+from pyllm.engine.prompt_reader import PromptReader
 from pyllm.engine.quarantine import Quarantine
 from pyllm.engine.row_results import RowResults, fail
 from pyllm.engine.scheduler import Scheduler
@@ -115,6 +116,11 @@ class Engine(RequestMaker):
             counters=self.counters,
         )
         self.batch = Batch(columns)
+        self._reader = None
+        if model.prompt_program is not None:
+            self._reader = PromptReader(model.prompt_program, self.scheduler, self.counters)
+        # What this step may take with a slice of a prompt beside it; None: it has none.
+        self._seconds_beside: float | None = None
         self._scheduled: list[Sequence] = []  # of the step that runs
         self._quarantine: Quarantine | None = None
         self._interruptible = _NOBODY  # requests whose prompts the step that runs reads
@@ -175,6 +181,8 @@ class Engine(RequestMaker):
             return self._recover(error)
 
     def _step(self, has_news: Callable[[], bool]) -> list[RequestOutput]:
+        begin = time.perf_counter()
+        self._seconds_beside = None
         scheduled = self._scheduled = self._schedule()
         step = self.batch.fill(scheduled)
         reads_prompt = step.n_tokens > len(step.rows)
@@ -196,7 +204,9 @@ class Engine(RequestMaker):
         self._was_interrupted = self._was_put_off = False
         self._learn_times(step, now - start, reads_prompt=reads_prompt)
         self.counters.add_step(scheduled, step, now - start, now)
-        return self._postprocess(scheduled, step)
+        outputs = self._postprocess(scheduled, step)
+        self._read_slice(begin)
+        return outputs
 
     def _learn_times(self, step: Step, seconds: float, *, reads_prompt: bool) -> None:
         if self.speculator is not None:
@@ -220,7 +230,30 @@ class Engine(RequestMaker):
         if self._was_interrupted:
             most = min(most, _TOKENS_AFTER_INTERRUPT)
         limit = self._pace.chunk_limit(num_decodes, depth) if watched else None
-        return most if limit is None else min(most, limit)
+        if limit is None:
+            return most
+        if limit and self._pace.is_slow(num_decodes) and self._goes_on_beside(num_decodes):
+            return 0
+        return min(most, limit)
+
+    def _goes_on_beside(self, num_decodes: int) -> bool:
+        """Whether the prompt whose turn it is goes on beside this step, instead of in it."""
+        was_asked, self._seconds_beside = self._seconds_beside is not None, None
+        if self._reader is None or was_asked:  # twice: no decode found a block, so it must run now
+            return False
+        whole, slice_seconds = self._pace.seconds_beside(num_decodes)
+        if not self._reader.prepare(slice_seconds):
+            return False
+        self._seconds_beside = whole
+        return True
+
+    def _read_slice(self, begin: float) -> None:
+        """Read on in a prompt, when one goes on beside this step, which began at `begin`.
+
+        Last, when it is known how long the others took: nobody waits longer for it than agreed.
+        """
+        if self._seconds_beside is not None and self._reader is not None:
+            self._reader.read(begin + self._seconds_beside)
 
     def _admitted(self, sequence: Sequence) -> None:
         if self.on_start is not None:

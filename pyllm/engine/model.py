@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pyllm.structured.mask_writer import Gate
     from pyllm.tokenizer import Tokenizer
 
-__all__ = ["EngineModel", "Program"]
+__all__ = ["EngineModel", "Program", "PromptProgram"]
 
 
 class Program(RowSampler, Protocol):
@@ -40,11 +40,27 @@ class Program(RowSampler, Protocol):
     def interrupt(self) -> None: ...
 
 
+class PromptProgram(Protocol):
+    """What the engine needs of a program that reads prompts in slices."""
+
+    @property
+    def columns(self) -> Columns: ...
+    @property
+    def max_tokens(self) -> int: ...
+    @property
+    def n_ops(self) -> int: ...
+    @property
+    def longest_op(self) -> float: ...
+    def advance(self, n_tokens: int, first_op: int, seconds: float) -> int: ...
+
+
 class EngineModel(Protocol):
     """What the engine needs of a loaded model."""
 
     @property
     def program(self) -> Program: ...
+    @property
+    def prompt_program(self) -> PromptProgram | None: ...  # None: prompts are read in whole steps
     @property
     def tokenizer(self) -> Tokenizer: ...
     @property

@@ -13,7 +13,12 @@ _FEWEST_TOKENS = 1
 # A token attends to all before it: behind 16,000 others it costs 20 to 40 times what the first do.
 _NEAR_TOKENS, _NEAR_SHARE = 512, 0.25
 _STEPS_BETWEEN_PROBES = 64  # streams grow and change; measuring them alone costs 1 step in 64
-_MARGIN = 0.9  # aim below the limit: half of all steps take longer than the median
+_MARGIN = 0.85  # aim below the limit: that is for the 99th percentile, this for the median
+# Where fewer fit into a step, slices of a prompt are read faster (prompt_reader.py): behind many
+# tokens, and beside decodes that use the weights as often as they can be read. Few decodes leave
+# room for tokens that cost next to nothing.
+_FEWEST_AT_ONCE, _FEWEST_FOR_A_DECODE = 3, 2
+_SURE_SAMPLES = 3  # one of a step that was held up does not decide that
 
 
 class PromptPace:
@@ -63,6 +68,22 @@ class PromptPace:
         self._limit = max(_FEWEST_TOKENS, min(self._fitting(num_decodes), 2 * self._limit))
         return self._limit
 
+    def is_slow(self, num_decodes: int) -> bool:
+        """So few prompt tokens fit into a step of so many decodes that slices are faster."""
+        if len(self._per_token) < _SURE_SAMPLES or num_decodes not in self._solo:
+            return False
+        fewest = max(_FEWEST_AT_ONCE, _FEWEST_FOR_A_DECODE * num_decodes)
+        return self._fitting(num_decodes) < fewest
+
+    def seconds_beside(self, num_decodes: int) -> tuple[float, float]:
+        """What a step of so many decodes, that were measured alone, may take beside a prompt, and
+        what the prompt may take of that.
+        """
+        assert self._max_slowdown is not None
+        solo = median(self._solo[num_decodes])
+        whole = self._max_slowdown * _MARGIN * solo
+        return whole, whole - solo
+
     def _move_to(self, depth: int) -> None:
         """What tokens cost far from here says nothing: another prompt, or a cached beginning."""
         if abs(depth - self._depth) > max(_NEAR_TOKENS, _NEAR_SHARE * self._depth):
@@ -73,7 +94,6 @@ class PromptPace:
     def _fitting(self, num_decodes: int) -> int:
         if not self._per_token:
             return _FEWEST_TOKENS
-        assert self._max_slowdown is not None
         per_token = max(median(self._per_token), 1e-9)
-        spare = (self._max_slowdown * _MARGIN - 1) * median(self._solo[num_decodes])
+        _, spare = self.seconds_beside(num_decodes)
         return int(min(spare / per_token, 1e9))

@@ -32,16 +32,17 @@ class Scheduler:
     Invariant, after every `schedule`: all who run rank before all who wait.
 
     Why everyone ends: the first in rank is never a victim and computes at least a token in every
-    step (every second one, where chunk_limit says 0), because a lone sequence always fits the pool
-    and the budget exceeds the decodes. So it ends, and the next is first. Only an endless stream
-    of better priority can hold one up.
+    step (every second one, where chunk_limit says 0, or a part of one, where it is read in slices),
+    because a lone sequence always fits the pool and the budget exceeds the decodes. So it ends, and
+    the next is first. Only an endless stream of better priority can hold one up.
 
     max_num_scored_tokens          most tokens of a step, of prompts whose log-probabilities are
                                    wanted: each may take a row of logits. Shared out by rank, so
                                    the first in rank always has some
     chunk_limit(decodes, watched, depth)  most prompt tokens of a step in which `decodes` sequences
                                    decode, the first behind `depth` others; watched: somebody
-                                   reads along. 0 never twice in a row
+                                   reads along. 0 never twice in a row, unless what `reserve`
+                                   gave blocks to is read beside the steps
     on_admit(sequence)             it gets its first tokens in this step, or does so again
     """
 
@@ -126,7 +127,7 @@ class Scheduler:
             return self.schedule()
         if chunks:
             return decodes + chunks
-        if self.speculator is not None:
+        if self.speculator is not None and budget is None:
             self.speculator.draft(decodes, self.max_num_batched_tokens - len(decodes))
         return decodes
 
@@ -139,6 +140,21 @@ class Scheduler:
 
     def has_unfinished(self) -> bool:
         return bool(self.running or self.waiting)
+
+    def reserve(self, most: int) -> tuple[Sequence, int] | None:
+        """Blocks for the next tokens of the first prompt that runs: up to `most`, not its last.
+
+        Returns the sequence and how many; None when no prompt runs, the logits or states of this
+        one are wanted, or blocks are scarce.
+        """
+        for ahead, sequence in enumerate(self.running):
+            if sequence.num_pending_tokens > 1:
+                size = min(most, sequence.num_pending_tokens - 1, self._room(sequence, ahead))
+                if size < 1 or sequence.is_scored or sequence.reads_hidden:
+                    return None
+                self.kv_cache.grow(sequence, sequence.num_computed_tokens + size)
+                return sequence, size
+        return None
 
     def _grow(self, sequence: Sequence) -> bool:
         """Blocks for all its tokens; False when the last in rank finds none."""

@@ -138,6 +138,42 @@ class CompiledProgram:
         self.kv_pool = None
 
 
+class PromptProgram:
+    """Fills the KV cache with tokens of one sequence, a few ops of the model at a time.
+
+    It has columns and activations of its own, so that it may stop after any op while the program
+    beside it, whose weights and threads it shares, runs steps.
+    """
+
+    def __init__(self, core: _core.Program, max_tokens: int) -> None:
+        self._core: _core.Program | None = core
+        self.columns: Mapping[str, npt.NDArray[Any]] = core.columns
+        self.max_tokens = max_tokens
+        self.n_ops = core.n_ops
+
+    def advance(self, n_tokens: int, first_op: int, seconds: float) -> int:
+        """Run ops on the first `n_tokens` entries of the columns; GIL released.
+
+        At least op `first_op`, and those after it that are likely to end within so many seconds.
+        Returns the op to go on with; all have run when it is `n_ops`. Until then nobody may
+        change the columns. Raises as `CompiledProgram.step` does.
+        """
+        if self._core is None:
+            raise RuntimeError("the model is closed")
+        with _device_errors():
+            return self._core.advance(n_tokens, 1, first_op, seconds)
+
+    @property
+    def longest_op(self) -> float:
+        """Seconds that the slowest op took when it ran last."""
+        return 0.0 if self._core is None else self._core.longest_op
+
+    def close(self) -> None:
+        """Give the memory back; a second call does nothing."""
+        self._core = None
+        self.columns = {}
+
+
 def compile_program(
     plan: Plan,
     operand: Callable[[Weight], Operand],
@@ -152,19 +188,38 @@ def compile_program(
     `threads_batch`; None: as many.
     """
     ops = [_op_dict(plan, op, operand) for op in plan.ops]
-    sizes = {
-        "max_tokens": plan.max_tokens,
-        "max_rows": plan.max_rows,
-        "max_seqs": limits.max_seqs,
-        "max_blocks": limits.max_blocks,
-        "arena_floats": plan.arena_floats,
-        "n_vocab": plan.result.width,
-    }
+    sizes = _sizes(plan, limits, n_vocab=plan.result.width)
     last = hidden_op(plan.ops)
     hidden = None if last is None else _op_dict(plan, last, operand)
     with _device_errors():
         core = _core.Program(ops, kv_pool, sizes, threads, threads_batch, hidden)
         return CompiledProgram(core, kv_pool, plan)
+
+
+def compile_prompt_program(
+    plan: Plan,
+    operand: Callable[[Weight], Operand],
+    beside: CompiledProgram,
+    max_blocks: int,
+) -> PromptProgram:
+    """Build what reads prompts into the cache of `beside`; `plan` has the ops of `prompt_ops`."""
+    ops = [_op_dict(plan, op, operand) for op in plan.ops]
+    sizes = _sizes(plan, Limits(max_seqs=1, max_blocks=max_blocks), n_vocab=0)
+    core = _core.Program(ops, beside.kv_pool, sizes, threads=1)  # which starts no thread
+    with _device_errors():
+        core.share_threads(beside.core)
+    return PromptProgram(core, plan.max_tokens)
+
+
+def _sizes(plan: Plan, limits: Limits, n_vocab: int) -> dict[str, int]:
+    return {
+        "max_tokens": plan.max_tokens,
+        "max_rows": plan.max_rows,
+        "max_seqs": limits.max_seqs,
+        "max_blocks": limits.max_blocks,
+        "arena_floats": plan.arena_floats,
+        "n_vocab": n_vocab,
+    }
 
 
 def make_kv_pool(config: ModelConfig, num_blocks: int, block_size: int, types: KVTypes) -> KVPool:

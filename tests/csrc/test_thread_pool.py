@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +14,7 @@ import pytest
 from pyllm import _core
 from tests.support.child_process import environment
 from tests.support.core_program import ProgramBuilder, pack_f32, run_rows
+from tests.support.thread_count import thread_count
 
 
 def long_program(threads: int, n_ops: int = 60) -> tuple[_core.Program, tuple[int, int, str]]:
@@ -67,13 +67,13 @@ def test_a_part_of_the_team_runs_steps_of_one_token(n: int, n_batch: int) -> Non
     expected = run(program, value)
     program.set_threads(n, n_batch)
     assert (program.threads, program.threads_batch) == (n, n_batch)
-    before = threading_count()
+    before = thread_count()
     for round_ in range(25):
         np.testing.assert_array_equal(run(program, value), expected)
         for token in range(round_ % 4):  # also none: the same part again, and one after the other
             run_rows(program, [token])
             np.testing.assert_array_equal(program.read(value, 1), expected[token : token + 1])
-    assert threading_count() == before
+    assert thread_count() == before
 
 
 def test_workers_left_out_for_long_wake_up() -> None:
@@ -90,10 +90,10 @@ def test_workers_left_out_for_long_wake_up() -> None:
 def test_a_team_of_another_part_is_the_same_team() -> None:
     program, value = long_program(4)
     expected = run(program, value)
-    before = threading_count()
+    before = thread_count()
     for n, n_batch in ((1, 4), (4, 2), (4, 4)):
         program.set_threads(n, n_batch)
-        assert threading_count() == before
+        assert thread_count() == before
         np.testing.assert_array_equal(run(program, value), expected)
 
 
@@ -135,15 +135,10 @@ def test_steps_release_the_interpreter_and_take_turns() -> None:
 
 def test_programs_come_and_go() -> None:
     """Workers end with their program; 200 teams of 4 would otherwise hit the thread limit."""
-    before = threading_count()
+    before = thread_count()
     for _ in range(200):
         long_program(4, n_ops=1)
-    assert threading_count() <= before + 1
-
-
-def threading_count() -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("Threads:"))
+    assert thread_count() <= before + 1
 
 
 TOO_MANY_THREADS = """

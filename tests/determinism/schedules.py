@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from pyllm.engine.engine import Engine
+from pyllm.engine.prompt_pace import PromptPace
 from pyllm.engine.sequence import Sequence
 from pyllm.kv.window import KVWindow
 from pyllm.loader import Model
@@ -97,6 +98,8 @@ class Schedule:
     spare_blocks: int = 70  # beside those that a request takes at most
     max_num_seqs: int = 8
     budgets: list[int] = field(default_factory=lambda: [512])  # tokens of step 1, 2, … in turns
+    # Seconds of the slices of prompts beside step 1, 2, … in turns; None: a step reads them.
+    slices: list[float | None] = field(default_factory=lambda: [None])
     interrupted: frozenset[int] = frozenset()  # steps
     failing: frozenset[int] = (
         frozenset()
@@ -125,6 +128,28 @@ class FlakyProgram:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._program, name)
+
+
+class Slices(PromptPace):
+    """Prompts beside decodes are read in slices of given lengths, when it is their turn."""
+
+    def __init__(self, seconds: list[float | None]) -> None:
+        super().__init__(2.0)
+        self._turns = cycle(seconds)
+        # A step lets a prompt in, and must not read all of it.
+        self._limit = 512 if seconds == [None] else 3
+        self._seconds: float | None = None
+
+    def chunk_limit(self, num_decodes: int, depth: int) -> int | None:
+        return self._limit if num_decodes else None
+
+    def is_slow(self, num_decodes: int) -> bool:
+        self._seconds = next(self._turns)
+        return self._seconds is not None
+
+    def seconds_beside(self, num_decodes: int) -> tuple[float, float]:
+        assert self._seconds is not None
+        return self._seconds, self._seconds
 
 
 def solo(model: Model, wish: Wish) -> RequestOutput:
@@ -190,6 +215,7 @@ def run(
         proposer=proposer,
         max_logprobs=-1,
     )
+    engine._pace = Slices(schedule.slices)
     outputs: dict[str, RequestOutput] = {}
     last_arrival = max(guest.arrives for guest in schedule.guests)
     step = 0

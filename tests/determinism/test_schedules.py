@@ -113,6 +113,8 @@ def schedules_of(
         spare_blocks=st.sampled_from([0, 1, 4, 15, 70]),
         max_num_seqs=st.sampled_from([2, 5, 8]),
         budgets=st.lists(st.sampled_from([1, 7, 64, 512]), min_size=1, max_size=5),
+        # A chunk ends after one op, in one slice, or never, because a step reads it meanwhile.
+        slices=st.lists(st.sampled_from([None, 0.0, 0.0, 1e-4, 9.0]), min_size=1, max_size=5),
         interrupted=st.frozensets(st.integers(0, 60), max_size=4),
         failing=st.one_of(st.just(NO_STEPS), st.frozensets(st.integers(1, 60), max_size=1)),
     )
@@ -172,6 +174,28 @@ def test_guesses_are_taken_beside_scored_prompts(model: Model, alone: Alone) -> 
         assert output is not None
         assert output.metrics is not None
         assert output.metrics.num_accepted_tokens > 0
+
+
+def test_prompts_are_read_in_slices_beside_streams(model: Model, alone: Alone) -> None:
+    """The gate above proves little if it has no slices."""
+    wishes = [Wish(prompt=prompt, sampling=prompt % 5, max_tokens=25) for prompt in (3, 7, 6, 7)]
+    guests = [
+        Guest(wish, arrives=3 * number, kind=RequestOutputKind.CUMULATIVE)
+        for number, wish in enumerate(wishes)
+    ]
+    begun, ops = 0, set[int]()
+
+    def check(engine: Engine) -> None:
+        nonlocal begun
+        engine.scheduler.check()
+        assert engine._reader is not None
+        begun += engine._reader._next_op > 0
+        ops.add(engine._reader._next_op)
+
+    outputs = run(model, Schedule(guests, slices=[0.0, 0.0, 1e-5, 9.0]), check)
+    assert_as_alone(Schedule(guests), outputs, alone)
+    assert begun > 20
+    assert len(ops) > 3
 
 
 def test_a_pool_for_three_of_eight_long_requests_finishes_them_all(

@@ -293,6 +293,35 @@ class FakeProgram:
         self.closed = True
 
 
+class FakePromptProgram(FakeProgram):
+    """Fills the cells of another program at the end of four ops."""
+
+    n_ops = 4
+
+    def __init__(self, beside, max_tokens=16, longest_op=0.0):
+        super().__init__(
+            max_tokens=max_tokens, max_seqs=1, max_blocks=beside.columns["block_tables"].shape[1],
+            num_blocks=1, block_size=beside.block_size, window=beside.window,
+        )  # fmt: skip
+        self.cells = beside.cells
+        self.max_tokens, self.longest_op = max_tokens, longest_op
+        self.calls = []  # (tokens, first op)
+        self.error = None  # to raise
+
+    def advance(self, n_tokens, first_op, seconds):
+        """One op when there is no time, otherwise all."""
+        assert 0 <= first_op < self.n_ops
+        starts = self.columns["seq_starts"][:2].tolist()
+        assert starts == [0, n_tokens], "the columns changed"
+        self.calls.append((n_tokens, first_op))
+        if self.error is not None:
+            raise self.error
+        end = first_op + 1 if seconds <= 0 else self.n_ops
+        if end == self.n_ops:
+            self._write(starts)
+        return end
+
+
 @dataclass
 class FakeModel:
     """What an engine needs of a loaded model, around a FakeProgram."""
@@ -309,7 +338,9 @@ class FakeModel:
     hidden_of: LogitsOf = hashed_state
     pooling: ModelPooling = field(default_factory=ModelPooling)
     tokenizer: FakeTokenizer = field(default_factory=FakeTokenizer)
+    slices: bool = False  # there is a program for slices of prompts
     program: FakeProgram = field(init=False)
+    prompt_program: FakePromptProgram | None = field(init=False, default=None)
     prefix_store: None = None
 
     def __post_init__(self):
@@ -324,6 +355,8 @@ class FakeModel:
             window=self.kv_window,
             hidden_of=self.hidden_of,
         )
+        if self.slices:
+            self.prompt_program = FakePromptProgram(self.program)
 
     def close(self):
         self.program.close()

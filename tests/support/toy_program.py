@@ -11,7 +11,9 @@ import numpy.typing as npt
 from pyllm.graph.compile import (
     CompiledProgram,
     Limits,
+    PromptProgram,
     compile_program,
+    compile_prompt_program,
     make_kv_pool,
     pack,
 )
@@ -32,6 +34,12 @@ def compile_toy(plan: Plan, config: Any, threads: int = 1) -> CompiledProgram:
     pool = make_kv_pool(config, MAX_SEQS * BLOCKS_PER_SEQ, BLOCK_SIZE, KVTypes())
     limits = Limits(MAX_SEQS, BLOCKS_PER_SEQ)
     return compile_program(plan, prepared.__getitem__, pool, limits, threads)
+
+
+def compile_prompts(plan: Plan, beside: CompiledProgram) -> PromptProgram:
+    """What reads prompts in slices, in the blocks of another program; `plan` is of prompt_ops."""
+    prepared = {w: _operand(w) for op in plan.ops for w in op.weights if w is not None}
+    return compile_prompt_program(plan, prepared.__getitem__, beside, BLOCKS_PER_SEQ)
 
 
 def _operand(weight: Any) -> Any:

@@ -27,7 +27,7 @@ class Clock:
 
 
 @pytest.mark.parametrize(
-    ("per_token", "most"), [(0.001, 8), (0.0005, 16), (0.1, 1)], ids=["8 fit", "16 fit", "none"]
+    ("per_token", "most"), [(0.001, 7), (0.0005, 14), (0.1, 1)], ids=["7 fit", "14 fit", "none"]
 )
 def test_chunks_beside_a_stream_grow_to_what_fits(monkeypatch, per_token, most):
     """Chunks begin with one token, which must not be taken for one more stream."""

@@ -136,3 +136,34 @@ def test_each_number_of_decodes_has_its_own_time():
     eight.decode(times, 5, decodes=8)
     eight.read(times, 40)
     assert one.seconds(one.read(times, 1, decodes=1)[0]) <= 2 * one.solo
+
+
+def test_a_prompt_is_slow_when_fewer_than_two_tokens_fit_for_each_decode():
+    assert not PromptPace(2.0).is_slow(8)
+    fits_many, fits_ten = warm(Machine(per_token=0.002)), warm(Machine(per_token=0.004))
+    assert not fits_many.is_slow(8)
+    assert fits_ten.is_slow(8)
+    assert not fits_ten.is_slow(7), "steps of so many were never measured"
+
+
+def test_beside_one_decode_a_prompt_is_slow_when_fewer_than_three_tokens_fit():
+    for per_token, slow in ((0.010, False), (0.016, True)):
+        machine, times = Machine(per_token=per_token), PromptPace(2.0)
+        machine.decode(times, 5, decodes=1)
+        machine.read(times, 10, decodes=1)
+        assert times.is_slow(1) is slow
+
+
+def test_one_slow_step_makes_no_prompt_slow():
+    machine, times = Machine(per_token=0.001), PromptPace(2.0)
+    machine.decode(times, 5)
+    for slow in (1.0, 0.0, 0.0):
+        size = times.chunk_limit(8, machine.depth)
+        times.add(machine.seconds(size) + slow, 8, size)
+        machine.depth += size
+        assert not times.is_slow(8)
+
+
+def test_a_slice_has_what_the_limit_leaves():
+    times = warm(Machine(solo=0.050), max_decode_slowdown=2.0)
+    assert times.seconds_beside(8) == pytest.approx((0.085, 0.035))

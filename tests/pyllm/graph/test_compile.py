@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,14 @@ from pyllm.graph.compile import CompiledProgram
 from pyllm.graph.fuse import fuse
 from pyllm.graph.graph import Graph
 from pyllm.graph.plan import plan
+from pyllm.graph.prompt_ops import prompt_ops
 from pyllm.graph.reference import Interpreter
 from pyllm.graph.weights import Weights
 from tests.support.blocks import random_blocks
+from tests.support.thread_count import thread_count
 from tests.support.toy_file import ToyFile
 from tests.support.toy_models import record, toy_arrays, toy_config, toy_experts
-from tests.support.toy_program import batch_of, compile_toy, run, spread
+from tests.support.toy_program import batch_of, compile_prompts, compile_toy, run, spread
 
 MODELS: dict[str, tuple[Any, dict[str, Any]]] = {
     "llama": (toy_config("llama"), {}),
@@ -208,6 +211,75 @@ def test_a_step_without_rows_only_fills_the_cache() -> None:
     first = batch_of([(0, 0, TOKENS[:19])])
     run(split, type(first)(first.tokens, first.positions, first.seq_starts, first.seq_ids, []))
     np.testing.assert_array_equal(run(split, batch_of([(0, 19, TOKENS[19:20])])), expected)
+
+
+def prompt_columns(program: Any, tokens: list[int], first: int = 0) -> None:
+    """The next tokens of sequence 0."""
+    columns, n = program.columns, len(tokens)
+    columns["tokens"][:n] = tokens
+    columns["positions"][:n] = range(first, first + n)
+    columns["seq_starts"][:2] = 0, n
+    columns["block_tables"][0] = range(len(columns["block_tables"][0]))
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("seconds", [0.0, 1e9, math.inf, math.nan])
+def test_a_prompt_may_be_read_op_by_op_beside_other_steps(name: str, seconds: float) -> None:
+    config, options = MODELS[name]
+    ops = fuse(record(config, toy_arrays(config, **options))[0])
+    whole, split = (compile_toy(plan(ops, 64, 64), config, threads=2) for _ in range(2))
+    expected = run(whole, batch_of([(0, 0, TOKENS[:20])]))[-1:]
+    other = run(whole, batch_of([(1, 0, TOKENS[30:33])]))
+    prompts = compile_prompts(plan(prompt_ops(ops), 16, 0), split)
+    for first in (0, 16):
+        prompt_columns(prompts, TOKENS[first : min(first + 16, 19)], first)
+        n_tokens, op, calls = min(16, 19 - first), 0, 0
+        while op < prompts.n_ops:
+            before, op = op, prompts.advance(n_tokens, op, seconds)
+            calls += 1
+            np.testing.assert_array_equal(run(split, batch_of([(1, 0, TOKENS[30:33])])), other)
+            assert op == before + 1 or seconds != 0.0 or before == 0
+        assert calls == 1 if seconds > 1 else calls >= prompts.n_ops // 2
+    assert prompts.longest_op > 0
+    np.testing.assert_array_equal(run(split, batch_of([(0, 19, TOKENS[19:20])])), expected)
+
+
+def test_reading_may_begin_again_after_any_op() -> None:
+    config, _ = MODELS["llama"]
+    ops = fuse(record(config, toy_arrays(config))[0])
+    whole, split = (compile_toy(plan(ops, 64, 64), config) for _ in range(2))
+    expected = run(whole, batch_of([(0, 0, TOKENS[:10])]))[-1:]
+    prompts = compile_prompts(plan(prompt_ops(ops), 16, 0), split)
+    for last in range(prompts.n_ops):
+        prompt_columns(prompts, TOKENS[50:64])
+        op = 0
+        while op < last:
+            op = prompts.advance(14, op, 0.0)
+    prompt_columns(prompts, TOKENS[:9])
+    assert prompts.advance(9, 0, 1e9) == prompts.n_ops
+    np.testing.assert_array_equal(run(split, batch_of([(0, 9, TOKENS[9:10])])), expected)
+
+
+def test_a_program_for_prompts_shares_the_threads_and_refuses_what_steps_refuse() -> None:
+    config, _ = MODELS["llama"]
+    ops = fuse(record(config, toy_arrays(config))[0])
+    program = compile_toy(plan(ops, 64, 64), config, threads=3)
+    before = thread_count()
+    prompts = compile_prompts(plan(prompt_ops(ops), 16, 0), program)
+    assert thread_count() == before
+    prompt_columns(prompts, TOKENS[:9])
+    for first_op in (-1, prompts.n_ops):
+        with pytest.raises(ValueError, match=f"first_op is {first_op}"):
+            prompts.advance(9, first_op, 1.0)
+    with pytest.raises(ValueError, match="n_tokens"):
+        prompts.advance(17, 0, 1.0)
+    prompts.columns["tokens"][3] = 43
+    with pytest.raises(ValueError, match=r"tokens\[3\] is 43"):
+        prompts.advance(9, 0, 1.0)
+    prompts.close()
+    prompts.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        prompts.advance(9, 0, 1.0)
 
 
 def test_threads_can_change_between_steps() -> None:
