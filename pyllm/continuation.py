@@ -115,7 +115,8 @@ class Continuation:
         params = self.sequence.params
         self.finish_reason = "stop"
         # As in vLLM: the end of generation is no reason to name, a stop id of the caller's is.
-        is_end = token in self.request.eog_ids and not params.ignore_eos
+        ignored = params.ignore_eos and self.sequence.grammar is None  # see Request
+        is_end = token in self.request.eog_ids and not ignored
         self.stop_reason = None if is_end else token
         if params.include_stop_str_in_output:
             self._push_text(token, False)
@@ -134,6 +135,12 @@ class Continuation:
     def _flush_text(self) -> None:
         if self._text_stream is not None:
             self._text.append(self._text_stream.flush())
+
+    @property
+    def has_news(self) -> bool:
+        """There is something that no delta told."""
+        ended_unheard = self.finish_reason is not None and not self.is_end_reported
+        return ended_unheard or len(self.sequence.tokens) > self._num_reported_tokens
 
     def snapshot(self) -> CompletionOutput:
         """Everything so far; not to be mixed with deltas."""

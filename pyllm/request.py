@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pyllm.continuation import Continuation
 from pyllm.engine.sequence import Sequence
 from pyllm.errors import ContextLengthError, RequestError
-from pyllm.outputs import Logprob, RequestMetrics, RequestOutput
+from pyllm.outputs import CompletionOutput, Logprob, RequestMetrics, RequestOutput
 from pyllm.sampling.bad_words import BadWords
 from pyllm.sampling.dry import DryHistory, breakers_of
 from pyllm.sampling.history import TokenHistory, WindowHistory
@@ -263,13 +263,38 @@ class Request:
             metrics.num_output_tokens = self.num_written_tokens
         elif self.params.output_kind is _FINAL_ONLY:
             return None
+        if self.prompt_logprobs is not None:
+            if self._is_prompt_unscored():
+                return None
+            changed = [continuation for continuation in self.continuations if continuation.has_news]
         return self._output(changed, finished)
+
+    def _is_prompt_unscored(self) -> bool:
+        """The others may write before continuation 0 has scored the prompt, and wait with it."""
+        first = self.continuations[0]
+        return first.finish_reason is None and first.sequence.is_scored
 
     def report_abort(self, changed: list[Continuation], now: float) -> RequestOutput:
         """The last report of a request that was given up at time `now`."""
         self._metrics.finished_time = now
         self._metrics.num_output_tokens = self.num_written_tokens
         return self._output(changed, finished=True)
+
+    def report_failure(self, now: float) -> RequestOutput:
+        """The last report, at time `now`, of a request that could not be reported on.
+
+        Its continuations have failed; it has no text when that cannot be had now, either.
+        """
+        news = [continuation for continuation in self.continuations if continuation.has_news]
+        try:
+            return self.report_abort(news, now)
+        except BaseException:  # told with the first one
+            outputs = [
+                CompletionOutput(c.index, "", [], None, None, c.finish_reason, c.stop_reason)
+                for c in self.continuations
+            ]
+            ids, metrics = self.prompt_token_ids, self._metrics
+            return RequestOutput(self.request_id, self.prompt, ids, outputs, True, metrics)
 
     def _output(self, changed: list[Continuation], finished: bool) -> RequestOutput:
         if self.params.output_kind is _DELTA:

@@ -301,14 +301,32 @@ class Engine(RequestMaker):
             if failed is not None and failed.finish_reason is not None:
                 self._retire(failed)
                 changed.setdefault(failed.request, []).append(failed)
+        return self._report(changed, now)
+
+    def _report(
+        self, changed: dict[Request, list[Continuation]], now: float
+    ) -> list[RequestOutput]:
+        """What callers hear of a step at time `now`; forgets requests that have finished."""
         outputs = []
         for request, continuations in changed.items():
-            output = request.report(continuations, now)
+            try:
+                output = request.report(continuations, now)
+            except BaseException as error:  # in code that runs for this request only
+                output = self._report_failure(request, error, now)
             if output is not None:
                 if output.finished:
                     self._forget(request)
                 outputs.append(output)
         return outputs
+
+    def _report_failure(self, request: Request, error: BaseException, now: float) -> RequestOutput:
+        """End a request that could not be reported; the reports of others are not lost for it."""
+        for continuation in request.continuations:
+            if not continuation.is_end_reported:
+                fail(continuation, error)
+            if continuation.sequence in self._continuations:
+                self._retire(continuation)
+        return request.report_failure(now)
 
     def _sample_processed(self, step: Step) -> None:
         """Sample the rows of requests with logits processors, and end those whose code raises."""
@@ -362,18 +380,16 @@ class Engine(RequestMaker):
 
     def _report_ends(self) -> list[RequestOutput]:
         """Of all that ended and were not heard of, because the step that ended them failed."""
-        outputs = []
-        for request in list(self._requests.values()):
-            ended = [
+        changed = {
+            request: [
                 continuation
                 for continuation in request.continuations
                 if continuation.finish_reason is not None and not continuation.is_end_reported
             ]
-            if ended and (output := request.report(ended, time.perf_counter())) is not None:
-                if output.finished:
-                    self._forget(request)
-                outputs.append(output)
-        return outputs
+            for request in self._requests.values()
+        }
+        ended = {request: some for request, some in changed.items() if some}
+        return self._report(ended, time.perf_counter())
 
     def _reset_schedule_for_all(self) -> None:
         """A new scheduler and cache, with every sequence that is unfinished, in the old order."""

@@ -104,13 +104,11 @@ class Sequence:
 
     @property
     def is_scored(self) -> bool:
-        """Log-probabilities or states of all tokens of its prompt are still to come."""
-        return self.next_scored < self.num_prompt_tokens
+        """Log-probabilities or states of tokens of its prompt are still to come.
 
-    @property
-    def needs_whole_prompt(self) -> bool:
-        """Nothing of it may come from the prefix cache, which holds neither logits nor states."""
-        return self.params.prompt_logprobs is not None or (self.reads_hidden and self.is_scored)
+        None of that prompt may come from the prefix cache, which holds neither.
+        """
+        return self.next_scored < self.num_prompt_tokens
 
     @property
     def num_pending_tokens(self) -> int:

@@ -52,6 +52,7 @@ class _Door:
         self.commands: _Commands = queue.SimpleQueue()  # None: stop
         self.lock = threading.Lock()  # orders submit before or after an end, never across it
         self.names: Counter[str] = Counter()  # of requests expected or submitted, and not ended
+        self.early_aborts: set[str] = set()  # expected ones that somebody aborted before they came
         self.end: PyLLMError | None = None  # why nobody is served any more
         self.num_submitted = self.num_started = 0  # sequences, since the start
 
@@ -60,6 +61,20 @@ class _Door:
             self.names[name] -= 1
             if not self.names[name]:
                 del self.names[name]
+                self.early_aborts.discard(name)
+
+    def abort_when_it_comes(self, name: str) -> None:
+        """A request that is being prepared ends as soon as it is submitted, if it ever is."""
+        with self.lock:
+            if name in self.names:
+                self.early_aborts.add(name)
+
+    def was_aborted_early(self, name: str) -> bool:
+        """Asked of each request once."""
+        with self.lock:
+            found = name in self.early_aborts
+            self.early_aborts.discard(name)
+            return found
 
 
 class EngineThread:
@@ -239,10 +254,14 @@ class _Service:
                 self._put(inbox, _as_pyllm_error(error))
             else:
                 self._held[request.request_id] = _Held(request, inbox)
+                if self._door.early_aborts and self._door.was_aborted_early(request.request_id):
+                    self.abort([request.request_id], inbox)
 
     def abort(self, request_ids: list[str], inbox: Inbox | None) -> None:
         for request_id in request_ids:
             held = self._held.get(request_id)
+            if held is None and inbox is None:
+                self._door.abort_when_it_comes(request_id)
             if held is None or (inbox is not None and held.inbox is not inbox):
                 continue
             output = self._engine.abort(request_id)

@@ -149,7 +149,7 @@ class KVCache:
 
         There are none for a request that wants the logits or the states of its prompt.
         """
-        if not self.prefix_caching or sequence.needs_whole_prompt:
+        if not self.prefix_caching or sequence.is_scored:
             return []
         most = self._most_cached(sequence)
         self._make_keys(sequence, most)
@@ -223,7 +223,7 @@ class KVCache:
         Returns whether it stopped after `most_bytes` although there may be more. Blocks that were
         read are cached like any others, so that a later `lookup` finds them.
         """
-        if self._store is None or sequence.needs_whole_prompt:
+        if self._store is None or sequence.is_scored:
             return False
         wanted, between = self._wanted_from_disk(sequence, prefix)
         if not wanted:
@@ -316,7 +316,7 @@ class KVCache:
         index = len(prefix)
         if not self._underway or index >= self._most_cached(sequence):
             return False
-        if sequence.needs_whole_prompt:
+        if sequence.is_scored:
             return False
         parent = prefix[-1] if prefix else self._prefixes.root
         return (parent, sequence.block_keys[index]) in self._underway

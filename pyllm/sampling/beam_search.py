@@ -73,7 +73,7 @@ class BeamSearchSequence:
 
 @dataclass(slots=True)
 class BeamSearchOutput:
-    """`beam_width` sequences, best first."""
+    """`beam_width` sequences, best first; those that failed only when no other is left."""
 
     sequences: list[BeamSearchSequence]
 
@@ -95,13 +95,17 @@ class Beams:
         self._ends: Collection[int] = () if params.ignore_eos else eog_ids
         self.active = [BeamSearchSequence(list(prompt))]
         self._completed: list[BeamSearchSequence] = []
+        self._failed: list[BeamSearchSequence] = []
 
     def advance(self, outputs: Sequence[RequestOutput]) -> None:
         """Every beam by every token that was reported behind it; the best ones stay."""
         grown = []
         for beam, output in zip(self.active, outputs, strict=True):
-            logprobs = output.outputs[0].logprobs
+            answer = output.outputs[0]
+            logprobs = answer.logprobs
             if not logprobs:  # it failed: the others go on
+                beam.finish_reason, beam.stop_reason = answer.finish_reason, answer.stop_reason
+                self._failed.append(beam)
                 continue
             for token, logprob in logprobs[0].items():
                 new = BeamSearchSequence(
@@ -120,7 +124,7 @@ class Beams:
         """The best of those that ended and those that did not."""
         for beam in self.active:
             beam.finish_reason = "length"
-        return self._best(self._completed + self.active)
+        return self._best(self._completed + self.active or self._failed)
 
     def _best(self, beams: list[BeamSearchSequence]) -> list[BeamSearchSequence]:
         return sorted(beams, key=self._score, reverse=True)[: self._params.beam_width]

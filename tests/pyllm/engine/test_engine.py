@@ -829,3 +829,89 @@ def test_answers_do_not_depend_on_what_is_cached(requests, budget, block_size, s
         engine = Engine(FakeModel(max_model_len=100), enable_prefix_caching=False)
         (alone,) = run(engine, [engine.make_request(None, tokens, params)])
         assert outputs[name].outputs == alone.outputs
+
+
+@pytest.mark.parametrize("kind", list(RequestOutputKind))
+@pytest.mark.parametrize("slow", [0, 30], ids=["together", "late"])
+def test_no_report_comes_before_the_prompt_is_scored(kind, slow):
+    """Continuation 0 scores four tokens a step while the others read the prompt at once."""
+    params = SamplingParams(n=3, max_tokens=4, seed=5, prompt_logprobs=1, output_kind=kind)
+    engine = Engine(FakeModel(logits_of=printable_logits))
+    engine.add(engine.make_request(None, [BOS, *range(slow + 3)], params, "x"))
+    texts, ends = ["", "", ""], [0, 0, 0]
+    while engine.has_unfinished():
+        for output in engine.step():
+            assert len(output.prompt_logprobs) == slow + 4
+            for part in output.outputs:
+                delta = kind is RequestOutputKind.DELTA
+                texts[part.index] = texts[part.index] * delta + part.text
+                ends[part.index] += part.finish_reason is not None
+    if kind is not RequestOutputKind.CUMULATIVE:
+        assert ends == [1, 1, 1]
+    alone = complete(
+        replace(params, output_kind=FINAL), prompt=[BOS, *range(slow + 3)],
+        logits_of=printable_logits,
+    )  # fmt: skip
+    assert texts == [part.text for part in alone.outputs]
+    assert all(texts)
+
+
+def test_who_does_not_score_the_prompt_finds_it_in_the_cache():
+    engine = Engine(FakeModel(logits_of=printable_logits))
+    prompt = [BOS, *range(40)]
+    run(engine, [engine.make_request(None, prompt, SamplingParams(max_tokens=1), "first")])
+    before = engine.model.program.computed_tokens
+    params = SamplingParams(n=2, max_tokens=1, prompt_logprobs=1)
+    run(engine, [engine.make_request(None, prompt, params, "second")])
+    computed = engine.model.program.computed_tokens - before
+    assert computed == len(prompt) + len(prompt) % engine.model.block_size
+
+
+def failing_report(request, times):
+    """Let the report number `times[0]`, … of a request fail."""
+    whole, calls = request._output, iter(range(1, 100))
+
+    def output(*arguments):
+        if next(calls) in times:
+            raise MemoryError("no room")
+        return whole(*arguments)
+
+    request._output = output
+
+
+@pytest.mark.parametrize("times", [{3}, set(range(3, 100))], ids=["once", "always"])
+def test_a_report_that_fails_ends_that_request_alone(times):
+    engine = Engine(FakeModel(logits_of=printable_logits))
+    delta = SamplingParams(max_tokens=6, seed=2, output_kind=RequestOutputKind.DELTA)
+    requests = [
+        engine.make_request(None, [BOS, 1], SamplingParams(max_tokens=3, seed=1), "final"),
+        engine.make_request(None, [BOS, 2], delta, "stream"),
+        engine.make_request(None, [BOS, 3], replace(delta, n=2), "victim"),
+    ]
+    failing_report(requests[2], times)
+    for request in requests:
+        engine.add(request)
+    heard = {}
+    while engine.has_unfinished():
+        for output in engine.step():
+            heard.setdefault(output.request_id, []).append(output)
+        engine.scheduler.check()
+    assert len(heard["final"][-1].outputs[0].token_ids) == 3
+    assert sum(len(output.outputs[0].token_ids) for output in heard["stream"]) == 6
+    end = heard["victim"][-1]
+    assert end.finished
+    assert [part.finish_reason for part in end.outputs] == ["error", "error"]
+    assert end.outputs[0].stop_reason == "MemoryError: no room"
+    assert not engine._requests
+    assert engine.scheduler.kv_cache.num_free_blocks == engine.model.num_kv_blocks
+
+
+def test_a_grammar_ends_by_the_end_of_generation_whatever_ignore_eos_says():
+    choices = {"choice": ["abd", "xy"]}
+    for ignore_eos in (False, True):
+        params = SamplingParams(
+            structured_outputs=choices, ignore_eos=ignore_eos, max_tokens=20, seed=1
+        )
+        part = complete(params).outputs[0]
+        assert part.text in choices["choice"]
+        assert (part.finish_reason, part.stop_reason) == ("stop", None)

@@ -270,6 +270,20 @@ def test_aborts_of_nobody_are_not_queued_and_aborts_of_somebody_hold_up_nobody()
             spammer.join()
 
 
+def test_an_abort_while_a_request_is_made_ends_it_when_it_comes():
+    with Running(FakeModel(logits_of=printable_logits, **LONG)) as running:
+        with running.thread.expecting("x"):
+            running.thread.abort(["x"])
+            output = last(running.submit([1], name="x"))
+        assert output.outputs[0].finish_reason == "abort"
+        assert not output.outputs[0].token_ids
+        assert len(last(running.submit([1], name="x")).outputs[0].token_ids) == 5, "that is past"
+        with running.thread.expecting("x"):
+            running.thread.abort(["x"])
+            last(running.submit([1], name="y"))  # the abort has been heard
+        assert len(last(running.submit([1], name="x")).outputs[0].token_ids) == 5, "it never came"
+
+
 # ---- numbers -----------------------------------------------------------------------------------
 
 

@@ -201,7 +201,7 @@ def test_prompt_logprobs_need_every_token_computed():
     cache = KVCache(num_blocks=8, block_size=4)
     compute(cache, prompt(range(9)))
     waiting = prompt(range(9))
-    waiting.params.prompt_logprobs = 1
+    waiting.next_scored = 1
     assert cache.lookup(waiting) == []
     cache.announce(prompt(range(9)))
     assert not cache.is_underway(waiting, [])

@@ -107,3 +107,16 @@ def test_beams_share_what_is_cached_with_their_salt_only():
         prompts = [{"prompt_token_ids": [BOS, 1], "cache_salt": "mine"}, [BOS, 2]]
         llm.beam_search(prompts, BeamSearchParams(2, 2, ignore_eos=True), priority=[5, 6])
     assert asked == [([5, 6], ["mine", None]), ([5, 5, 6, 6], ["mine", "mine", None, None])]
+
+
+def test_a_search_whose_beams_all_fail_says_why():
+    def broken(tokens):
+        return few_logits(tokens) if len(tokens) < 4 else np.full(N_VOCAB, np.nan, np.float32)
+
+    llm = LLM.from_model(FakeModel(logits_of=broken))
+    prompt = {"prompt_token_ids": [BOS, 1, 2]}
+    params = BeamSearchParams(beam_width=2, max_tokens=5, ignore_eos=True)
+    (output,) = llm.beam_search([prompt], params)
+    assert [s.finish_reason for s in output.sequences] == ["error"] * 2
+    assert {s.stop_reason for s in output.sequences} == {"nonfinite_logits"}
+    assert all(len(s.tokens) == 4 for s in output.sequences)

@@ -81,6 +81,22 @@ def test_an_echo_in_a_stream_brings_the_ids_of_the_prompt(http: httpx.Client) ->
     assert len(first["logprobs"]["tokens"]) == len(first["prompt_token_ids"])
 
 
+def test_an_echo_of_a_long_prompt_streams_for_every_choice(http: httpx.Client) -> None:
+    """Only the first choice scores the prompt, over several steps; the others read it at once."""
+    prompt = [1, *range(300, 500)]
+    fields = {"model": "demo", "max_tokens": 3, "prompt": prompt, "n": 3, "seed": 1}
+    body = {**fields, "echo": True, "logprobs": 1}
+    whole = http.post("/v1/completions", json=body).json()["choices"]
+    with http.stream("POST", "/v1/completions", json={**body, "stream": True}) as response:
+        chunks = [chunk["choices"][0] for chunk in events(response)[:-1]]
+    for index in range(3):
+        mine = [chunk for chunk in chunks if chunk["index"] == index]
+        assert "".join(chunk["text"] for chunk in mine) == whole[index]["text"]
+        found = [value for c in mine if c["logprobs"] for value in c["logprobs"]["token_logprobs"]]
+        assert found == whole[index]["logprobs"]["token_logprobs"]
+        assert len(found) > len(prompt)
+
+
 def test_log_probabilities_of_the_prompt_are_as_vllm_writes_them(http: httpx.Client) -> None:
     body = complete(http, prompt="One two three", prompt_logprobs=2, return_token_ids=True)
     choice = body["choices"][0]
