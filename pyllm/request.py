@@ -266,7 +266,7 @@ class Request:
         if self.prompt_logprobs is not None:
             if self._is_prompt_unscored():
                 return None
-            changed = [continuation for continuation in self.continuations if continuation.has_news]
+            changed = self._with_news()
         return self._output(changed, finished)
 
     def _is_prompt_unscored(self) -> bool:
@@ -274,20 +274,22 @@ class Request:
         first = self.continuations[0]
         return first.finish_reason is None and first.sequence.is_scored
 
-    def report_abort(self, changed: list[Continuation], now: float) -> RequestOutput:
+    def _with_news(self) -> list[Continuation]:
+        return [continuation for continuation in self.continuations if continuation.has_news]
+
+    def report_abort(self, now: float) -> RequestOutput:
         """The last report of a request that was given up at time `now`."""
         self._metrics.finished_time = now
         self._metrics.num_output_tokens = self.num_written_tokens
-        return self._output(changed, finished=True)
+        return self._output(self._with_news(), finished=True)
 
     def report_failure(self, now: float) -> RequestOutput:
         """The last report, at time `now`, of a request that could not be reported on.
 
         Its continuations have failed; it has no text when that cannot be had now, either.
         """
-        news = [continuation for continuation in self.continuations if continuation.has_news]
         try:
-            return self.report_abort(news, now)
+            return self.report_abort(now)
         except BaseException:  # told with the first one
             outputs = [
                 CompletionOutput(c.index, "", [], None, None, c.finish_reason, c.stop_reason)

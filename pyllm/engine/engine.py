@@ -15,6 +15,7 @@ from pyllm.engine.interrupt import StepInterrupted
 from pyllm.engine.model import EngineModel
 from pyllm.engine.prompt_pace import PromptPace
 from pyllm.engine.prompt_reader import PromptReader
+from pyllm.engine.prompt_turns import PromptTurns
 from pyllm.engine.quarantine import Quarantine
 from pyllm.engine.row_results import RowResults, fail
 from pyllm.engine.scheduler import Scheduler
@@ -79,7 +80,7 @@ class Engine(RequestMaker):
         self.counters = EngineCounters()
         self._runner = StepRunner(model.program)
         self._results = RowResults(self._columns, self.counters)
-        self._pace = PromptPace(max_decode_slowdown)
+        self._turns = PromptTurns(PromptPace(max_decode_slowdown))
         self.reset()
 
     def reset(self) -> None:
@@ -116,11 +117,10 @@ class Engine(RequestMaker):
             counters=self.counters,
         )
         self.batch = Batch(columns)
-        self._reader = None
+        reader = None
         if model.prompt_program is not None:
-            self._reader = PromptReader(model.prompt_program, self.scheduler, self.counters)
-        # What this step may take with a slice of a prompt beside it; None: it has none.
-        self._seconds_beside: float | None = None
+            reader = PromptReader(model.prompt_program, self.scheduler, self.counters)
+        self._turns.start(reader)
         self._scheduled: list[Sequence] = []  # of the step that runs
         self._quarantine: Quarantine | None = None
         self._interruptible = _NOBODY  # requests whose prompts the step that runs reads
@@ -149,7 +149,7 @@ class Engine(RequestMaker):
             continuation.abort()
             self._retire(continuation)
         self.counters.add_finished(request)
-        return request.report_abort(unfinished, time.perf_counter())
+        return request.report_abort(time.perf_counter())
 
     def interrupt(self, request_ids: Iterable[str]) -> None:
         """End the step that reads a prompt of one of these, soon. Safe to call from any thread."""
@@ -182,7 +182,7 @@ class Engine(RequestMaker):
 
     def _step(self, has_news: Callable[[], bool]) -> list[RequestOutput]:
         begin = time.perf_counter()
-        self._seconds_beside = None
+        self._turns.begin_step()
         scheduled = self._scheduled = self._schedule()
         step = self.batch.fill(scheduled)
         reads_prompt = step.n_tokens > len(step.rows)
@@ -205,7 +205,7 @@ class Engine(RequestMaker):
         self._learn_times(step, now - start, reads_prompt=reads_prompt)
         self.counters.add_step(scheduled, step, now - start, now)
         outputs = self._postprocess(scheduled, step)
-        self._read_slice(begin)
+        self._turns.read_on(begin)
         return outputs
 
     def _learn_times(self, step: Step, seconds: float, *, reads_prompt: bool) -> None:
@@ -213,9 +213,9 @@ class Engine(RequestMaker):
             self.speculator.record_step(step.n_tokens, len(step.rows), seconds)
         if reads_prompt:
             num_decodes = sum(s.num_pending_tokens == 1 for s in self._scheduled)
-            self._pace.add(seconds, num_decodes, step.n_tokens - num_decodes)
+            self._turns.pace.add(seconds, num_decodes, step.n_tokens - num_decodes)
         elif step.n_tokens == step.n_seqs:  # nobody guessed
-            self._pace.add(seconds, step.n_seqs, 0)
+            self._turns.pace.add(seconds, step.n_seqs, 0)
 
     def _schedule(self) -> list[Sequence]:
         if self._quarantine is not None:
@@ -229,31 +229,8 @@ class Engine(RequestMaker):
         most = self.scheduler.max_num_batched_tokens
         if self._was_interrupted:
             most = min(most, _TOKENS_AFTER_INTERRUPT)
-        limit = self._pace.chunk_limit(num_decodes, depth) if watched else None
-        if limit is None:
-            return most
-        if limit and self._pace.is_slow(num_decodes) and self._goes_on_beside(num_decodes):
-            return 0
-        return min(most, limit)
-
-    def _goes_on_beside(self, num_decodes: int) -> bool:
-        """Whether the prompt whose turn it is goes on beside this step, instead of in it."""
-        was_asked, self._seconds_beside = self._seconds_beside is not None, None
-        if self._reader is None or was_asked:  # twice: no decode found a block, so it must run now
-            return False
-        whole, slice_seconds = self._pace.seconds_beside(num_decodes)
-        if not self._reader.prepare(slice_seconds):
-            return False
-        self._seconds_beside = whole
-        return True
-
-    def _read_slice(self, begin: float) -> None:
-        """Read on in a prompt, when one goes on beside this step, which began at `begin`.
-
-        Last, when it is known how long the others took: nobody waits longer for it than agreed.
-        """
-        if self._seconds_beside is not None and self._reader is not None:
-            self._reader.read(begin + self._seconds_beside)
+        limit = self._turns.chunk_limit(num_decodes, depth) if watched else None
+        return most if limit is None else min(most, limit)
 
     def _admitted(self, sequence: Sequence) -> None:
         if self.on_start is not None:
@@ -321,11 +298,11 @@ class Engine(RequestMaker):
 
     def _report_failure(self, request: Request, error: BaseException, now: float) -> RequestOutput:
         """End a request that could not be reported; the reports of others are not lost for it."""
-        for continuation in request.continuations:
-            if not continuation.is_end_reported:
-                fail(continuation, error)
-            if continuation.sequence in self._continuations:
-                self._retire(continuation)
+        unfinished = [c for c in request.continuations if c.finish_reason is None]
+        for continuation in unfinished or request.continuations:
+            fail(continuation, error)
+        for continuation in unfinished:
+            self._retire(continuation)
         return request.report_failure(now)
 
     def _sample_processed(self, step: Step) -> None:

@@ -18,6 +18,7 @@ _MARGIN = 0.85  # aim below the limit: that is for the 99th percentile, this for
 # tokens, and beside decodes that use the weights as often as they can be read. Few decodes leave
 # room for tokens that cost next to nothing.
 _FEWEST_AT_ONCE, _FEWEST_FOR_A_DECODE = 3, 2
+_LEAST_SLICE = 0.25  # of a step; each chunk reads all weights again, a bit at a time
 _SURE_SAMPLES = 3  # one of a step that was held up does not decide that
 
 
@@ -71,6 +72,9 @@ class PromptPace:
     def is_slow(self, num_decodes: int) -> bool:
         """So few prompt tokens fit into a step of so many decodes that slices are faster."""
         if len(self._per_token) < _SURE_SAMPLES or num_decodes not in self._solo:
+            return False
+        whole, spare = self.seconds_beside(num_decodes)
+        if spare < _LEAST_SLICE * (whole - spare):
             return False
         fewest = max(_FEWEST_AT_ONCE, _FEWEST_FOR_A_DECODE * num_decodes)
         return self._fitting(num_decodes) < fewest

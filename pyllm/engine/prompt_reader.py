@@ -7,7 +7,6 @@ it. At 16,000 tokens of a 1B model one token takes 28 ms; 16 take 18 ms each, in
 
 from __future__ import annotations
 
-import logging
 import time
 
 from pyllm.engine.batch import Batch
@@ -15,14 +14,15 @@ from pyllm.engine.counters import EngineCounters
 from pyllm.engine.model import PromptProgram
 from pyllm.engine.scheduler import Scheduler
 from pyllm.engine.sequence import Sequence
-from pyllm.errors import PyLLMError
 
 __all__ = ["PromptReader"]
 
-_log = logging.getLogger(__name__)
-
 _FIRST_TOKENS = 4  # of the chunk that shows how long ops take
 _LONGEST_OP = 0.5  # of a slice, which ends with an op: where more would take longer, fewer are read
+
+
+# After so many a step reads a chunk itself, which shows whether slices are still the better way.
+_CHUNKS_BETWEEN_STEPS = 16
 
 
 class PromptReader:
@@ -38,22 +38,28 @@ class PromptReader:
         self._sequence: Sequence | None = None
         self._first = self._next_op = 0
         self._count = _FIRST_TOKENS // 2
-        self._slice_seconds = 0.0
+        self._limit, self._slice_seconds = 1, 0.0
         self._table: list[int] = []
-        self._failed = self._put_off = False
+        self._put_off = False
+        self._num_chunks = 0  # since a step read one
 
-    def prepare(self, slice_seconds: float) -> bool:
-        """Whether the first prompt that runs can go on here; it has blocks for its chunk then.
+    def prepare(self, limit: int, slice_seconds: float) -> bool:
+        """Whether a prompt goes on here; it has blocks for its chunk then.
 
-        slice_seconds  how long slices of it shall take
+        That is the first that runs, unless a chunk of another is not yet finished.
+
+        limit          tokens that a step may read; who has no more to read has no need of slices
+        slice_seconds  how long slices shall take
         """
-        if self._failed:
-            return False
         self._slice_seconds = slice_seconds
-        reserved = self._scheduler.reserve(self._fitting_tokens())
+        reserved = self._scheduler.reserve(limit, self._fitting_tokens())
         if reserved is None:
             return False
-        if self._current() is not reserved[0]:
+        if self._current() is None:
+            if self._is_step_due():
+                self._num_chunks = 0
+                return False
+            self._limit = limit
             self._begin(*reserved)
         return True
 
@@ -69,24 +75,23 @@ class PromptReader:
         while (sequence := self._current()) is not None:
             start = time.perf_counter()
             self._sequence = None  # nobody knows where ops stopped that raise
-            try:
-                finished = self._advance(deadline - start)
-            except (PyLLMError, KeyboardInterrupt):  # the machine's fault: it befalls everybody
-                raise
-            except Exception:
-                _log.exception("a slice of a prompt failed; from now on steps read prompts whole")
-                self._failed = True
-                return
+            finished = self._advance(deadline - start)
             end = time.perf_counter()
             self._counters.add_slice(self._count if finished else 0, end - start)
             if not finished:
                 self._sequence = sequence
                 return
+            self._num_chunks += 1
             sequence.num_computed_tokens += self._count
             if sequence.num_computed_tokens >= sequence.settle_at:
                 self._scheduler.kv_cache.settle(sequence)
-            if end >= deadline or not self.prepare(self._slice_seconds):
+            if end >= deadline or self._is_step_due():
                 return
+            if not self.prepare(self._limit, self._slice_seconds):
+                return
+
+    def _is_step_due(self) -> bool:
+        return self._num_chunks >= _CHUNKS_BETWEEN_STEPS
 
     def _fitting_tokens(self) -> int:
         """Of a chunk whose ops are short enough; twice the last at most, which tells of those."""

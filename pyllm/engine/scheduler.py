@@ -141,16 +141,16 @@ class Scheduler:
     def has_unfinished(self) -> bool:
         return bool(self.running or self.waiting)
 
-    def reserve(self, most: int) -> tuple[Sequence, int] | None:
+    def reserve(self, limit: int, most: int) -> tuple[Sequence, int] | None:
         """Blocks for the next tokens of the first prompt that runs: up to `most`, not its last.
 
-        Returns the sequence and how many; None when no prompt runs, the logits or states of this
-        one are wanted, or blocks are scarce.
+        Returns the sequence and how many; None when no prompt runs, `limit` tokens are all that is
+        left of this one, its logits or states are wanted, or blocks are scarce.
         """
         for ahead, sequence in enumerate(self.running):
-            if sequence.num_pending_tokens > 1:
-                size = min(most, sequence.num_pending_tokens - 1, self._room(sequence, ahead))
-                if size < 1 or sequence.is_scored or sequence.reads_hidden:
+            if (pending := sequence.num_pending_tokens) > 1:
+                size = min(most, pending - 1, self._room(sequence, ahead))
+                if size < 1 or pending <= limit or sequence.is_scored or sequence.reads_hidden:
                     return None
                 self.kv_cache.grow(sequence, sequence.num_computed_tokens + size)
                 return sequence, size

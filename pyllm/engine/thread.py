@@ -12,7 +12,7 @@ import queue
 import threading
 import weakref
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from copy import copy
 from typing import NamedTuple, Protocol, TypeAlias
@@ -52,6 +52,7 @@ class _Door:
         self.commands: _Commands = queue.SimpleQueue()  # None: stop
         self.lock = threading.Lock()  # orders submit before or after an end, never across it
         self.names: Counter[str] = Counter()  # of requests expected or submitted, and not ended
+        self.expected: Counter[str] = Counter()  # of those, not submitted yet
         self.early_aborts: set[str] = set()  # expected ones that somebody aborted before they came
         self.end: PyLLMError | None = None  # why nobody is served any more
         self.num_submitted = self.num_started = 0  # sequences, since the start
@@ -147,12 +148,16 @@ class EngineThread:
     @contextmanager
     def expecting(self, request_id: str) -> Iterator[None]:
         """Nobody is given this id automatically while its request is prepared and submitted."""
-        with self._door.lock:
-            self._door.names[request_id] += 1
+        door = self._door
+        with door.lock:
+            door.names[request_id] += 1
+            door.expected[request_id] += 1
         try:
             yield
         finally:
-            self._door.let_go(request_id)
+            with door.lock:
+                door.expected -= Counter([request_id])  # which forgets what it has none of
+            door.let_go(request_id)
 
     def abort(self, request_ids: Iterable[str], inbox: Inbox | None = None) -> None:
         """Free what the requests hold before the next step; returns at once.
@@ -166,7 +171,9 @@ class EngineThread:
         request_ids = [request_id for request_id in request_ids if request_id in names]
         if not request_ids:
             return
-        self._door.commands.put(lambda service: service.abort(request_ids, inbox))
+        # Now: when it is the engine's turn, somebody may be preparing another with the same id.
+        expected = [name for name in request_ids if inbox is None and self._door.expected[name]]
+        self._door.commands.put(lambda service: service.abort(request_ids, inbox, expected))
         engine = self._engine
         if engine is not None:
             engine.interrupt(request_ids)
@@ -257,10 +264,13 @@ class _Service:
                 if self._door.early_aborts and self._door.was_aborted_early(request.request_id):
                     self.abort([request.request_id], inbox)
 
-    def abort(self, request_ids: list[str], inbox: Inbox | None) -> None:
+    def abort(
+        self, request_ids: list[str], inbox: Inbox | None, expected: Collection[str] = ()
+    ) -> None:
+        """expected: those that were being prepared when this was asked for"""
         for request_id in request_ids:
             held = self._held.get(request_id)
-            if held is None and inbox is None:
+            if held is None and request_id in expected:
                 self._door.abort_when_it_comes(request_id)
             if held is None or (inbox is not None and held.inbox is not inbox):
                 continue

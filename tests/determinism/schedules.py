@@ -215,7 +215,7 @@ def run(
         proposer=proposer,
         max_logprobs=-1,
     )
-    engine._pace = Slices(schedule.slices)
+    engine._turns.pace = Slices(schedule.slices)
     outputs: dict[str, RequestOutput] = {}
     last_arrival = max(guest.arrives for guest in schedule.guests)
     step = 0

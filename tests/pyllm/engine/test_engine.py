@@ -915,3 +915,19 @@ def test_a_grammar_ends_by_the_end_of_generation_whatever_ignore_eos_says():
         part = complete(params).outputs[0]
         assert part.text in choices["choice"]
         assert (part.finish_reason, part.stop_reason) == ("stop", None)
+
+
+def test_an_abort_tells_what_ended_before_the_prompt_was_scored():
+    params = SamplingParams(
+        n=2, max_tokens=2, seed=5, prompt_logprobs=1, output_kind=RequestOutputKind.DELTA
+    )
+    engine = Engine(FakeModel(logits_of=printable_logits))
+    engine.add(engine.make_request(None, [BOS, *range(40)], params, "x"))
+    for _ in range(4):
+        assert not engine.step()
+    output = engine.abort("x")
+    assert output is not None
+    assert [(part.finish_reason, len(part.token_ids)) for part in output.outputs] == [
+        ("abort", 0),
+        ("length", 2),
+    ]

@@ -167,3 +167,8 @@ def test_one_slow_step_makes_no_prompt_slow():
 def test_a_slice_has_what_the_limit_leaves():
     times = warm(Machine(solo=0.050), max_decode_slowdown=2.0)
     assert times.seconds_beside(8) == pytest.approx((0.085, 0.035))
+
+
+def test_a_limit_that_leaves_slices_next_to_nothing_has_none():
+    for limit, slow in ((1.1, False), (1.4, False), (1.6, True)):
+        assert warm(Machine(per_token=0.016), max_decode_slowdown=limit).is_slow(8) is slow

@@ -19,10 +19,10 @@ class Slices(PromptPace):
 
     def __init__(self, seconds=-1.0):
         super().__init__(2.0)
-        self.seconds = seconds
+        self.seconds, self.limit = seconds, 1
 
     def chunk_limit(self, num_decodes, depth):
-        return 1 if num_decodes else None
+        return self.limit if num_decodes else None
 
     def is_slow(self, num_decodes):
         return True
@@ -33,7 +33,7 @@ class Slices(PromptPace):
 
 def engine_of(seconds=-1.0, **model):
     engine = Engine(FakeModel(slices=True, **model))
-    engine._pace = Slices(seconds)
+    engine._turns.pace = Slices(seconds)
     return engine
 
 
@@ -167,6 +167,36 @@ def test_a_step_without_decodes_is_never_scheduled_for_a_slice():
     assert finish(engine)["prompt"] == alone("prompt", list(range(1, 241)), ANSWER)
 
 
+def test_a_prompt_that_a_step_can_finish_needs_no_slice():
+    engine = with_stream(engine_of())
+    engine._turns.pace.limit = 8
+    add(engine, "prompt", PROMPT[:15], ANSWER)
+    assert finish(engine)["prompt"] == alone("prompt", PROMPT[:15], ANSWER)
+    assert not engine.model.prompt_program.calls
+
+
+def test_a_chunk_is_finished_before_another_begins():
+    engine = with_stream(engine_of())
+    add(engine, "prompt", PROMPT, ANSWER)
+    calls = engine.model.prompt_program.calls
+    while calls[-1:] != [(4, 1)]:
+        engine.step()
+    engine.add(engine.make_request(None, PROMPT[::-1], ANSWER, "urgent", -1))
+    texts = finish(engine)
+    assert texts["prompt"] == alone("prompt", PROMPT, ANSWER)
+    assert texts["urgent"] == alone("urgent", PROMPT[::-1], ANSWER)
+    assert calls[:4] == [(4, op) for op in range(4)]
+
+
+def test_now_and_then_a_step_reads_a_chunk():
+    engine = with_stream(engine_of(seconds=1.0))
+    engine.model.prompt_program.longest_op = 10.0  # chunks of one token
+    add(engine, "prompt", PROMPT, ANSWER)
+    finish(engine)
+    # 1 by the step that lets it in, 16 in slices and 1 by a step three times, 1 by the last step.
+    assert len(engine.model.prompt_program.calls) == len(PROMPT) - 5
+
+
 def test_a_failed_slice_costs_nobody_anything(caplog):
     engine = with_stream(engine_of())
     program = engine.model.prompt_program
@@ -174,7 +204,17 @@ def test_a_failed_slice_costs_nobody_anything(caplog):
     add(engine, "prompt", PROMPT, ANSWER)
     assert finish(engine)["prompt"] == alone("prompt", PROMPT, ANSWER)
     assert len(program.calls) == 1, "it is not tried again"
-    assert "read prompts whole" in caplog.text
+    assert "steps read all prompts" in caplog.text
+
+
+def test_what_others_wrote_beside_a_slice_that_fails_is_heard():
+    engine = with_stream(engine_of())
+    engine.model.prompt_program.error = MemoryError("no room")
+    add(engine, "short", [9, 9], SamplingParams(max_tokens=3, ignore_eos=True, seed=4))
+    add(engine, "prompt", PROMPT, ANSWER)
+    texts = finish(engine)
+    assert len(texts["short"]) == 3
+    assert texts["stream"] == alone("stream", [1, 2, 3], STREAM)[1:]
 
 
 def test_what_the_machine_refuses_is_told():
@@ -191,7 +231,7 @@ def test_what_the_machine_refuses_is_told():
 
 def test_nobody_guesses_beside_a_slice():
     engine = eager_engine(Guesser(at_random), slices=True)
-    engine._pace = Slices()
+    engine._turns.pace = Slices()
     with_stream(engine)
     add(engine, "prompt", PROMPT, ANSWER)
     calls = engine.model.prompt_program.calls

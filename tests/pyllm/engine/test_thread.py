@@ -282,6 +282,8 @@ def test_an_abort_while_a_request_is_made_ends_it_when_it_comes():
             running.thread.abort(["x"])
             last(running.submit([1], name="y"))  # the abort has been heard
         assert len(last(running.submit([1], name="x")).outputs[0].token_ids) == 5, "it never came"
+        assert not running.thread._door.expected
+        assert not running.thread._door.early_aborts
 
 
 # ---- numbers -----------------------------------------------------------------------------------
