@@ -190,7 +190,7 @@ def test_prompts_are_read_in_slices_beside_streams(model: Model, alone: Alone) -
         assert engine._turns.reader is not None
         paused.add(engine._turns.reader._next_op)
 
-    outputs = run(model, Schedule(guests, slices=[0.0, 0.0, 0.0, 9.0]), check)
+    outputs = run(model, Schedule(guests, slices=[*[0.0] * 9, 9.0]), check)
     assert_as_alone(Schedule(guests), outputs, alone)
     assert len(paused) > 3
 
