@@ -142,7 +142,7 @@ def test_a_reload_in_the_middle_keeps_what_came(visit: Visit) -> None:
     visit.open()
     visit.server.replies.append(ENDLESS)
     visit.write("Go on")
-    visit.see("word150")  # past the first save
+    visit.see("word250")  # past several saves, one a second: the first may still be under way
     visit.page.reload()
     answer = visit.finished()
     assert "word40" in answer.inner_text()
