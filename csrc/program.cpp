@@ -275,17 +275,20 @@ bool Program::run(const StepRequest& request, const Slice& slice) {
   return !stopped;
 }
 
-// The walk: every worker runs every op, a barrier after each.
-void Program::work(const StepContext& step, const StepRequest& request, int worker) {
-  const bool goes_on = slice_.first_op > 0;  // what comes before the ops has been done
+// Called by every worker.
+void Program::fill_rope_tables(const StepContext& step) {
   for (const RopeTable& table : step.rope_tables) {
-    if (goes_on) break;
     for_chunks(step.pool, step.shape.n_tokens, 8, [&](int64_t begin, int64_t end) {
       for (int64_t t = begin; t < end; ++t)
         table.fill(t, columns_.positions[static_cast<size_t>(t)]);
     });
     step.pool.barrier();
   }
+}
+
+// The walk: every worker runs every op, a barrier after each.
+void Program::work(const StepContext& step, const StepRequest& request, int worker) {
+  if (slice_.first_op == 0) fill_rope_tables(step);
   Clock::time_point start = Clock::now();
   const auto record = [&](size_t index, const std::string& name, const OpCost& cost) {
     if (!request.profile || worker != 0) return;

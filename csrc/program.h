@@ -112,6 +112,7 @@ class Program {
   StepContext begin_step(const StepRequest& request);
   bool run(const StepRequest& request, const Slice& slice);
   void use_pool(std::shared_ptr<ThreadPool> pool, Threads threads);
+  void fill_rope_tables(const StepContext& step);
   void work(const StepContext& step, const StepRequest& request, int worker);
   bool told_to_stop(const StepContext& step, size_t op, size_t n_ops_before, int worker);
   bool out_of_time(size_t next_op);

@@ -47,7 +47,7 @@ class Continuation:
         detection = params.repetition_detection
         self._repetition = None if detection is None else RepetitionDetector(detection)
         self._num_reported_tokens = sequence.num_prompt_tokens
-        self.is_end_reported = False  # as a delta
+        self._is_end_reported = False  # as a delta
 
     def append(self, token: int) -> None:
         """Take a sampled token; may set `finish_reason`."""
@@ -137,10 +137,14 @@ class Continuation:
             self._text.append(self._text_stream.flush())
 
     @property
+    def is_end_unheard(self) -> bool:
+        """It has ended, and no delta told so."""
+        return self.finish_reason is not None and not self._is_end_reported
+
+    @property
     def has_news(self) -> bool:
         """There is something that no delta told."""
-        ended_unheard = self.finish_reason is not None and not self.is_end_reported
-        return ended_unheard or len(self.sequence.tokens) > self._num_reported_tokens
+        return self.is_end_unheard or len(self.sequence.tokens) > self._num_reported_tokens
 
     def snapshot(self) -> CompletionOutput:
         """Everything so far; not to be mixed with deltas."""
@@ -150,7 +154,7 @@ class Continuation:
         """What is new since the last call; `cumulative_logprob` covers everything."""
         output = self._output(self._num_reported_tokens)
         self._num_reported_tokens = len(self.sequence.tokens)
-        self.is_end_reported = self.finish_reason is not None
+        self._is_end_reported = self.finish_reason is not None
         self._text.clear()
         return output
 

@@ -55,6 +55,11 @@ class Step:
     hidden: list[Scored]
     has_processors: bool
 
+    @property
+    def reads_prompt(self) -> bool:
+        """Some tokens are a prompt's, and sample nothing."""
+        return self.n_tokens > len(self.rows)
+
 
 class Batch:
     """Fills the program's preallocated columns; rewrites only what changed since the last step."""

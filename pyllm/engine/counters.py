@@ -55,17 +55,21 @@ class EngineCounters:
         self._step_tokens = Histogram(STEP_TOKENS_BOUNDS)
         self._gaps = TokenGaps()
 
-    def add_step(self, scheduled: list[Sequence], step: Step, seconds: float, now: float) -> None:
+    def add_step(
+        self,
+        scheduled: list[Sequence],
+        step: Step,
+        num_prompt_tokens: int,
+        seconds: float,
+        now: float,
+    ) -> None:
         """A step that took `seconds` ended at `now`, in seconds of `time.perf_counter()`."""
         self.num_steps += 1
         self.busy_seconds += seconds
         self.num_scheduled += len(scheduled)
         self._step_tokens.add(step.n_tokens)
-        if step.n_tokens > len(step.rows):  # some tokens are a prompt's
-            num_decodes = sum(s.num_pending_tokens == 1 for s in scheduled)
-            self.num_computed_prompt_tokens += step.n_tokens - num_decodes
-            scheduled = step.rows
-        self._gaps.add_step(scheduled, now)
+        self.num_computed_prompt_tokens += num_prompt_tokens
+        self._gaps.add_step(step.rows if step.reads_prompt else scheduled, now)
 
     def add_slice(self, num_tokens: int, seconds: float) -> None:
         """Beside a step, so many tokens of a prompt were finished, in so much more time."""

@@ -48,6 +48,13 @@ def _no_news() -> bool:
     return False
 
 
+def _num_prompt_tokens(scheduled: list[Sequence], step: Step) -> int:
+    """Tokens of a step that are not a decode's: a prompt's chunk may have one, too."""
+    if not step.reads_prompt:
+        return 0
+    return step.n_tokens - sum(s.num_pending_tokens == 1 for s in scheduled)
+
+
 class Engine(RequestMaker):
     """Schedules, steps and reports. Batch limits are those the program's columns were made for.
 
@@ -185,8 +192,7 @@ class Engine(RequestMaker):
         self._turns.begin_step()
         scheduled = self._scheduled = self._schedule()
         step = self.batch.fill(scheduled)
-        reads_prompt = step.n_tokens > len(step.rows)
-        if reads_prompt and not self._was_interrupted:
+        if step.reads_prompt and not self._was_interrupted:
             self._interruptible = frozenset(
                 s.request_id for s in scheduled if s.num_scheduled_tokens > 1
             )
@@ -202,18 +208,19 @@ class Engine(RequestMaker):
         self._failed = False
         self._interruptible = _NOBODY
         self._was_interrupted = self._was_put_off = False
-        self._learn_times(step, now - start, reads_prompt=reads_prompt)
-        self.counters.add_step(scheduled, step, now - start, now)
+        num_prompt_tokens = _num_prompt_tokens(scheduled, step)
+        self._learn_times(step, num_prompt_tokens, now - start)
+        self.counters.add_step(scheduled, step, num_prompt_tokens, now - start, now)
         outputs = self._postprocess(scheduled, step)
         self._turns.read_on(begin)
         return outputs
 
-    def _learn_times(self, step: Step, seconds: float, *, reads_prompt: bool) -> None:
+    def _learn_times(self, step: Step, num_prompt_tokens: int, seconds: float) -> None:
         if self.speculator is not None:
             self.speculator.record_step(step.n_tokens, len(step.rows), seconds)
-        if reads_prompt:
-            num_decodes = sum(s.num_pending_tokens == 1 for s in self._scheduled)
-            self._turns.pace.add(seconds, num_decodes, step.n_tokens - num_decodes)
+        if step.reads_prompt:
+            num_decodes = step.n_tokens - num_prompt_tokens
+            self._turns.pace.add(seconds, num_decodes, num_prompt_tokens)
         elif step.n_tokens == step.n_seqs:  # nobody guessed
             self._turns.pace.add(seconds, step.n_seqs, 0)
 
@@ -357,16 +364,11 @@ class Engine(RequestMaker):
 
     def _report_ends(self) -> list[RequestOutput]:
         """Of all that ended and were not heard of, because the step that ended them failed."""
-        changed = {
-            request: [
-                continuation
-                for continuation in request.continuations
-                if continuation.finish_reason is not None and not continuation.is_end_reported
-            ]
-            for request in self._requests.values()
-        }
-        ended = {request: some for request, some in changed.items() if some}
-        return self._report(ended, time.perf_counter())
+        changed: dict[Request, list[Continuation]] = {}
+        for request in self._requests.values():
+            if ended := [c for c in request.continuations if c.is_end_unheard]:
+                changed[request] = ended
+        return self._report(changed, time.perf_counter())
 
     def _reset_schedule_for_all(self) -> None:
         """A new scheduler and cache, with every sequence that is unfinished, in the old order."""

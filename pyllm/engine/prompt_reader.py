@@ -19,8 +19,6 @@ __all__ = ["PromptReader"]
 
 _FIRST_TOKENS = 4  # of the chunk that shows how long ops take
 _LONGEST_OP = 0.5  # of a slice, which ends with an op: where more would take longer, fewer are read
-
-
 # After so many a step reads a chunk itself, which shows whether slices are still the better way.
 _CHUNKS_BETWEEN_STEPS = 16
 
