@@ -51,10 +51,10 @@ void append_blocks(Segment* segment, const GroupedFormat& f, int32_t count, int3
   for (int32_t i = 0; i < count; ++i) {
     const int32_t src = i * f.block_bytes;
     const auto rows = static_cast<int32_t>(kTileRows);
-    segment->add({src + f.scale_at, scales + i * rows * f.scale_size, 1, f.scale_size, false});
+    segment->add({src + f.scale_at, scales + i * rows * f.scale_size, 1, f.scale_size});
     for (const PackField& field : f.body) {
       segment->add({src + field.src, bodies + i * f.body_bytes + field.dst, field.count, field.size,
-                    field.planes});
+                    field.how});
     }
   }
 }
@@ -87,14 +87,12 @@ Layout single_layout(std::initializer_list<PackField> fields, int64_t n_blocks, 
   return layout;
 }
 
-constexpr PackField kQ4_0Fields[] = {{2, 0, 4, 4, false}};
-constexpr PackField kQ5_0Fields[] = {{2, 0, 1, 4, true}, {6, kLine, 4, 4, false}};
-constexpr PackField kQ8_0Fields[] = {{2, 0, 8, 4, false}};
-constexpr PackField kQ3_KFields[] = {
-    {0, 0, 8, 4, false}, {32, kQ3_KLow, 16, 4, false}, {96, kQ3_KScales, 3, 4, false}};
-constexpr PackField kQ6_KFields[] = {
-    {192, 0, 4, 4, false}, {0, kQ6_KLow, 32, 4, false}, {128, kQ6_KHigh, 16, 4, false}};
-constexpr PackField kMXFP4Fields[] = {{1, 0, 4, 4, false}};
+constexpr PackField kQ4_0Fields[] = {{2, 0, 4, 4}};
+constexpr PackField kQ5_0Fields[] = {{2, 0, 1, 4, Packing::kBitPlanes}, {6, kLine, 4, 4}};
+constexpr PackField kQ8_0Fields[] = {{2, 0, 8, 4}};
+constexpr PackField kQ3_KFields[] = {{0, 0, 8, 4}, {32, kQ3_KLow, 16, 4}, {96, kQ3_KScales, 3, 4}};
+constexpr PackField kQ6_KFields[] = {{192, 0, 4, 4}, {0, kQ6_KQuants, 48, 4, Packing::kSixBits}};
+constexpr PackField kMXFP4Fields[] = {{1, 0, 4, 4}};
 
 // The layout of r16.h for one row of `cols`.
 Layout layout_for(int type, int64_t cols) {
@@ -105,19 +103,19 @@ Layout layout_for(int type, int64_t cols) {
   };
   switch (type) {
     case kF32:
-      return single_layout({{0, 0, count, 4, false}}, 1, 4 * cols, kLine * cols);
+      return single_layout({{0, 0, count, 4}}, 1, 4 * cols, kLine * cols);
     case kF16:
     case kBF16:
-      return single_layout({{0, 0, count, 2, false}}, 1, 2 * cols, kHalfLine * cols);
+      return single_layout({{0, 0, count, 2}}, 1, 2 * cols, kHalfLine * cols);
     case kQ4_0:
     case kIQ4_NL:
       return grouped_layout({32, 18, 0, 2, kQ4_0Body, kQ4_0Fields}, cols);
     case kQ4_1:
-      return singles({{0, 0, 2, 2, false}, {4, kLine, 4, 4, false}}, kQ4_1Block);
+      return singles({{0, 0, 2, 2}, {4, kLine, 4, 4}}, kQ4_1Block);
     case kQ5_0:
       return grouped_layout({32, 22, 0, 2, kQ5_0Body, kQ5_0Fields}, cols);
     case kQ5_1:
-      return singles({{0, 0, 2, 2, false}, {4, kLine, 1, 4, true}, {8, 2 * kLine, 4, 4, false}},
+      return singles({{0, 0, 2, 2}, {4, kLine, 1, 4, Packing::kBitPlanes}, {8, 2 * kLine, 4, 4}},
                      kQ5_1Block);
     case kQ8_0: {
       Layout layout = grouped_layout({32, 34, 0, 2, kQ8_0Body, kQ8_0Fields}, cols);
@@ -127,27 +125,20 @@ Layout layout_for(int type, int64_t cols) {
     case kMXFP4:
       return grouped_layout({32, 17, 0, 1, kMXFP4Body, kMXFP4Fields}, cols);
     case kQ2_K:
-      return singles(
-          {{80, 0, 2, 2, false}, {0, kQ2_KScales, 4, 4, false}, {16, kQ2_KQuants, 16, 4, false}},
-          kQ2_KBlock);
+      return singles({{80, 0, 2, 2}, {0, kQ2_KScales, 4, 4}, {16, kQ2_KQuants, 16, 4}}, kQ2_KBlock);
     case kQ3_K:
       return grouped_layout({256, 110, 108, 2, kQ3_KBody, kQ3_KFields}, cols);
     case kQ4_K:
-      return singles(
-          {{0, 0, 2, 2, false}, {4, kQ4_KScales, 3, 4, false}, {16, kQ4_KQuants, 32, 4, false}},
-          kQ4_KBlock);
+      return singles({{0, 0, 2, 2}, {4, kQ4_KScales, 3, 4}, {16, kQ4_KQuants, 32, 4}}, kQ4_KBlock);
     case kQ5_K:
-      return singles({{0, 0, 2, 2, false},
-                      {4, kQ4_KScales, 3, 4, false},
-                      {16, kQ5_KHigh, 8, 4, false},
-                      {48, kQ5_KQuants, 32, 4, false}},
-                     kQ5_KBlock);
+      return singles(
+          {{0, 0, 2, 2}, {4, kQ4_KScales, 3, 4}, {16, kQ5_KHigh, 8, 4}, {48, kQ5_KQuants, 32, 4}},
+          kQ5_KBlock);
     case kQ6_K:
       return grouped_layout({256, 210, 208, 2, kQ6_KBody, kQ6_KFields}, cols);
     case kIQ4_XS:
-      return singles(
-          {{0, 0, 2, 2, false}, {4, kIQ4_XSScales, 1, 4, false}, {8, kIQ4_XSQuants, 32, 4, false}},
-          kIQ4_XSBlock);
+      return singles({{0, 0, 2, 2}, {4, kIQ4_XSScales, 1, 4}, {8, kIQ4_XSQuants, 32, 4}},
+                     kIQ4_XSBlock);
     default:
       return {};
   }
@@ -161,11 +152,48 @@ PackArgs segment_args(const Layout& layout, const Segment& s, const uint8_t* row
           s.src_block_bytes, s.n_blocks, tile + s.dst_offset, s.dst_block_bytes};
 }
 
-// The inverse of a `planes` field: bit g of byte b is bit 4g + b of the file.
+// The inverse of Packing::kBitPlanes: bit g of byte b is bit 4g + b of the file.
 uint32_t file_bits(uint32_t planes) {
   uint32_t bits = 0;
   for (uint32_t i = 0; i < 32; ++i) bits |= (planes >> (i % 4 * 8 + i / 4) & 1u) << i;
   return bits;
+}
+
+// The inverse of Packing::kSixBits for one lane: 48 lines to Q6_K's 128 bytes of nibbles and 64 of
+// high bits.
+void unpack_six_bits(const uint8_t* lines, int64_t lane, uint8_t* out) {
+  constexpr uint32_t kOnes = 0x01010101;
+  const auto load = [&](int line) {
+    uint32_t element = 0;
+    std::memcpy(&element, lines + kLine * line + 4 * lane, sizeof element);
+    return element;
+  };
+  const auto store = [&](int at, uint32_t element) {
+    std::memcpy(out + at, &element, sizeof element);
+  };
+  for (int sixteen = 0; sixteen < 4; ++sixteen) {
+    const int half = sixteen / 2, part = sixteen % 2;
+    uint32_t quants[4][4];  // [quarter][line]
+    for (int quarter = 0; quarter < 4; ++quarter) {
+      const int first = 3 * (8 * half + 2 * quarter + part);
+      const uint32_t l0 = load(first), l1 = load(first + 1), l2 = load(first + 2);
+      quants[quarter][0] = l0 & 63 * kOnes;
+      quants[quarter][1] = l1 & 63 * kOnes;
+      quants[quarter][2] = l2 & 63 * kOnes;
+      quants[quarter][3] = (l0 >> 6 & 3 * kOnes) | (l1 >> 4 & 12 * kOnes) | (l2 >> 2 & 48 * kOnes);
+    }
+    for (int line = 0; line < 4; ++line) {
+      const int at = 16 * part + 4 * line;
+      uint32_t low[2], high = 0;
+      for (int i = 0; i < 2; ++i)
+        low[i] = (quants[i][line] & 15 * kOnes) | (quants[i + 2][line] & 15 * kOnes) << 4;
+      for (int quarter = 0; quarter < 4; ++quarter)
+        high |= (quants[quarter][line] >> 4 & 3 * kOnes) << 2 * quarter;
+      store(64 * half + at, low[0]);
+      store(64 * half + 32 + at, low[1]);
+      store(128 + 32 * half + at, high);
+    }
+  }
 }
 
 // Lanes [lane, lane + rows) of a packed segment back to the file's bytes.
@@ -177,12 +205,16 @@ void unpack_segment(const Layout& layout, const Segment& s, const uint8_t* tile,
       const uint8_t* lines = tile + s.dst_offset + block * s.dst_block_bytes + f.dst;
       uint8_t* dst = out + s.src_offset + block * s.src_block_bytes + f.src;
       for (int64_t row = 0; row < rows; ++row) {
+        if (f.how == Packing::kSixBits) {
+          unpack_six_bits(lines, lane + row, dst + row * row_bytes);
+          continue;
+        }
         for (int64_t i = 0; i < f.count; ++i) {
           uint32_t element = 0;
           std::memcpy(&element, lines + (i * kTileRows + lane + row) * f.size,
                       static_cast<size_t>(f.size));
           if (f.size == 4) element ^= flip;
-          if (f.planes) element = file_bits(element);
+          if (f.how == Packing::kBitPlanes) element = file_bits(element);
           std::memcpy(dst + row * row_bytes + i * f.size, &element, static_cast<size_t>(f.size));
         }
       }

@@ -1,10 +1,10 @@
 // The R16 layout: byte offsets inside packed blocks of 16 rows. Lines are 64 bytes: 16 rows x 4
 // bytes.
 //
-// Packing only moves 2- and 4-byte elements of a file block into lines, one row per lane, so a tile
-// holds exactly the file's bytes (each int8 of Q8_0 with its sign bit flipped, which makes it the
-// unsigned side of a dot product). Blocks whose 16-row size is an odd number of half lines are
-// stored in pairs, so that lines stay aligned.
+// Packing moves 2- and 4-byte elements of a file block into lines, one row per lane, so a tile
+// holds exactly the file's bits (each int8 of Q8_0 with its sign bit flipped, which makes it the
+// unsigned side of a dot product; those of Q5_0, Q5_1 and Q6_K in an order of our own). Blocks
+// whose 16-row size is an odd number of half lines are stored in pairs, so that lines stay aligned.
 #ifndef PYLLM_CSRC_KERNELS_R16_H_
 #define PYLLM_CSRC_KERNELS_R16_H_
 
@@ -42,7 +42,7 @@ enum GgmlType : int {
 
 // Packed tiles are kept in cache files: raise this with any change of what a tile holds, in this
 // file, in packing.cpp or in packed_tile_bytes(), and old files are ignored.
-constexpr uint32_t kLayoutVersion = 2;
+constexpr uint32_t kLayoutVersion = 3;
 
 constexpr int kLine = 64;
 constexpr int kHalfLine = 32;  // 16 rows of one 16-bit scale
@@ -74,10 +74,11 @@ constexpr int kQ5_KHigh = 4 * kLine;
 constexpr int kQ5_KQuants = 12 * kLine;
 constexpr int kQ5_KBlock = 44 * kLine;
 
-// Q6_K body: [scales: 4 lines][low nibbles: 2 halves of 16 lines][high bits: 2 halves of 8 lines];
-// d as for Q4_0.
-constexpr int kQ6_KLow = 4 * kLine;
-constexpr int kQ6_KHigh = 36 * kLine;
+// Q6_K body: [scales: 4 lines][quants: 16 sub-blocks of 3 lines]; d as for Q4_0. The 16 elements of
+// a sub-block are 4 lines of 6 bits: the first three as they are, two bits of the fourth above each
+// (the lowest above the first). That unpacks a line in 2.25 operations; the file's nibbles and high
+// bits take 4.5.
+constexpr int kQ6_KQuants = 4 * kLine;
 constexpr int kQ6_KBody = 52 * kLine;
 
 // Q3_K body: [high bits: 8 lines][low bits: 16 lines][scales: 3 lines]; d as for Q4_0.

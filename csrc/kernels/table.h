@@ -63,13 +63,19 @@ struct MatmulArgs {
   int64_t ldy;  // floats between tokens
 };
 
+enum class Packing : uint8_t {
+  kWhole,      // elements as they are
+  kBitPlanes,  // 4-byte elements of 32 bits: bit 4g + b of the file becomes bit g of byte b
+  kSixBits,    // all weights of a Q6_K block: four lines in three (r16.h)
+};
+
 // One strided field of a block, moved element by element into lines of 16 rows.
 struct PackField {
   int32_t src;    // byte offset inside the file's block
   int32_t dst;    // byte offset inside the packed block of 16 rows
   int32_t count;  // elements
   int32_t size;   // bytes per element: 1, 2 or 4
-  bool planes;    // 4-byte elements of 32 bits: bit 4g + b of the file becomes bit g of byte b
+  Packing how = Packing::kWhole;
 };
 
 struct PackArgs {

@@ -116,10 +116,11 @@ struct Q6K {
   }
   static PYLLM_INLINE F32 d(const SuperBlock& b) { return half_line(b.d); }
   static PYLLM_INLINE U8 weights(const SuperBlock& b, int half, int sub, int group) {
-    const int quarter = sub / 2, i = 4 * (sub % 2) + group;  // 32 elements a quarter, line i of 8
-    const U8 low = u8_load(b.body + kQ6_KLow + kLine * (16 * half + 8 * (quarter % 2) + i));
-    const U8 high = u8_load(b.body + kQ6_KHigh + kLine * (8 * half + i));
-    return u8_or(nibble(low, quarter / 2), move_bits(high, 2 * quarter, 4, 2));
+    const uint8_t* lines = b.body + kQ6_KQuants + 3 * kLine * (8 * half + sub);
+    if (group < 3) return move_bits(u8_load(lines + kLine * group), 0, 0, 6);
+    const U8 low = move_bits(u8_load(lines), 6, 0, 2);
+    const U8 middle = move_bits(u8_load(lines + kLine), 6, 2, 2);
+    return u8_or(u8_or(low, middle), move_bits(u8_load(lines + 2 * kLine), 6, 4, 2));
   }
 };
 
