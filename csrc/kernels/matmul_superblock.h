@@ -56,7 +56,8 @@ static PYLLM_INLINE void scaled_dots(const Block (&block)[R], const Ahead& ahead
   PYLLM_UNROLL for (int sub = 0; sub < F::kSubs; ++sub) {
     PYLLM_UNROLL for (int r = 0; r < R; ++r) {
       const int part = F::kSubs * half + sub, n_parts = 2 * F::kSubs;
-      prefetch_part<kAheadInto<F>>(ahead.from + r * ahead.stride, ahead.bytes, part, n_parts);
+      if (constexpr int kRun = F::kSubs / 4; sub % kRun == 0)  // every 32 elements will do
+        prefetch_part<kAheadInto<F>>(ahead.from + r * ahead.stride, ahead.bytes, part / kRun, 8);
       if constexpr (kRequestsTwice<F>)
         prefetch_part<kIntoL1>(block[r].body + F::kBytes, F::kBytes, part, n_parts);
     }

@@ -36,8 +36,8 @@ class Attention : public Op {
   void run(const StepContext& step, int worker) const override {
     const AttentionPlan& plan = step.attention_plans[plan_];
     if (!plan.items_store()) {
-      const int64_t n_heads = step.shape.n_tokens * n_kv_heads_;
-      for_chunks(step.pool, n_heads, even_chunk(step.pool, n_heads),
+      const int64_t n_stored = step.shape.n_tokens * n_kv_heads_;
+      for_chunks(step.pool, n_stored, even_chunk(step.pool, n_stored),
                  [&](int64_t begin, int64_t end) {
                    for (int64_t i = begin; i < end; ++i)
                      store_head(step, worker, i / n_kv_heads_, i % n_kv_heads_);
@@ -45,11 +45,14 @@ class Attention : public Op {
       step.pool.barrier();
     }
     const auto n_items = static_cast<int64_t>(plan.items().size());
-    for_chunks(step.pool, n_items * n_kv_heads_, 1, [&](int64_t i, int64_t) {
-      const AttentionItem& item = plan.items()[static_cast<size_t>(i / n_kv_heads_)];
-      const int64_t kv_head = i % n_kv_heads_;
+    const int64_t n_heads = n_items * n_kv_heads_;
+    const auto head_at = [&](int64_t i) {
+      return ItemHead{plan.items()[static_cast<size_t>(i / n_kv_heads_)], i % n_kv_heads_};
+    };
+    for_chunks(step.pool, n_heads, 1, [&](int64_t i, int64_t) {
+      const auto [item, kv_head] = head_at(i);
       if (plan.items_store()) store_item(step, worker, item, kv_head);
-      attend(step, worker, item, kv_head);
+      attend(step, worker, {item, kv_head}, head_at(std::min(i + step.pool.active(), n_heads - 1)));
       if (item.split >= 0 && plan.finish_item(item.split, kv_head)) {
         merge(step, plan.splits()[static_cast<size_t>(item.split)], kv_head);
       }
@@ -77,6 +80,12 @@ class Attention : public Op {
   }
 
  private:
+  // What a worker attends to at a time: one KV head of an item.
+  struct ItemHead {
+    const AttentionItem& item;
+    int64_t kv_head;
+  };
+
   // A worker's scratch, in floats.
   struct Scratch {
     float *q, *scores, *tile, *out, *next_out, *max, *sum, *next_max, *next_sum, *head;
@@ -208,8 +217,10 @@ class Attention : public Op {
     }
   }
 
-  void attend(const StepContext& step, int worker, const AttentionItem& item,
-              int64_t kv_head) const {
+  // `next` is what this worker will probably attend to afterwards.
+  void attend(const StepContext& step, int worker, const ItemHead& work,
+              const ItemHead& next) const {
+    const auto [item, kv_head] = work;
     const Scratch s = scratch(step, worker);
     const int64_t n_rows = item.row_end - item.row_begin;
     prepare_queries(step, item, kv_head, s);
@@ -221,7 +232,7 @@ class Attention : public Op {
       float* out = first ? s.out : s.next_out;
       float* max = first ? s.max : s.next_max;
       float* sum = first ? s.sum : s.next_sum;
-      attend_chunk(step, item, kv_head, chunk, s, out, max, sum);
+      attend_chunk(step, work, next, chunk, s, out, max, sum);
       if (first) continue;
       for (int64_t r = 0; r < n_rows; ++r) {
         if (s.n_visible[r] <= s.n_hidden[r]) continue;
@@ -245,8 +256,9 @@ class Attention : public Op {
     }
   }
 
-  void attend_chunk(const StepContext& step, const AttentionItem& item, int64_t kv_head,
+  void attend_chunk(const StepContext& step, const ItemHead& work, const ItemHead& next,
                     int64_t chunk, const Scratch& s, float* out, float* max, float* sum) const {
+    const AttentionItem& item = work.item;
     const Columns& c = step.columns;
     const int64_t start = c.seq_starts[static_cast<size_t>(item.seq)];
     const int64_t n_rows = item.row_end - item.row_begin;
@@ -260,7 +272,8 @@ class Attention : public Op {
     }
     const uint16_t* panels[kMaxPanels];
     const int64_t n_panels = (s.n_visible[n_rows - 1] + kPanelTokens - 1) / kPanelTokens;
-    list_panels(step, item, kv_head, chunk, s.n_hidden[0] / kPanelTokens, n_panels, panels);
+    list_panels(step, work, chunk, s.n_hidden[0] / kPanelTokens, n_panels, panels);
+    list_panels_ahead(step, work, next, chunk, n_panels, panels + 2 * n_panels);
     const AttentionArgs args{kv_->k_type, kv_->v_type, n_rows,      head_dim_, kv_->v_stride,
                              s.q,         s.n_hidden,  s.n_visible, panels,    n_panels,
                              s.scores,    s.tile,      max,         sum,       out};
@@ -278,26 +291,46 @@ class Attention : public Op {
     return step.attention_plans[plan_].first_token(position) / kAttentionChunk;
   }
 
-  // The panels of a chunk in the order they are read, then the first keys of the item's next chunk.
-  // No row sees the first n_hidden panels, whose blocks may be gone: the next stands for them.
-  void list_panels(const StepContext& step, const AttentionItem& item, int64_t kv_head,
-                   int64_t chunk, int64_t n_hidden, int64_t n_panels,
-                   const uint16_t** panels) const {
+  const uint16_t* keys(const StepContext& step, const ItemHead& work, int64_t panel) const {
+    const int64_t block_panels = kv_->block_size / kPanelTokens;
+    const int64_t block = step.block(work.item.seq, panel / block_panels);
+    return kv_->keys(layer_, block, work.kv_head, panel % block_panels);
+  }
+
+  // The panels of a chunk in the order they are read. No row sees the first n_hidden panels, whose
+  // blocks may be gone: the next stands for them.
+  void list_panels(const StepContext& step, const ItemHead& work, int64_t chunk, int64_t n_hidden,
+                   int64_t n_panels, const uint16_t** panels) const {
     const int64_t first = chunk * (kAttentionChunk / kPanelTokens);
     const int64_t block_panels = kv_->block_size / kPanelTokens;
     for (int64_t p = 0; p < n_panels; ++p) {
       const int64_t panel = first + std::max(p, n_hidden);
-      const int64_t block = step.block(item.seq, panel / block_panels);
-      panels[p] = kv_->keys(layer_, block, kv_head, panel % block_panels);
-      panels[n_panels + p] = kv_->values(layer_, block, kv_head, panel % block_panels);
+      const int64_t block = step.block(work.item.seq, panel / block_panels);
+      panels[p] = keys(step, work, panel);
+      panels[n_panels + p] = kv_->values(layer_, block, work.kv_head, panel % block_panels);
     }
-    const int64_t item_panels = std::min<int64_t>(item.chunk_end * (kAttentionChunk / kPanelTokens),
-                                                  n_panels_of(step, item));
-    for (int64_t p = 0; p < kPanelsAhead; ++p) {
-      const int64_t next = std::min(first + n_panels + p, item_panels - 1);
-      const int64_t block = step.block(item.seq, next / block_panels);
-      panels[2 * n_panels + p] = kv_->keys(layer_, block, kv_head, next % block_panels);
-    }
+  }
+
+  // The keys read after a chunk: of the item's next chunk or of the next item.
+  void list_panels_ahead(const StepContext& step, const ItemHead& work, const ItemHead& next,
+                         int64_t chunk, int64_t n_panels, const uint16_t** panels) const {
+    const int64_t chunk_panels = kAttentionChunk / kPanelTokens;
+    const bool is_last = chunk + 1 == work.item.chunk_end;
+    const ItemHead& from = is_last ? next : work;
+    const int64_t first =
+        is_last ? first_panel_of(step, next.item) : chunk * chunk_panels + n_panels;
+    const int64_t end = std::min(from.item.chunk_end * chunk_panels, n_panels_of(step, from.item));
+    for (int64_t p = 0; p < kPanelsAhead; ++p)
+      panels[p] = keys(step, from, std::min(first + p, end - 1));
+  }
+
+  // The first panel that a row of an item sees.
+  int64_t first_panel_of(const StepContext& step, const AttentionItem& item) const {
+    const Columns& c = step.columns;
+    const int64_t first = c.seq_starts[static_cast<size_t>(item.seq)] + item.row_begin / group_;
+    const int64_t token =
+        step.attention_plans[plan_].first_token(c.positions[static_cast<size_t>(first)]);
+    return std::max(item.chunk_begin * kAttentionChunk, token) / kPanelTokens;
   }
 
   // Panels that the last row of an item sees.
