@@ -35,7 +35,7 @@ EDITS = [
     ("may_match: bool", "may_match: bool = True"),
     ("Complete characters only", "Only whole characters"),
     ("half characters", "incomplete characters"),
-    ("self._stops.matched if self._stops else None", "self._stops and self._stops.matched"),
+    ("self.matched = stops.matched", "self.matched = self._stops.matched"),
 ]
 PROMPT = 300  # tokens of prose and noise
 FIRST_ID = 300  # ids of pieces: whichever, the vocabulary is made up
