@@ -66,6 +66,14 @@ def test_steps_stay_within_the_limit(machine):
     assert steps[len(steps) // 2] >= 1.5 * machine.solo, "and most of it is used"
 
 
+def test_chunks_grow_no_further_than_the_last_ones_allow():
+    """The first step of the decodes comes straight from a prompt and is slower than all others."""
+    times, machine = PromptPace(2.0), Machine(solo=0.026, per_token=0.0027)
+    times.add(0.037, 8, 0)
+    sizes = machine.read(times, 20)
+    assert max(machine.seconds(size) for size in sizes) < 2 * 0.037
+
+
 def test_a_larger_limit_allows_larger_chunks():
     machine = Machine()
     small = warm(machine, max_decode_slowdown=1.5).chunk_limit(8, machine.depth)
