@@ -99,8 +99,8 @@ class PromptPace:
     def _fitting(self, num_decodes: int) -> int:
         if not self._per_token:
             return _FEWEST_TOKENS
-        # Among few tokens the cost of one drowns in that of the step: the steps of 1 to 8 with which
-        # a prompt begins said that 64 fit, and they took seven times as long as a decode.
+        # Among few tokens the cost of one drowns in that of the step: the chunks of 1 to 8 with
+        # which a prompt begins said that 64 fit, and those took seven times as long as a decode.
         newest, _ = self._per_token[-1]
         costs = [seconds for tokens, seconds in self._per_token if 2 * tokens >= newest]
         per_token = max(median(costs), 1e-9)
