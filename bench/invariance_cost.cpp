@@ -19,21 +19,32 @@
 #define BENCH_SIMD "simd/avx512.h"
 #define BENCH_TILE_GROUP 2
 #define BENCH_TOKEN_GROUP 6
+#if defined(__AVX512VNNI__)
 #define PYLLM_ISA_STREAM_INTO kIntoL2
 #define PYLLM_ISA_STREAM_TILES 8
+#endif
 #elif defined(__AVX2__)
 #include <immintrin.h>
 #define BENCH_SIMD "simd/avx2.h"
 #define BENCH_TILE_GROUP 1
 #define BENCH_TOKEN_GROUP 3
+#if !defined(__AVXVNNI__)
 #define PYLLM_ISA_STREAM_INTO kIntoL2
-#define PYLLM_ISA_STREAM_TILES 4
+#endif
 #elif defined(__aarch64__)
 #include <arm_neon.h>
 #define BENCH_SIMD "simd/neon.h"
 #define BENCH_TILE_GROUP 1
+#if defined(__ARM_FEATURE_DOTPROD)
+#define BENCH_TOKEN_GROUP 4
+#else
 #define BENCH_TOKEN_GROUP 3
+#endif
+#endif
+#ifndef PYLLM_ISA_STREAM_INTO
 #define PYLLM_ISA_STREAM_INTO kIntoL1
+#endif
+#ifndef PYLLM_ISA_STREAM_TILES
 #define PYLLM_ISA_STREAM_TILES 4
 #endif
 #define PYLLM_ISA_UNROLL

@@ -89,7 +89,7 @@ struct SuperblockTiles {
   static constexpr int kPlanes = kCutScale && kLargest < 256 ? 1 : 2;
   static constexpr int kShift = kCutScale ? 3 : 8;
   // Fewer tokens are multiplied faster than their weights become tiles: unpacking Q6_K took three
-  // times as long as Q4_K, when its nibbles and high bits were apart.
+  // times as long as Q4_K when its nibbles and high bits were apart; 30 is from that time.
   static constexpr int64_t kFewestTokens = kCutScale ? 14 : 30;
   static constexpr int kOffsetBits = F::kOffset == 4 ? 2 : F::kOffset == 32 ? 5 : 7;
   static constexpr bool kAlwaysExact = 128 * 127 * kLargest < 1 << 24;

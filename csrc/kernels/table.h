@@ -69,7 +69,8 @@ enum class Packing : uint8_t {
   kSixBits,    // all weights of a Q6_K block: four lines in three (r16.h)
 };
 
-// One strided field of a block, moved element by element into lines of 16 rows.
+// One strided field of a block, moved element by element into lines of 16 rows, unless `how` says
+// otherwise.
 struct PackField {
   int32_t src;    // byte offset inside the file's block
   int32_t dst;    // byte offset inside the packed block of 16 rows

@@ -52,7 +52,9 @@ class Attention : public Op {
     for_chunks(step.pool, n_heads, 1, [&](int64_t i, int64_t) {
       const auto [item, kv_head] = head_at(i);
       if (plan.items_store()) store_item(step, worker, item, kv_head);
-      attend(step, worker, {item, kv_head}, head_at(std::min(i + step.pool.active(), n_heads - 1)));
+      const int64_t after = i + step.pool.active();
+      const ItemHead next = head_at(std::min(after, n_heads - 1));
+      attend(step, worker, {item, kv_head}, after < n_heads ? &next : nullptr);
       if (item.split >= 0 && plan.finish_item(item.split, kv_head)) {
         merge(step, plan.splits()[static_cast<size_t>(item.split)], kv_head);
       }
@@ -217,9 +219,9 @@ class Attention : public Op {
     }
   }
 
-  // `next` is what this worker will probably attend to afterwards.
+  // `next` is what this worker will probably attend to afterwards; null: nothing.
   void attend(const StepContext& step, int worker, const ItemHead& work,
-              const ItemHead& next) const {
+              const ItemHead* next) const {
     const auto [item, kv_head] = work;
     const Scratch s = scratch(step, worker);
     const int64_t n_rows = item.row_end - item.row_begin;
@@ -256,7 +258,7 @@ class Attention : public Op {
     }
   }
 
-  void attend_chunk(const StepContext& step, const ItemHead& work, const ItemHead& next,
+  void attend_chunk(const StepContext& step, const ItemHead& work, const ItemHead* next,
                     int64_t chunk, const Scratch& s, float* out, float* max, float* sum) const {
     const AttentionItem& item = work.item;
     const Columns& c = step.columns;
@@ -283,18 +285,22 @@ class Attention : public Op {
     return static_cast<int32_t>(std::clamp<int64_t>(token, 0, kAttentionChunk));
   }
 
-  // The first chunk of which a row of a sequence sees something.
-  int64_t first_chunk(const StepContext& step, int64_t seq, int64_t row) const {
+  // The first token, and its chunk, that a row of a sequence sees.
+  int64_t first_token(const StepContext& step, int64_t seq, int64_t row) const {
     const Columns& c = step.columns;
     const int64_t token = c.seq_starts[static_cast<size_t>(seq)] + row / group_;
-    const int64_t position = c.positions[static_cast<size_t>(token)];
-    return step.attention_plans[plan_].first_token(position) / kAttentionChunk;
+    return step.attention_plans[plan_].first_token(c.positions[static_cast<size_t>(token)]);
+  }
+  int64_t first_chunk(const StepContext& step, int64_t seq, int64_t row) const {
+    return first_token(step, seq, row) / kAttentionChunk;
   }
 
-  const uint16_t* keys(const StepContext& step, const ItemHead& work, int64_t panel) const {
+  struct PanelPlace {
+    int64_t block, panel;
+  };
+  PanelPlace place(const StepContext& step, int64_t seq, int64_t panel) const {
     const int64_t block_panels = kv_->block_size / kPanelTokens;
-    const int64_t block = step.block(work.item.seq, panel / block_panels);
-    return kv_->keys(layer_, block, work.kv_head, panel % block_panels);
+    return {step.block(seq, panel / block_panels), panel % block_panels};
   }
 
   // The panels of a chunk in the order they are read. No row sees the first n_hidden panels, whose
@@ -302,34 +308,30 @@ class Attention : public Op {
   void list_panels(const StepContext& step, const ItemHead& work, int64_t chunk, int64_t n_hidden,
                    int64_t n_panels, const uint16_t** panels) const {
     const int64_t first = chunk * (kAttentionChunk / kPanelTokens);
-    const int64_t block_panels = kv_->block_size / kPanelTokens;
     for (int64_t p = 0; p < n_panels; ++p) {
-      const int64_t panel = first + std::max(p, n_hidden);
-      const int64_t block = step.block(work.item.seq, panel / block_panels);
-      panels[p] = keys(step, work, panel);
-      panels[n_panels + p] = kv_->values(layer_, block, work.kv_head, panel % block_panels);
+      const auto [block, panel] = place(step, work.item.seq, first + std::max(p, n_hidden));
+      panels[p] = kv_->keys(layer_, block, work.kv_head, panel);
+      panels[n_panels + p] = kv_->values(layer_, block, work.kv_head, panel);
     }
   }
 
   // The keys read after a chunk: of the item's next chunk or of the next item.
-  void list_panels_ahead(const StepContext& step, const ItemHead& work, const ItemHead& next,
+  void list_panels_ahead(const StepContext& step, const ItemHead& work, const ItemHead* next,
                          int64_t chunk, int64_t n_panels, const uint16_t** panels) const {
     const int64_t chunk_panels = kAttentionChunk / kPanelTokens;
-    const bool is_last = chunk + 1 == work.item.chunk_end;
-    const ItemHead& from = is_last ? next : work;
-    const int64_t first =
-        is_last ? first_panel_of(step, next.item) : chunk * chunk_panels + n_panels;
-    const int64_t end = std::min(from.item.chunk_end * chunk_panels, n_panels_of(step, from.item));
-    for (int64_t p = 0; p < kPanelsAhead; ++p)
-      panels[p] = keys(step, from, std::min(first + p, end - 1));
+    const bool ends = next != nullptr && chunk + 1 == work.item.chunk_end;
+    const auto& [item, kv_head] = ends ? *next : work;
+    const int64_t first = ends ? first_panel(step, item) : chunk * chunk_panels + n_panels;
+    const int64_t end = std::min(item.chunk_end * chunk_panels, n_panels_of(step, item));
+    for (int64_t p = 0; p < kPanelsAhead; ++p) {
+      const auto [block, panel] = place(step, item.seq, std::min(first + p, end - 1));
+      panels[p] = kv_->keys(layer_, block, kv_head, panel);
+    }
   }
 
   // The first panel that a row of an item sees.
-  int64_t first_panel_of(const StepContext& step, const AttentionItem& item) const {
-    const Columns& c = step.columns;
-    const int64_t first = c.seq_starts[static_cast<size_t>(item.seq)] + item.row_begin / group_;
-    const int64_t token =
-        step.attention_plans[plan_].first_token(c.positions[static_cast<size_t>(first)]);
+  int64_t first_panel(const StepContext& step, const AttentionItem& item) const {
+    const int64_t token = first_token(step, item.seq, item.row_begin);
     return std::max(item.chunk_begin * kAttentionChunk, token) / kPanelTokens;
   }
 

@@ -6,7 +6,8 @@ from collections import deque
 from statistics import median
 
 # A slower machine, or a prompt that got longer, is noticed within five to nine steps, and a step
-# that was held up (another process, a page fault) is outvoted.
+# that was held up (another process, a page fault) is outvoted; while chunks grow it costs a few
+# small ones.
 _SOLO_SAMPLES, _TOKEN_SAMPLES = 5, 9
 # Of a prompt, before its cost is known, and where one token costs more than the limit allows.
 _FEWEST_TOKENS = 1
@@ -33,8 +34,8 @@ class PromptPace:
         self._max_slowdown = max_decode_slowdown
         self._solo: dict[int, deque[float]] = {}  # decodes: seconds of steps without a prompt
         self._solo_age: dict[int, int] = {}  # decodes: limited steps since such a step
-        self._per_token: deque[tuple[int, float]] = deque(maxlen=_TOKEN_SAMPLES)  # of so many
-        self._limit = _FEWEST_TOKENS
+        # (prompt tokens of a step, seconds that each of them took)
+        self._per_token: deque[tuple[int, float]] = deque(maxlen=_TOKEN_SAMPLES)
         self._depth = 0  # tokens of the prompt before the next
         self._probing = False
 
@@ -67,12 +68,12 @@ class PromptPace:
             return _FEWEST_TOKENS
         self._solo_age[num_decodes] = age + 1
         # Doubling at most: the cost of a token among many is not known from that among few.
-        self._limit = max(_FEWEST_TOKENS, min(self._fitting(num_decodes), 2 * self._limit))
-        return self._limit
+        most = 2 * max((tokens for tokens, _ in self._per_token), default=0)
+        return max(_FEWEST_TOKENS, min(self._fitting(num_decodes), most))
 
     def is_slow(self, num_decodes: int) -> bool:
         """So few prompt tokens fit into a step of so many decodes that slices are faster."""
-        if len(self._per_token) < _SURE_SAMPLES or num_decodes not in self._solo:
+        if len(self._costs()) < _SURE_SAMPLES or num_decodes not in self._solo:
             return False
         whole, spare = self.seconds_beside(num_decodes)
         if spare < _LEAST_SLICE * (whole - spare):
@@ -93,16 +94,22 @@ class PromptPace:
         """What tokens cost far from here says nothing: another prompt, or a cached beginning."""
         if abs(depth - self._depth) > max(_NEAR_TOKENS, _NEAR_SHARE * self._depth):
             self._per_token.clear()
-            self._limit = _FEWEST_TOKENS
         self._depth = depth
 
-    def _fitting(self, num_decodes: int) -> int:
+    def _costs(self) -> list[float]:
+        """Seconds of a token, of the steps that say what one costs in the next.
+
+        Among few tokens the cost of one drowns in that of the step: the chunks of 1 to 8 with which
+        a prompt begins said that 64 fit, and those took seven times as long as a decode.
+        """
         if not self._per_token:
-            return _FEWEST_TOKENS
-        # Among few tokens the cost of one drowns in that of the step: the chunks of 1 to 8 with
-        # which a prompt begins said that 64 fit, and those took seven times as long as a decode.
+            return []
         newest, _ = self._per_token[-1]
-        costs = [seconds for tokens, seconds in self._per_token if 2 * tokens >= newest]
-        per_token = max(median(costs), 1e-9)
+        return [seconds for tokens, seconds in self._per_token if 2 * tokens >= newest]
+
+    def _fitting(self, num_decodes: int) -> int:
+        costs = self._costs()
+        if not costs:
+            return _FEWEST_TOKENS
         _, spare = self.seconds_beside(num_decodes)
-        return int(min(spare / per_token, 1e9))
+        return int(min(spare / max(median(costs), 1e-9), 1e9))

@@ -74,6 +74,17 @@ def test_chunks_grow_no_further_than_the_last_ones_allow():
     assert max(machine.seconds(size) for size in sizes) < 2 * 0.037
 
 
+def test_chunks_that_end_early_say_nothing_of_longer_ones():
+    """Prompts of 3 tokens, cheaper than the first step alone: a long one beside them begins small."""
+    times, machine = PromptPace(2.0), Machine(solo=0.026, per_token=0.0027)
+    times.add(0.037, 8, 0)
+    for _ in range(20):
+        limit = times.chunk_limit(8, 0)
+        assert limit <= 6
+        tokens = min(3, limit)
+        times.add(machine.seconds(tokens), 8, tokens)
+
+
 def test_a_larger_limit_allows_larger_chunks():
     machine = Machine()
     small = warm(machine, max_decode_slowdown=1.5).chunk_limit(8, machine.depth)
@@ -162,10 +173,11 @@ def test_beside_one_decode_a_prompt_is_slow_when_fewer_than_three_tokens_fit():
         assert times.is_slow(1) is slow
 
 
-def test_one_slow_step_makes_no_prompt_slow():
+@pytest.mark.parametrize("held_up", range(6))
+def test_one_slow_step_makes_no_prompt_slow(held_up):
     machine, times = Machine(per_token=0.001), PromptPace(2.0)
     machine.decode(times, 5)
-    for slow in (1.0, 0.0, 0.0):
+    for slow in (float(step == held_up) for step in range(6)):
         size = times.chunk_limit(8, machine.depth)
         times.add(machine.seconds(size) + slow, 8, size)
         machine.depth += size
