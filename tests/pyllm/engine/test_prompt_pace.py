@@ -75,7 +75,7 @@ def test_chunks_grow_no_further_than_the_last_ones_allow():
 
 
 def test_chunks_that_end_early_say_nothing_of_longer_ones():
-    """Prompts of 3 tokens, cheaper than the first step alone: a long one beside them begins small."""
+    """Prompts of 3 tokens cost less than the first step alone; a long one still begins small."""
     times, machine = PromptPace(2.0), Machine(solo=0.026, per_token=0.0027)
     times.add(0.037, 8, 0)
     for _ in range(20):
