@@ -393,4 +393,4 @@ def write_packed_cache(
     progress(done, total) counts bytes. OSError, RuntimeError when the model cannot be read.
     """
 
-LAYOUT_VERSION: int = 2
+LAYOUT_VERSION: int = 3
