@@ -41,12 +41,6 @@
 #define BENCH_TOKEN_GROUP 3
 #endif
 #endif
-#ifndef PYLLM_ISA_STREAM_INTO
-#define PYLLM_ISA_STREAM_INTO kIntoL1
-#endif
-#ifndef PYLLM_ISA_STREAM_TILES
-#define PYLLM_ISA_STREAM_TILES 4
-#endif
 #define PYLLM_ISA_UNROLL
 
 namespace pyllm {

@@ -12,13 +12,6 @@
 #include <arm_neon.h>
 #endif
 
-#ifndef PYLLM_ISA_STREAM_INTO
-#define PYLLM_ISA_STREAM_INTO kIntoL1
-#endif
-#ifndef PYLLM_ISA_STREAM_TILES
-#define PYLLM_ISA_STREAM_TILES 4
-#endif
-
 #include "formats/half.h"
 #include "kernels/r16.h"
 #include "kernels/table.h"

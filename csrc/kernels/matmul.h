@@ -100,6 +100,9 @@ constexpr int64_t kMaxPanelTileBytes = 90 * kLine;
 // A single token reads this many tiles side by side: in bench/bandwidth.py four streams read 10 to
 // 20 % faster than one, and their sums hide each other's latency; on Zen 4 eight are 5 % faster
 // still.
+#ifndef PYLLM_ISA_STREAM_TILES
+#define PYLLM_ISA_STREAM_TILES 4
+#endif
 constexpr int kStreamTiles = PYLLM_ISA_STREAM_TILES;
 // Unpacking hides beside the products of six tokens; beside those of three, with AVX2, prompts are
 // 7 % slower than with panels.

@@ -4,6 +4,9 @@
 // where that was measured: Zen 4 reads 17 GB/s a core and 28 with two, 12.5 and 22 into L1, which
 // has fewer misses under way. What a panel is unpacked from must be in L1: 6 % in L2.
 constexpr int kIntoL1 = 3, kIntoL2 = 2;
+#ifndef PYLLM_ISA_STREAM_INTO
+#define PYLLM_ISA_STREAM_INTO kIntoL1
+#endif
 constexpr int kStreamInto = PYLLM_ISA_STREAM_INTO;
 
 // How far ahead of use weights are requested: with four streams about 0.7 us of 13 GB/s. L2 has
